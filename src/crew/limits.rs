@@ -1,0 +1,70 @@
+//! How many threads the system lets this process have.
+//!
+//! On Linux a thread of the standard library takes four memory mappings (its stack, the stack's guard, the signal stack
+//! and that one's guard), so `vm.max_map_count` ends a process long before memory does.
+
+use std::fs;
+
+/// Mappings and process ids left to everything that is not a thread of ours.
+const MARGIN: u64 = 1_000;
+const MAPPINGS_PER_THREAD: u64 = 4;
+/// Assumed where nothing can be read: low enough for every system we know.
+const UNKNOWN: u64 = 2_048;
+
+/// The number of threads this process may have, and the setting that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreadLimit {
+    /// How many threads, with a margin taken off.
+    pub threads: usize,
+    /// The lowest of the system's limits, by the name under which it is changed.
+    pub setting: &'static str,
+}
+
+impl ThreadLimit {
+    /// Reads the limits that hold for this process now: `vm.max_map_count`, `kernel.pid_max`, `kernel.threads-max`, the
+    /// control group's `pids.max` and `RLIMIT_NPROC`.
+    pub fn of_this_system() -> ThreadLimit {
+        let limits = [
+            (
+                number("/proc/sys/vm/max_map_count").map(|maps| less_margin(maps) / MAPPINGS_PER_THREAD),
+                "vm.max_map_count",
+            ),
+            (number("/proc/sys/kernel/pid_max").map(less_margin), "kernel.pid_max"),
+            (number("/proc/sys/kernel/threads-max").map(less_margin), "kernel.threads-max"),
+            (cgroup_pids_max().map(less_margin), "the control group's pids.max"),
+            (max_user_processes().map(less_margin), "RLIMIT_NPROC (ulimit -u)"),
+        ];
+        let (threads, setting) = limits
+            .into_iter()
+            .filter_map(|(limit, setting)| Some((limit?, setting)))
+            .min_by_key(|(limit, _)| *limit)
+            .unwrap_or((UNKNOWN, "an assumed limit"));
+        ThreadLimit { threads: threads as usize, setting }
+    }
+}
+
+fn less_margin(limit: u64) -> u64 {
+    // A small limit still gets threads: half of it, when the margin would leave less.
+    limit.saturating_sub(MARGIN).max(limit / 2)
+}
+
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn cgroup_pids_max() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    number(&format!("/sys/fs/cgroup{path}/pids.max"))
+}
+
+#[cfg(unix)]
+fn max_user_processes() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nproc).current
+}
+
+#[cfg(not(unix))]
+fn max_user_processes() -> Option<u64> {
+    None
+}

@@ -1,0 +1,114 @@
+//! Everything that can go wrong, in one type.
+
+use crate::cancel::CancelReason;
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+/// Why something did not work. Messages are lower-case fragments with the facts in them, meant to follow "failed: ".
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The crew is at its bound: nothing was started.
+    NoThread {
+        /// The most threads it may have for this claim.
+        bound: usize,
+    },
+    /// The system refused to start a thread.
+    ThreadStart(io::Error),
+    /// The call was ended before it was done.
+    Canceled(CancelReason),
+    /// A setting has a value it cannot have.
+    Setting {
+        /// The setting's name as the user knows it.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What may be given.
+        allowed: String,
+    },
+    /// A host name could not be looked up.
+    Lookup {
+        /// The name.
+        host: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No connection to any of the host's addresses.
+    Connect {
+        /// Host and port.
+        to: String,
+        /// What the system said of the last address.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    Tls {
+        /// Host and port.
+        to: String,
+        /// What was wrong.
+        why: String,
+    },
+    /// Reading or writing failed.
+    Io(io::Error),
+    /// The peer does not speak HTTP as it should.
+    Protocol(String),
+    /// The answer has a status other than 200.
+    Status(u16),
+    /// The answer is not declared to be JSON.
+    ContentType(Option<String>),
+    /// The answer does not parse as JSON.
+    Json(String),
+    /// The answer is larger than allowed.
+    BodyTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoThread { bound } => write!(f, "no thread left: the bound is {bound}"),
+            Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
+            Error::Canceled(reason) => write!(f, "canceled: {reason}"),
+            Error::Setting { key, value, allowed } => write!(f, "{key} cannot be '{value}': {allowed}"),
+            Error::Lookup { host, source } => write!(f, "no address for '{host}': {source}"),
+            Error::Connect { to, source } => write!(f, "no connection to {to}: {source}"),
+            Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
+            Error::Io(error) => write!(f, "connection failed: {error}"),
+            Error::Protocol(why) => write!(f, "malformed response: {why}"),
+            Error::Status(status) => write!(f, "status {status} instead of 200"),
+            Error::ContentType(Some(found)) => write!(f, "content type '{found}' is not JSON"),
+            Error::ContentType(None) => write!(f, "no content type"),
+            Error::Json(why) => write!(f, "body is not JSON: {why}"),
+            Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::ThreadStart(source)
+            | Error::Lookup { source, .. }
+            | Error::Connect { source, .. }
+            | Error::Io(source) => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Io(error)
+    }
+}
+
+/// What a panic said, as far as it said it in words.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

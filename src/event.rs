@@ -1,0 +1,91 @@
+//! What the core reports, for who wants to count it.
+//!
+//! The core knows no metrics and no log format: it calls an [`Observer`], whose methods do nothing by default.
+
+use crate::cancel::CancelReason;
+use std::time::Duration;
+
+/// Sees what happens in races. Called on the threads on which it happens, without a lock held, so an observer has to be
+/// quick and must not panic.
+pub trait Observer: Send + Sync {
+    /// An attempt begins its call.
+    fn attempt_began(&self, _event: &AttemptBegan) {}
+
+    /// An attempt has ended, or was refused a thread and never began. A loser ends after its race.
+    fn attempt_ended(&self, _event: &AttemptEnded) {}
+
+    /// A race is decided.
+    fn race_ended(&self, _event: &RaceEnded) {}
+}
+
+/// An attempt has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptBegan {
+    /// The race it belongs to: unique in this process.
+    pub race: u64,
+    /// Its number: 0 is the primary.
+    pub attempt: usize,
+    /// Since the race began.
+    pub at: Duration,
+}
+
+/// An attempt has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptEnded {
+    /// The race it belongs to.
+    pub race: u64,
+    /// Its number: 0 is the primary.
+    pub attempt: usize,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// Since the attempt began.
+    pub elapsed: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AttemptEnd {
+    /// With a success that counts.
+    Succeeded,
+    /// With a failure of its own.
+    Failed,
+    /// With a panic.
+    Panicked,
+    /// Because it was cancelled.
+    Canceled(CancelReason),
+    /// With a success that came too late to count.
+    Late,
+    /// Before it began: there was no thread for it.
+    Shed,
+}
+
+/// A race is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RaceEnded {
+    /// The race: unique in this process.
+    pub race: u64,
+    /// How it ended.
+    pub end: RaceEnd,
+    /// The winner, of a race for the first success.
+    pub winner: Option<usize>,
+    /// How many attempts were begun.
+    pub begun: usize,
+    /// Since the race began.
+    pub elapsed: Duration,
+}
+
+/// How a race ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RaceEnd {
+    /// An attempt succeeded, and that was all that was wanted.
+    Won,
+    /// Every attempt has ended.
+    Finished,
+    /// It was ended from outside, or its time was over.
+    Canceled(CancelReason),
+}

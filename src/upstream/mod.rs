@@ -1,0 +1,1 @@
+//! Blocking clients that can be ended.
