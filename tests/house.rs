@@ -1,0 +1,129 @@
+//! The rules of the house: imports go down only, rooms know only what they should, dependencies keep to our compiler.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The rooms from the ground up. A module may use its own row and those before it.
+const HOUSE: [&[&str]; 7] = [
+    &["sync", "deadline", "cancel", "error", "event"],
+    &["crew"],
+    &["race"],
+    &["upstream", "fetch"],
+    &["server"],
+    &["api", "metrics", "sample"],
+    &["main", "cli"],
+];
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Each source file of the crate with the room it is in.
+fn rooms() -> Vec<(String, PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    files
+        .into_iter()
+        .map(|file| {
+            let inside = file.strip_prefix(&src).unwrap();
+            let first = inside.iter().next().unwrap().to_str().unwrap();
+            let text = fs::read_to_string(&file).unwrap();
+            (first.trim_end_matches(".rs").to_owned(), file, text)
+        })
+        .filter(|(room, ..)| room != "lib")
+        .collect()
+}
+
+fn floor(room: &str) -> usize {
+    HOUSE.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("no floor for the room '{room}'"))
+}
+
+/// The code of a file: no comments, which may link upwards.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(|line| line.split("//").next().unwrap())
+}
+
+#[test]
+fn imports_go_down_only() {
+    for (room, file, text) in rooms() {
+        for line in code(&text) {
+            for path in line.split("crate::").skip(1) {
+                let target: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if target.starts_with(|c: char| c.is_lowercase()) && target != "tests" {
+                    assert!(floor(&target) <= floor(&room), "{} reaches up into '{target}': {line}", file.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rooms_know_only_what_they_should() {
+    let forbidden = [
+        ("race", vec!["http", "ureq", "Socket", "TcpStream"]),
+        ("crew", vec!["http", "ureq", "TcpStream"]),
+        ("server", vec!["ureq", "prometheus", "Race"]),
+        ("api", vec!["ureq", "prometheus", "TcpStream"]),
+        ("upstream", vec!["prometheus"]),
+        ("fetch", vec!["prometheus"]),
+    ];
+    for (room, file, text) in rooms() {
+        for (_, words) in forbidden.iter().filter(|(name, _)| *name == room) {
+            for line in code(&text) {
+                let words: Vec<_> = words.iter().filter(|word| line.contains(**word)).collect();
+                assert!(words.is_empty(), "{} knows {words:?}: {line}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_start_in_one_place_only() {
+    for (room, file, text) in rooms() {
+        for line in code(&text) {
+            let starts =
+                ["thread::spawn", "Builder::new().name", "thread::scope"].iter().any(|call| line.contains(call));
+            assert!(
+                !starts || ["crew", "server", "cli"].contains(&room.as_str()),
+                "{} starts a thread",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_dependency_works_with_our_rust_version() {
+    let ours = version(env!("CARGO_PKG_RUST_VERSION"));
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let rustc = String::from_utf8(rustc.stdout).unwrap();
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 20);
+    for package in packages {
+        if let Some(theirs) = package["rust_version"].as_str() {
+            assert!(version(theirs) <= ours, "{} {} needs Rust {theirs}", package["name"], package["version"]);
+        }
+    }
+}
+
+fn version(text: &str) -> (u32, u32) {
+    let mut parts = text.split('.').map(|part| part.parse().unwrap());
+    (parts.next().unwrap(), parts.next().unwrap_or(0))
+}
