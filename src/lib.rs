@@ -1,4 +1,91 @@
 //! Hedged requests for blocking Rust.
+//!
+//! The first request gets a head start; two more race it. `headstart` runs unreliable blocking calls as races: one attempt
+//! at once, two more when 300 ms passed without success, the first success wins, and everything no longer needed is
+//! **ended**, not abandoned: a loser's socket is shut down and its thread comes back. There is no async runtime anywhere.
+//!
+//! # Where to start
+//!
+//! - [`Race`] races any blocking closure. It knows no HTTP.
+//! - [`Client`] is a hedged GET over one or several upstreams.
+//! - [`Server`] serves HTTP on threads of a program that has its own; with [`Api`](api::Api) as its handler it is the
+//!   product, which the binary `headstart` runs.
+//! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
+//!
+//! ```
+//! use headstart::{Crew, CrewSettings, Deadline, Race};
+//! use std::time::Duration;
+//!
+//! let crew = Crew::new(CrewSettings::default())?;
+//! let outcome = Race::new(&crew)
+//!     .deadline(Deadline::after(Duration::from_secs(5)))
+//!     .first(|attempt| match attempt.number() {
+//!         // Hangs until somebody cancels it.
+//!         0 => Err(attempt.token().wait(Deadline::Never)),
+//!         hedge => Ok(format!("attempt {hedge} won")),
+//!     });
+//! let winner = outcome.winner().unwrap();
+//! assert_eq!(winner.value, format!("attempt {} won", winner.attempt));
+//! # Ok::<(), headstart::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `https` (default): `https://` upstreams, through rustls.
+//! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
+//!
+//! # ARCHITECTURE
+//!
+//! ```text
+//! main, cli                         the binary: options, log, signals, run, exit code
+//! api, metrics, sample              what the product answers (knows no sockets)
+//! server                            the HTTP front: connections, framing, limits, client gone, drain
+//! fetch, upstream                   blocking clients that can be ended
+//! race                              several blocking calls for one result, against a deadline
+//! crew                              OS threads: borrowed, returned, woken late
+//! cancel, deadline, event, error    the ground floor
+//! ```
+//!
+//! Imports go down only; a test reads every file for it.
+//!
+//! ## One request
+//!
+//! 1. The thread of a client's connection reads the request's head and checks it; from there it is the request's worker.
+//! 2. The worker opens a race. Attempt 0, the primary, runs on the worker itself, since the HTTP client can be ended in every
+//!    phase; the hedges get threads of the crew when the alarm says that they are due. A race won early has cost no
+//!    thread switch.
+//! 3. Who decides the race's token decides the race: the first success, the deadline, the client's leaving, a shutdown. Deciding
+//!    runs the cleanups that the attempts registered: their sockets are shut down, their reads return, their threads go back
+//!    to the crew. What comes later changes nothing.
+//! 4. The worker takes the result from its inbox, a crossbeam channel with room for every message, and answers.
+//!
+//! ## Invariants
+//!
+//! - `race` knows no HTTP and no sockets; `server` knows no client and no race; `api` alone turns outcomes into status codes;
+//!   `metrics` alone knows Prometheus.
+//! - A timeout becomes a [`Deadline`] once, at the edge. No wait is without a bound but those for a message that is certain
+//!   to come.
+//! - No lock is held while foreign code runs: closures, cleanups, observers.
+//! - No attempt begins after its race is decided. No loser blocks.
+//! - A cleanup that was taken back is not running: a pooled connection is never shut down by an old call's token.
+//! - Nothing is detached and uncounted: every thread is in the table below.
+//! - There is no unsafe code.
+//!
+//! ## Threads
+//!
+//! | thread | owner | ends |
+//! |---|---|---|
+//! | `headstart` (connections, hedges, lookups) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
+//! | `headstart-alarm` | the [`Crew`] | when the crew's last handle is dropped |
+//! | `headstart-accept` | the [`Server`] | at [`Server::shutdown`] |
+//! | `headstart-watch` | the [`Server`] | at [`Server::shutdown`], after the last connection |
+//! | main | the binary | waits for signals; ends the process |
+//!
+//! ## What cancelling cannot do
+//!
+//! A call is ended through what it hangs in. A closure that computes, or waits in a way for which nobody registered a cleanup,
+//! runs on until it returns; so does a name lookup inside the C library. Such a call holds up nobody: it runs on a crew
+//! thread, counts against the crew's bound, is listed with label and age in [`CrewStats::stuck`], and its thread comes home when it returns.
 
 pub mod cancel;
 pub mod crew;
