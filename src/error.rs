@@ -48,6 +48,13 @@ pub enum Error {
         /// What was wrong.
         why: String,
     },
+    /// A connection that was there broke.
+    Lost {
+        /// Host and port.
+        to: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Reading or writing failed.
     Io(io::Error),
     /// The peer does not speak HTTP as it should.
@@ -63,6 +70,8 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The call panicked with this message.
+    Panicked(String),
 }
 
 impl fmt::Display for Error {
@@ -75,6 +84,7 @@ impl fmt::Display for Error {
             Error::Lookup { host, source } => write!(f, "no address for '{host}': {source}"),
             Error::Connect { to, source } => write!(f, "no connection to {to}: {source}"),
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
+            Error::Lost { to, source } => write!(f, "connection to {to} lost: {source}"),
             Error::Io(error) => write!(f, "connection failed: {error}"),
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             Error::Status(status) => write!(f, "status {status} instead of 200"),
@@ -82,6 +92,7 @@ impl fmt::Display for Error {
             Error::ContentType(None) => write!(f, "no content type"),
             Error::Json(why) => write!(f, "body is not JSON: {why}"),
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
+            Error::Panicked(message) => write!(f, "panicked: {message}"),
         }
     }
 }
@@ -92,6 +103,7 @@ impl std::error::Error for Error {
             Error::ThreadStart(source)
             | Error::Lookup { source, .. }
             | Error::Connect { source, .. }
+            | Error::Lost { source, .. }
             | Error::Io(source) => Some(source),
             _ => None,
         }
