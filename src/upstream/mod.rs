@@ -1,30 +1,50 @@
 //! Blocking clients that can be ended.
+//!
+//! The problem: a hedged call leaves losers behind, and a blocking HTTP client leaves them hanging: its timeouts are too
+//! late and too coarse, and between them nothing ends it. The answer: ureq for HTTP, and beneath it connections of our own,
+//! which the attempt's token can shut down in every phase.
+//!
+//! - [`call`]: what the connection has to know of the call it works for
+//! - [`line`], [`connect`], [`tls`], [`names`], [`buffers`]: a connection, from the name to the bytes
+//! - [`pool`]: connections that wait for the next call
+//! - [`answer`], [`failure`]: what came of it
+//! - [`trace`]: the trace that goes on through us
+//!
+//! Invariants: `upstream` knows no races: it runs one attempt on the calling thread and ends when the token says so. The
+//! only time it keeps itself is the one for connecting. It starts no threads but the look-ups, through the crew.
+
+mod answer;
+mod buffers;
+mod call;
+mod connect;
+mod failure;
+mod line;
+mod names;
+mod pool;
+#[cfg_attr(not(feature = "https"), path = "no_tls.rs")]
+mod tls;
+mod trace;
+
+pub use names::{Lookup, SystemLookup};
+pub(crate) use trace::TraceContext;
 
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::race::Attempt;
-use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use connect::{NoResolver, TcpConnector};
+use names::Names;
+use pool::Pool;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::TlsConnector;
+use ureq::config::Config;
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
+use ureq::{Agent, Proxy};
 
-/// Finds the addresses of host names.
-pub trait Lookup: Send + Sync {
-    /// The addresses of `host`, in order of preference. May block.
-    fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
-}
-
-/// The system's own way to look names up.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemLookup;
-
-impl Lookup for SystemLookup {
-    fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
-    }
-}
-
-#[allow(dead_code)]
+/// How [`Upstreams`] are called: see [`ClientSettings`](crate::ClientSettings).
 pub(crate) struct UpstreamSettings {
     pub(crate) urls: Vec<String>,
     pub(crate) connect_timeout: Duration,
@@ -38,22 +58,168 @@ pub(crate) struct UpstreamSettings {
     pub(crate) lookup: Arc<dyn Lookup>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Upstreams {}
+/// Some upstreams that take calls in turn.
+pub(crate) struct Upstreams {
+    list: Vec<Upstream>,
+    max_body: u64,
+    timeout_header: HeaderName,
+    pool: Arc<Pool>,
+    config: Config,
+    tcp: TcpConnector,
+    tls: TlsConnector,
+}
+
+/// One URL, made ready to be called.
+struct Upstream {
+    uri: Uri,
+    /// Host and port, for messages.
+    to: String,
+    /// Which of the pool's shelves its connections lie on.
+    origin: usize,
+    /// The fields that do not change from call to call.
+    headers: HeaderMap,
+}
+
+/// The largest number of header fields a call adds to the fixed ones.
+const PER_CALL_HEADERS: usize = 3;
+/// For the request line's and the fields' names and values beside the URL.
+const HEAD_WITHOUT_URL: usize = 2 << 10;
+
 impl Upstreams {
-    pub(crate) fn new(_crew: &Crew, _settings: UpstreamSettings) -> Result<Upstreams, Error> {
-        todo!("client")
+    pub(crate) fn new(crew: &Crew, settings: UpstreamSettings) -> Result<Upstreams, Error> {
+        let mut list = Vec::with_capacity(settings.urls.len());
+        let mut origins = Vec::new();
+        for url in &settings.urls {
+            list.push(Upstream::new(url, &mut origins)?);
+        }
+        if list.is_empty() {
+            return Err(wrong("upstream", "", "at least one URL is needed"));
+        }
+        if settings.connect_timeout.is_zero() {
+            return Err(wrong("connect-timeout", "0", "a time longer than nothing"));
+        }
+        let timeout_header = HeaderName::from_bytes(settings.timeout_header.as_bytes())
+            .map_err(|_| wrong("timeout-header", &settings.timeout_header, "the name of an HTTP header field"))?;
+        let proxy = match &settings.proxy {
+            None => None,
+            Some(url) => Some(Proxy::new(url).map_err(|error| wrong("proxy", url, &format!("a URL ({error})")))?),
+        };
+        let longest_url = settings.urls.iter().map(String::len).max().unwrap_or_default();
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(settings.max_redirects)
+            .max_redirects_will_error(false)
+            .proxy(proxy)
+            .timeout_connect(Some(settings.connect_timeout))
+            .output_buffer_size(longest_url + HEAD_WITHOUT_URL)
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1)
+            .max_idle_age(Duration::MAX)
+            .build();
+        Ok(Upstreams {
+            list,
+            max_body: settings.max_body,
+            timeout_header,
+            pool: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
+            config,
+            tcp: TcpConnector { names: Names::new(settings.lookup, crew) },
+            tls: TlsConnector::new(&settings.trusted)?,
+        })
     }
-    pub(crate) fn get(&self, _turn: usize, _attempt: &Attempt, _trace: &TraceContext) -> Result<String, Error> {
-        todo!("client")
+
+    /// Calls the upstream whose turn it is and returns its JSON. Ends soon after the attempt's token is cancelled, whatever
+    /// it is doing.
+    pub(crate) fn get(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<String, Error> {
+        let upstream = &self.list[turn % self.list.len()];
+        let token = attempt.token();
+        let _current = call::enter(token);
+        let agent = self.pool.take(upstream.origin).unwrap_or_else(|| self.new_agent());
+        let mut result = self.exchange(&agent, upstream, attempt, trace);
+        let seen = call::seen();
+        // An upstream may close an idle connection at any time, also while the request is on its way. Nothing came back, the
+        // request is a GET and may be sent twice, and the agent has no connection any more: the next one is fresh.
+        if matches!(result, Err(Error::Lost { .. })) && seen.reused && !seen.received && !token.is_canceled() {
+            log::debug!("the idle connection to {} was closed: trying a fresh one", upstream.to);
+            result = self.exchange(&agent, upstream, attempt, trace);
+        }
+        if call::seen().kept {
+            self.pool.put(upstream.origin, agent);
+        }
+        match (result, token.reason()) {
+            (Err(_), Some(reason)) => Err(Error::Canceled(reason)),
+            (result, _) => result,
+        }
     }
+
     pub(crate) fn idle_connections(&self) -> usize {
-        todo!("client")
+        self.pool.idle()
+    }
+
+    fn exchange(
+        &self,
+        agent: &Agent,
+        upstream: &Upstream,
+        attempt: &Attempt,
+        trace: &TraceContext,
+    ) -> Result<String, Error> {
+        let mut request = Request::new(());
+        *request.uri_mut() = upstream.uri.clone();
+        let headers = request.headers_mut();
+        *headers = upstream.headers.clone();
+        if let Some(left) = attempt.deadline().remaining() {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(&self.timeout_header, HeaderValue::from(millis));
+        }
+        headers.insert(HeaderName::from_static("x-attempt"), HeaderValue::from(attempt.number()));
+        let traceparent = HeaderValue::try_from(trace.for_attempt()).expect("hexadecimal digits and dashes");
+        headers.insert(HeaderName::from_static("traceparent"), traceparent);
+        let response = agent.run(request).map_err(|error| failure::unpack(error, &upstream.to))?;
+        answer::json(response, &upstream.to, self.max_body)
+    }
+
+    fn new_agent(&self) -> Agent {
+        let connector = ().chain(ConnectProxyConnector::default()).chain(self.tcp.clone()).chain(self.tls.clone());
+        Agent::with_parts(self.config.clone(), connector, NoResolver)
     }
 }
-pub(crate) struct TraceContext {}
-impl TraceContext {
-    pub(crate) fn continuing(_traceparent: Option<&str>) -> TraceContext {
-        todo!("client")
+
+impl Upstream {
+    /// Checks `url` and finds or adds its origin.
+    fn new(url: &str, origins: &mut Vec<String>) -> Result<Upstream, Error> {
+        let uri: Uri = url.parse().map_err(|error| wrong("upstream", url, &format!("{} ({error})", tls::SCHEMES)))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(wrong("upstream", url, tls::SCHEMES));
+        };
+        if !matches!(scheme, "http" | "https") || (scheme == "https" && !cfg!(feature = "https")) {
+            return Err(wrong("upstream", url, tls::SCHEMES));
+        }
+        if authority.as_str().contains('@') {
+            let hidden = url.replace(authority.as_str(), &format!("***@{}", authority.host()));
+            return Err(wrong("upstream", &hidden, "a URL without user name and password, which would end up in logs"));
+        }
+        if authority.host().is_empty() {
+            return Err(wrong("upstream", url, "a URL with a host"));
+        }
+        let to = authority.to_string();
+        let name = format!("{scheme}://{to}").to_ascii_lowercase();
+        let origin = origins.iter().position(|other| *other == name).unwrap_or_else(|| {
+            origins.push(name);
+            origins.len() - 1
+        });
+        let mut headers = HeaderMap::with_capacity(3 + PER_CALL_HEADERS);
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("headstart/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(Upstream { uri, to, origin, headers })
+    }
+}
+
+fn wrong(key: &str, value: &str, allowed: &str) -> Error {
+    Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list.iter().map(|upstream| &upstream.uri)).finish()
     }
 }

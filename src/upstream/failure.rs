@@ -1,0 +1,37 @@
+//! ureq's errors as ours.
+//!
+//! Errors of our own connector and transport travel through ureq wrapped in its `Error::Io`, sometimes in several layers;
+//! here they come out again.
+
+use crate::error::Error;
+use std::io;
+
+/// What `error` of a call to `to` (host and port) means.
+pub(super) fn unpack(error: ureq::Error, to: &str) -> Error {
+    match error {
+        ureq::Error::Io(error) => unpack_io(error, to),
+        // The one timeout that is set: see `upstream`.
+        ureq::Error::Timeout(_) => connect(to, io::ErrorKind::TimedOut.into()),
+        ureq::Error::ConnectProxyFailed(why) => connect(to, io::Error::other(format!("the proxy refused: {why}"))),
+        ureq::Error::LargeResponseHeader(_, limit) => {
+            Error::Protocol(format!("head larger than {limit} bytes, from {to}"))
+        }
+        other => Error::Protocol(format!("{other}, from {to}")),
+    }
+}
+
+/// The same for an error that came as one of reading or writing.
+pub(super) fn unpack_io(error: io::Error, to: &str) -> Error {
+    let error = match error.downcast::<ureq::Error>() {
+        Ok(error) => return unpack(error, to),
+        Err(error) => error,
+    };
+    match error.downcast::<Error>() {
+        Ok(Error::Io(source)) | Err(source) => Error::Lost { to: to.to_owned(), source },
+        Ok(error) => error,
+    }
+}
+
+fn connect(to: &str, source: io::Error) -> Error {
+    Error::Connect { to: to.to_owned(), source }
+}

@@ -1,0 +1,101 @@
+//! Idle connections, each in an agent of its own.
+//!
+//! The problem: one ureq agent for all calls serialises them on its pool's lock, under which it also probes the connections,
+//! and sorts through all of them each time. The answer: an agent holds one connection and is leased to one call at a time.
+//! The idle ones lie on a stack per origin, last used first, so that what is not needed grows old and can go.
+//!
+//! The alarm of the crew rings when the oldest has waited too long, and only then: nothing runs while nothing is idle.
+
+use crate::crew::{AlarmGuard, Crew};
+use crate::sync::lock;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use ureq::Agent;
+
+pub(super) struct Pool {
+    crew: Crew,
+    max_idle: usize,
+    idle_timeout: Duration,
+    /// Agents are made, used and dropped without this lock: dropping one closes a socket.
+    shelves: Mutex<Shelves>,
+}
+
+struct Shelves {
+    /// Per origin, the oldest first.
+    by_origin: Vec<Vec<Idle>>,
+    idle: usize,
+    /// Set while anything is idle.
+    sweep: Option<AlarmGuard>,
+}
+
+struct Idle {
+    agent: Agent,
+    since: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(crew: &Crew, origins: usize, max_idle: usize, idle_timeout: Duration) -> Arc<Pool> {
+        let by_origin = (0..origins).map(|_| Vec::new()).collect();
+        Arc::new(Pool {
+            crew: crew.clone(),
+            max_idle,
+            idle_timeout,
+            shelves: Mutex::new(Shelves { by_origin, idle: 0, sweep: None }),
+        })
+    }
+
+    /// The agent whose connection to `origin` was used last.
+    pub(super) fn take(&self, origin: usize) -> Option<Agent> {
+        let mut shelves = lock(&self.shelves);
+        let idle = shelves.by_origin[origin].pop()?;
+        shelves.idle -= 1;
+        drop(shelves);
+        (idle.since.elapsed() < self.idle_timeout).then_some(idle.agent)
+    }
+
+    /// Keeps `agent`, which has an idle connection to `origin`, if there is room.
+    pub(super) fn put(self: &Arc<Self>, origin: usize, agent: Agent) {
+        let mut shelves = lock(&self.shelves);
+        if shelves.idle >= self.max_idle {
+            drop(shelves);
+            return;
+        }
+        let since = Instant::now();
+        shelves.by_origin[origin].push(Idle { agent, since });
+        shelves.idle += 1;
+        if shelves.sweep.is_none() {
+            shelves.sweep = self.sweep_after(since);
+        }
+    }
+
+    /// How many connections are idle.
+    pub(super) fn idle(&self) -> usize {
+        lock(&self.shelves).idle
+    }
+
+    /// Has the alarm sweep when what is idle since `since` has waited too long. An idle time beyond the clock never ends.
+    fn sweep_after(self: &Arc<Self>, since: Instant) -> Option<AlarmGuard> {
+        let pool = Arc::downgrade(self);
+        let at = since.checked_add(self.idle_timeout)?;
+        Some(self.crew.alarm().set(at, move || {
+            if let Some(pool) = pool.upgrade() {
+                pool.sweep();
+            }
+        }))
+    }
+
+    fn sweep(self: &Arc<Self>) {
+        let now = Instant::now();
+        let mut old = Vec::new();
+        let mut shelves = lock(&self.shelves);
+        for shelf in &mut shelves.by_origin {
+            let count = shelf.partition_point(|idle| now.saturating_duration_since(idle.since) >= self.idle_timeout);
+            old.extend(shelf.drain(..count));
+        }
+        shelves.idle -= old.len();
+        let oldest = shelves.by_origin.iter().filter_map(|shelf| shelf.first()).map(|idle| idle.since).min();
+        shelves.sweep = oldest.and_then(|oldest| self.sweep_after(oldest));
+        drop(shelves);
+        drop(old);
+    }
+}
