@@ -87,13 +87,16 @@
 //! runs on until it returns; so does a name lookup inside the C library. Such a call holds up nobody: it runs on a crew
 //! thread, counts against the crew's bound, is listed with label and age in [`CrewStats::stuck`], and its thread comes home when it returns.
 
+pub mod api;
 pub mod cancel;
 pub mod crew;
 mod deadline;
 mod error;
 pub mod event;
 pub mod fetch;
+pub mod metrics;
 pub mod race;
+pub mod sample;
 pub mod server;
 mod sync;
 mod upstream;
