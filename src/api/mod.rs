@@ -1,11 +1,33 @@
 //! What the server answers.
+//!
+//! The problem: one upstream call has many ends, and a client wants few of them. The answer: four endpoints that run the
+//! same race and differ in when attempts start and what counts as done, and one module ([`answer`]) that maps outcomes to
+//! statuses and bodies. Beside them is what an operator looks at: health, figures, a page, a description.
+//!
+//! Invariants: this is the only place with status codes of the product. It knows no sockets: who the client is and when it
+//! leaves is the front's to know, how an upstream is called the client's.
+
+mod answer;
+mod page;
+mod permit;
+pub(crate) mod problem;
+mod route;
+mod timeout;
 
 use crate::crew::Crew;
-use crate::fetch::Client;
-use crate::metrics::Metrics;
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::fetch::{Call, Client, Json, Start};
+use crate::metrics::{self, EndpointMetrics, Metrics};
+use crate::race::Outcome;
 use crate::server::{Handler, Request, Response};
+use page::Figures;
+use permit::Permits;
+use problem::{method_not_allowed, problem};
+use route::{Endpoint, ROUTES};
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What an [`Api`] allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,20 +45,125 @@ impl Default for ApiSettings {
 }
 
 /// The endpoints of the server: races over HTTP, and what an operator looks at.
-pub struct Api {}
+pub struct Api {
+    crew: Crew,
+    client: Client,
+    metrics: Arc<Metrics>,
+    timeout_ceiling: Duration,
+    permits: Permits,
+    /// By [`Endpoint`].
+    answered: Vec<EndpointMetrics>,
+    started: Instant,
+}
 
 impl Api {
     /// An API that races requests through `client` and shows the figures of `metrics` and `crew`.
     ///
     /// `metrics` sees the races only when it is the observer of `client` as well
     /// ([`ClientSettings::observer`](crate::ClientSettings::observer)).
-    pub fn new(_crew: &Crew, _settings: ApiSettings, _client: Client, _metrics: Arc<Metrics>) -> Api {
-        todo!("api")
+    pub fn new(crew: &Crew, settings: ApiSettings, client: Client, metrics: Arc<Metrics>) -> Api {
+        Api {
+            crew: crew.clone(),
+            client,
+            timeout_ceiling: settings.timeout_ceiling,
+            permits: Permits::new(settings.max_in_flight),
+            answered: ROUTES.iter().map(|route| metrics.endpoint(route.path, route.statuses)).collect(),
+            metrics,
+            started: Instant::now(),
+        }
+    }
+
+    fn answer(&self, endpoint: Endpoint, request: &Request<'_>) -> Response {
+        if endpoint == Endpoint::Unknown {
+            return problem(404, "there is nothing at this path: / lists what there is");
+        }
+        if !matches!(request.method(), "GET" | "HEAD") {
+            return method_not_allowed();
+        }
+        match endpoint {
+            Endpoint::Smart => self.race(request, Start::Hedged, Client::first, answer::of_first),
+            Endpoint::First => self.race(request, Start::AtOnce, Client::first, answer::of_first),
+            Endpoint::All => self.race(request, Start::AtOnce, Client::all, answer::of_all),
+            Endpoint::WithinTimeout => self.race(request, Start::AtOnce, Client::all, answer::of_within_timeout),
+            Endpoint::Healthz => plain(200, "ok\n"),
+            Endpoint::Readyz => self.readiness(request),
+            Endpoint::Metrics => self.figures(),
+            Endpoint::Page => self.page(request),
+            Endpoint::OpenApi => Response::new(200, "application/json", include_bytes!("openapi.json").as_slice()),
+            Endpoint::Unknown => unreachable!("answered above"),
+        }
+    }
+
+    /// One race. `run` says what it is run for, `answer` what its outcome means.
+    fn race(
+        &self,
+        request: &Request<'_>,
+        start: Start,
+        run: impl FnOnce(&Client, &Call<'_>) -> Outcome<Json, Error>,
+        answer: impl FnOnce(&Outcome<Json, Error>) -> Response,
+    ) -> Response {
+        let timeout = match timeout::parse(request.query(), self.timeout_ceiling) {
+            Ok(timeout) => timeout,
+            Err(detail) => return problem(400, &detail),
+        };
+        let Some(_permit) = self.permits.take() else {
+            return answer::overloaded(&format!("{} others are in flight", self.permits.most()));
+        };
+        let call = Call {
+            start,
+            deadline: request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At),
+            token: Some(request.token()),
+            traceparent: request.header("traceparent").and_then(|value| str::from_utf8(value).ok()),
+        };
+        let outcome = run(&self.client, &call);
+        answer(&outcome)
+    }
+
+    fn readiness(&self, _request: &Request<'_>) -> Response {
+        plain(200, "ready\n")
+    }
+
+    fn page(&self, request: &Request<'_>) -> Response {
+        let figures = Figures {
+            uptime: self.started.elapsed(),
+            summary: self.metrics.summary(),
+            in_flight: self.permits.taken(),
+            max_in_flight: self.permits.most(),
+            crew: self.crew.stats(),
+        };
+        page::render(request, &figures)
+    }
+
+    fn figures(&self) -> Response {
+        match self.metrics.exposition(&self.crew.stats(), self.permits.taken()) {
+            Ok(text) => uncached(Response::new(200, metrics::CONTENT_TYPE, text.into_bytes())),
+            Err(error) => {
+                log::error!("no figures: {error}");
+                problem(500, "the figures cannot be written")
+            }
+        }
     }
 }
 
 impl Handler for Api {
-    fn handle(&self, _request: &Request<'_>) -> Response {
-        todo!("api")
+    fn handle(&self, request: &Request<'_>) -> Response {
+        let endpoint = Endpoint::at(request.path());
+        let response = self.answer(endpoint, request);
+        self.metrics.answered(&self.answered[endpoint as usize], response.status(), request.received_at().elapsed());
+        response
     }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("permits", &self.permits).finish_non_exhaustive()
+    }
+}
+
+fn plain(status: u16, text: &'static str) -> Response {
+    uncached(Response::new(status, "text/plain; charset=utf-8", text.as_bytes()))
+}
+
+fn uncached(response: Response) -> Response {
+    response.with_header("Cache-Control", "no-store")
 }

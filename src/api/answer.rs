@@ -1,0 +1,77 @@
+//! From the outcome of a race to an answer.
+//!
+//! What the upstream sent is passed on byte for byte between a few bytes of ours; nothing is parsed and written anew, so
+//! no number is rounded and no key changes its place.
+
+use super::problem::problem;
+use crate::cancel::CancelReason;
+use crate::error::Error;
+use crate::event::RaceEnd;
+use crate::fetch::Json;
+use crate::race::Outcome;
+use crate::server::{Note, Response};
+
+const JSON: &str = "application/json";
+
+/// The answer of a race for the first success.
+pub(super) fn of_first(outcome: &Outcome<Json, Error>) -> Response {
+    let response = match (outcome.end, outcome.winner()) {
+        (RaceEnd::Canceled(reason), _) => ended_early(reason),
+        (_, Some(winner)) => {
+            let number = Note::Number(winner.attempt as u64);
+            Response::new(200, JSON, enveloped(winner.value.as_bytes())).with_note("winner", number)
+        }
+        (_, None) if outcome.begun == 0 => overloaded("no thread is left for it"),
+        (_, None) => Response::new(200, JSON, br#"{"success":false,"response":{}}"#.as_slice()),
+    };
+    noted(response, outcome)
+}
+
+/// The answer of a race for all successes, when the race has to be over in time.
+pub(super) fn of_all(outcome: &Outcome<Json, Error>) -> Response {
+    let response = match outcome.end {
+        RaceEnd::Canceled(reason) => ended_early(reason),
+        _ if outcome.begun == 0 => overloaded("no thread is left for it"),
+        _ if outcome.successes.is_empty() => problem(502, "all attempts at the upstream failed"),
+        _ => Response::new(200, JSON, listed(outcome)),
+    };
+    noted(response, outcome)
+}
+
+/// The answer of a race for all successes, when the time it has is simply over at its end.
+pub(super) fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
+    let response = match outcome.end {
+        RaceEnd::Canceled(reason @ (CancelReason::ClientGone | CancelReason::Shutdown)) => ended_early(reason),
+        RaceEnd::Finished if outcome.begun == 0 => overloaded("no thread is left for it"),
+        _ => Response::new(200, JSON, listed(outcome)),
+    };
+    noted(response, outcome)
+}
+
+/// A refusal that is over soon.
+pub(super) fn overloaded(why: &str) -> Response {
+    problem(503, &format!("the request is refused: {why}")).with_header("Retry-After", "1")
+}
+
+fn ended_early(reason: CancelReason) -> Response {
+    match reason {
+        CancelReason::DeadlineExceeded => problem(408, "the upstream did not answer in time"),
+        // Nobody reads it: the status is for the access line and the figures, as nginx has it.
+        CancelReason::ClientGone => problem(499, "the client is gone"),
+        // Nothing supersedes a whole race; if it were to happen, somebody stopped it.
+        CancelReason::Shutdown | CancelReason::Superseded => overloaded("the server is shutting down"),
+    }
+}
+
+fn noted(response: Response, outcome: &Outcome<Json, Error>) -> Response {
+    response.with_note("attempts", Note::Number(outcome.begun as u64))
+}
+
+fn enveloped(json: &[u8]) -> Vec<u8> {
+    [br#"{"success":true,"response":"#, json, b"}"].concat()
+}
+
+fn listed(outcome: &Outcome<Json, Error>) -> Vec<u8> {
+    let bodies: Vec<&[u8]> = outcome.successes.iter().map(|success| success.value.as_bytes()).collect();
+    [b"[", bodies.join(b", ".as_slice()).as_slice(), b"]"].concat()
+}

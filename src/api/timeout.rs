@@ -1,0 +1,103 @@
+//! The `timeout` of a request's query.
+//!
+//! A timeout that is not understood is refused, never guessed: a client that asked for `5e3` or `-1` would otherwise wait
+//! for something else than it meant.
+
+use std::time::Duration;
+
+/// How much of a wrong value is repeated to who sent it.
+const SHOWN: usize = 40;
+
+/// The timeout that `query` names, or `ceiling` when it names none. Other parameters are none of our business.
+///
+/// # Errors
+///
+/// What is wrong, in words, with the value and what is allowed.
+pub(super) fn parse(query: Option<&str>, ceiling: Duration) -> Result<Duration, String> {
+    let Some(query) = query else { return Ok(ceiling) };
+    let mut values =
+        form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "timeout").map(|(_, value)| value);
+    let Some(value) = values.next() else { return Ok(ceiling) };
+    let most = ceiling.as_millis();
+    if values.next().is_some() {
+        return Err(format!("timeout is given more than once: allowed is one integer from 1 to {most} (milliseconds)"));
+    }
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    // Digits that do not fit are above any ceiling.
+    let millis = digits.then(|| value.parse::<u64>().unwrap_or(u64::MAX)).filter(|millis| *millis > 0);
+    match millis {
+        Some(millis) if u128::from(millis) <= most => Ok(Duration::from_millis(millis)),
+        _ => Err(format!(
+            "timeout cannot be '{}': allowed is an integer from 1 to {most} (milliseconds)",
+            shorten(&value)
+        )),
+    }
+}
+
+fn shorten(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CEILING: Duration = Duration::from_secs(60);
+
+    fn millis(query: &str) -> Result<u128, String> {
+        parse(Some(query), CEILING).map(|timeout| timeout.as_millis())
+    }
+
+    #[test]
+    fn an_absent_timeout_is_the_ceiling() {
+        assert_eq!(parse(None, CEILING), Ok(CEILING));
+        for query in ["", "&", "Timeout=5", "xtimeout=5", "a=timeout", "timeout%3D5"] {
+            assert_eq!(parse(Some(query), CEILING), Ok(CEILING), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_percent_encoded_timeout_is_decoded_on_both_sides() {
+        assert_eq!(millis("%74imeout=%35%30"), Ok(50));
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_in_full() {
+        let error = millis(&format!("timeout={}", "é".repeat(5_000))).unwrap_err();
+        assert!(error.len() < 300, "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_integer_up_to_the_ceiling_is_taken(wanted in 1_u64..=60_000, zeros in 0_usize..4, noise in "[a-s]{0,5}=[0-9]{0,3}") {
+            let value = format!("{}{wanted}", "0".repeat(zeros));
+            prop_assert_eq!(millis(&format!("{noise}&timeout={value}&{noise}")), Ok(u128::from(wanted)));
+        }
+
+        #[test]
+        fn every_integer_above_the_ceiling_is_refused(digits in "[1-9][0-9]{5,60}") {
+            let error = millis(&format!("timeout={digits}")).unwrap_err();
+            prop_assert!(error.contains(&digits[..6]) && error.contains("60000"), "{}", error);
+        }
+
+        #[test]
+        fn whatever_holds_anything_but_digits_is_refused(value in "\\PC*[^0-9&]\\PC*") {
+            let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("timeout", &value).finish();
+            prop_assert!(millis(&query).is_err(), "{}", query);
+        }
+
+        #[test]
+        fn a_timeout_given_twice_is_refused_whatever_it_says(first in "[0-9]{0,4}", second in "[0-9]{0,4}") {
+            prop_assert!(millis(&format!("timeout={first}&timeout={second}")).unwrap_err().contains("more than once"));
+        }
+
+        #[test]
+        fn no_query_makes_it_panic(query in "\\PC*") {
+            let _ = millis(&query);
+        }
+    }
+}
