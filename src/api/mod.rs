@@ -23,7 +23,7 @@ use crate::race::Outcome;
 use crate::server::{Handler, Request, Response};
 use page::Figures;
 use permit::Permits;
-use problem::{method_not_allowed, problem};
+use problem::{is_allowed, method_not_allowed, problem};
 use route::{Endpoint, ROUTES};
 use std::fmt;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Api {
         if endpoint == Endpoint::Unknown {
             return problem(404, "there is nothing at this path: / lists what there is");
         }
-        if !matches!(request.method(), "GET" | "HEAD") {
+        if !is_allowed(request.method()) {
             return method_not_allowed();
         }
         match endpoint {

@@ -11,12 +11,14 @@ pub(crate) fn problem(status: u16, detail: &str) -> Response {
     Response::new(status, "application/problem+json", body.into_bytes())
 }
 
-/// The only methods there are.
-pub(crate) const ALLOWED: &str = "GET, HEAD";
+/// Whether `method` is one of those there are.
+pub(crate) fn is_allowed(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
 
-/// The refusal of a method other than the allowed ones.
+/// The refusal of every other one.
 pub(crate) fn method_not_allowed() -> Response {
-    problem(405, "only GET and HEAD are understood here").with_header("Allow", ALLOWED)
+    problem(405, "only GET and HEAD are understood here").with_header("Allow", "GET, HEAD")
 }
 
 fn title(status: u16) -> &'static str {

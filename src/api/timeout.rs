@@ -92,7 +92,8 @@ mod tests {
 
         #[test]
         fn a_timeout_given_twice_is_refused_whatever_it_says(first in "[0-9]{0,4}", second in "[0-9]{0,4}") {
-            prop_assert!(millis(&format!("timeout={first}&timeout={second}")).unwrap_err().contains("more than once"));
+            let error = millis(&format!("timeout={first}&timeout={second}")).unwrap_err();
+            prop_assert!(error.contains("more than once"), "{}", error);
         }
 
         #[test]
