@@ -14,6 +14,7 @@
 
 use crate::deadline::Deadline;
 use crate::sync::{Arc, AtomicU8, Condvar, Mutex, Ordering, lock, thread, wait_until};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -116,7 +117,8 @@ struct Cleanups {
     /// When the cleanups began to run.
     canceled_at: Option<Instant>,
     next_id: u64,
-    registered: Vec<(u64, Cleanup)>,
+    /// By order of registration. A map, since one token may end thousands of calls that come and go.
+    registered: BTreeMap<u64, Cleanup>,
     /// The cleanup that runs right now, outside the lock, and the thread that runs it.
     running: Option<(u64, thread::ThreadId)>,
 }
@@ -185,7 +187,7 @@ impl CancelToken {
         }
         let id = cleanups.next_id;
         cleanups.next_id += 1;
-        cleanups.registered.push((id, Box::new(cleanup)));
+        cleanups.registered.insert(id, Box::new(cleanup));
         CleanupGuard { token: self.clone(), id: Some(id) }
     }
 
@@ -232,8 +234,7 @@ impl Drop for Decision<'_> {
         let mut cleanups = lock(&shared.cleanups);
         cleanups.canceled_at = Some(Instant::now());
         shared.changed.notify_all();
-        while !cleanups.registered.is_empty() {
-            let (id, cleanup) = cleanups.registered.remove(0);
+        while let Some((id, cleanup)) = cleanups.registered.pop_first() {
             cleanups.running = Some((id, thread::current().id()));
             drop(cleanups);
             if catch_unwind(AssertUnwindSafe(|| cleanup(self.reason))).is_err() {
@@ -260,8 +261,7 @@ impl Drop for CleanupGuard {
         let Some(id) = self.id else { return };
         let shared = &self.token.shared;
         let mut cleanups = lock(&shared.cleanups);
-        if let Some(at) = cleanups.registered.iter().position(|(registered, _)| *registered == id) {
-            let (_, cleanup) = cleanups.registered.remove(at);
+        if let Some(cleanup) = cleanups.registered.remove(&id) {
             drop(cleanups);
             drop(cleanup); // what it captured is foreign code's to drop: not under our lock
             return;

@@ -6,12 +6,13 @@ use crate::cancel::CancelReason;
 use std::time::Duration;
 
 /// Sees what happens in races. Called on the threads on which it happens, without a lock held, so an observer has to be
-/// quick and must not panic.
+/// quick. A panic in it is logged and changes nothing.
 pub trait Observer: Send + Sync {
     /// An attempt begins its call.
     fn attempt_began(&self, _event: &AttemptBegan) {}
 
-    /// An attempt has ended, or was refused a thread and never began. A loser ends after its race.
+    /// An attempt has ended, or was refused a thread and never began. A loser ends after its race, and of the winner's end
+    /// and the race's either may be reported first.
     fn attempt_ended(&self, _event: &AttemptEnded) {}
 
     /// A race is decided.

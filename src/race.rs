@@ -199,23 +199,27 @@ impl Race {
             started: Instant::now(),
             token: CancelToken::new(),
             inbox,
-            lineup: Mutex::new(Lineup { next: 0, over: false, alarm: None }),
+            lineup: Mutex::new(Lineup { next: 0, begun: 0, over: false, alarm: None }),
             call,
         });
         let _parent_cleanup = parent.map(|parent| {
             let course = course.clone();
             parent.on_cancel(move |reason| course.end(reason))
         });
+        if course.race.deadline.has_passed() {
+            course.end(CancelReason::DeadlineExceeded);
+        }
         course.begin_due();
         if primary == Primary::OnCaller {
             course.run_attempt(0);
         }
         let outcome = course.collect(&arrivals);
-        course.close(&outcome);
+        course.report_race(&outcome);
         outcome
     }
 }
 
+/// Only numbers are taken from it; it orders nothing.
 static NEXT_RACE: AtomicU64 = AtomicU64::new(0);
 
 /// What a race is run for.
@@ -273,7 +277,7 @@ pub struct Outcome<T, E> {
     pub successes: Vec<Success<T>>,
     /// The failures in order of arrival, as far as they were in when the race ended.
     pub failures: Vec<Failure<E>>,
-    /// How many attempts were begun.
+    /// How many attempts began their call. None begins later.
     pub begun: usize,
 }
 
@@ -337,7 +341,11 @@ struct Course<T, E, F> {
 
 /// The attempts yet to begin.
 struct Lineup {
+    /// The next to be sent off.
     next: usize,
+    /// How many of those sent off have begun their call.
+    begun: usize,
+    /// Set when the caller goes: nothing begins from then on.
     over: bool,
     alarm: Option<AlarmGuard>,
 }
@@ -363,7 +371,8 @@ where
         if lineup.over || self.token.is_canceled() {
             return None;
         }
-        let start = offsets.get(lineup.next).map(|offset| self.started + *offset);
+        // An offset beyond what the clock can express is never due.
+        let start = offsets.get(lineup.next).and_then(|offset| self.started.checked_add(*offset));
         if start.is_some_and(|start| start <= Instant::now()) {
             lineup.next += 1;
             return Some(lineup.next - 1);
@@ -398,25 +407,25 @@ where
         let claim = if number == 0 { Claim::Request } else { Claim::Hedge };
         if let Err(error) = self.race.crew.spawn(claim, job) {
             log::debug!("race {} attempt {number} not begun: {error}", self.id);
-            self.report_end(number, AttemptEnd::Shed, Instant::now());
+            self.report_end(number, AttemptEnd::Shed, Duration::ZERO);
             self.tell(Event::Ended(number, Err(Cause::Shed(error))));
         }
     }
 
     /// One attempt, from its beginning to the message about its end.
     fn run_attempt(self: &Arc<Self>, number: usize) {
-        if self.token.is_canceled() {
+        if !self.may_begin() {
             return;
         }
         let began = Instant::now();
-        if let Some(observer) = &self.race.observer {
-            observer.attempt_began(&AttemptBegan { race: self.id, attempt: number, at: began - self.started });
-        }
+        let at = began - self.started;
+        self.observe(|observer| observer.attempt_began(&AttemptBegan { race: self.id, attempt: number, at }));
         let attempt = Attempt { race: self.id, number, deadline: self.race.deadline, token: self.token.clone() };
         let result = match catch_unwind(AssertUnwindSafe(|| (self.call)(&attempt))) {
             Ok(result) => result.map_err(Cause::Error),
             Err(panic) => Err(Cause::Panicked(panic_message(&*panic).to_owned())),
         };
+        let elapsed = began.elapsed();
         let end = match &result {
             Ok(_) => self.succeed(number, result),
             Err(cause) => {
@@ -435,7 +444,15 @@ where
                 end
             }
         };
-        self.report_end(number, end, began);
+        self.report_end(number, end, elapsed);
+    }
+
+    /// Counts an attempt as begun, unless the race is decided.
+    fn may_begin(&self) -> bool {
+        let mut lineup = lock(&self.lineup);
+        let open = !lineup.over && !self.token.is_canceled();
+        lineup.begun += usize::from(open);
+        open
     }
 
     /// A success: the first one decides the race, when one is all that is wanted.
@@ -477,7 +494,7 @@ where
         let _ = self.inbox.try_send(event);
     }
 
-    /// The one place where the caller waits.
+    /// The one place where the caller waits. Nothing begins once it has returned.
     fn collect(&self, arrivals: &Receiver<Event<T, E>>) -> Outcome<T, E> {
         let attempts = self.race.schedule.offsets().len();
         let (mut successes, mut failures) = (Vec::new(), Vec::new());
@@ -494,9 +511,7 @@ where
                 break RaceEnd::Finished;
             }
         };
-        let shed = failures.iter().filter(|failure| matches!(failure.cause, Cause::Shed(_))).count();
-        let begun = lock(&self.lineup).next - shed;
-        Outcome { end, successes, failures, begun }
+        Outcome { end, successes, failures, begun: self.close() }
     }
 
     fn next_event(&self, arrivals: &Receiver<Event<T, E>>) -> Event<T, E> {
@@ -512,29 +527,38 @@ where
         arrivals.recv().expect(OPEN)
     }
 
-    /// Nothing begins from here on.
-    fn close(&self, outcome: &Outcome<T, E>) {
-        let alarm = {
+    /// Nothing begins from here on. Returns how many attempts have begun.
+    fn close(&self) -> usize {
+        let (alarm, begun) = {
             let mut lineup = lock(&self.lineup);
             lineup.over = true;
-            lineup.alarm.take()
+            (lineup.alarm.take(), lineup.begun)
         };
         drop(alarm);
+        begun
+    }
+
+    fn report_end(&self, attempt: usize, end: AttemptEnd, elapsed: Duration) {
+        log::debug!("race {} attempt {attempt} {end:?} after {elapsed:?}", self.id);
+        self.observe(|observer| observer.attempt_ended(&AttemptEnded { race: self.id, attempt, end, elapsed }));
+    }
+
+    fn report_race(&self, outcome: &Outcome<T, E>) {
         let winner = match outcome.end {
             RaceEnd::Won => outcome.winner().map(|success| success.attempt),
             _ => None,
         };
-        if let Some(observer) = &self.race.observer {
-            let elapsed = self.started.elapsed();
-            observer.race_ended(&RaceEnded { race: self.id, end: outcome.end, winner, begun: outcome.begun, elapsed });
-        }
+        let elapsed = self.started.elapsed();
+        let ended = RaceEnded { race: self.id, end: outcome.end, winner, begun: outcome.begun, elapsed };
+        self.observe(|observer| observer.race_ended(&ended));
     }
 
-    fn report_end(&self, attempt: usize, end: AttemptEnd, began: Instant) {
-        let elapsed = began.elapsed();
-        log::debug!("race {} attempt {attempt} {end:?} after {elapsed:?}", self.id);
-        if let Some(observer) = &self.race.observer {
-            observer.attempt_ended(&AttemptEnded { race: self.id, attempt, end, elapsed });
+    /// An observer that panics must not cost the race a message, nor its caller the outcome.
+    fn observe(&self, report: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.race.observer
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| report(&**observer)))
+        {
+            log::error!("an observer panicked: {}", panic_message(&*panic));
         }
     }
 }

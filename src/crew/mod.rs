@@ -17,7 +17,8 @@ mod limits;
 pub use alarm::{Alarm, AlarmGuard};
 pub use limits::ThreadLimit;
 
-use crate::cancel::CancelToken;
+use crate::cancel::{CancelReason, CancelToken};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::sync::{Arc, Condvar, Mutex, lock, thread, wait_until};
 use std::fmt;
@@ -31,7 +32,8 @@ pub struct CrewSettings {
     /// ([`ThreadLimit::of_this_system`]).
     pub max_threads: usize,
     /// How many of them are kept free of hedges, so that requests still find a thread when hedges no longer do. Defaults to
-    /// a sixteenth of the default `max_threads`.
+    /// a sixteenth of the default `max_threads`; more than half of `max_threads` counts as half, so that a small crew
+    /// hedges too.
     pub kept_for_requests: usize,
     /// How long a thread waits for its next job before it leaves. Defaults to 5 s.
     pub idle_timeout: Duration,
@@ -74,6 +76,9 @@ pub struct Job {
 }
 
 /// A handle to a set of threads; clones are handles to the same set.
+///
+/// Without [`shutdown`](Crew::shutdown), the threads leave when they have been idle for long enough, and the alarm's with the
+/// last of them once no handle is left.
 ///
 /// ```
 /// use headstart::{Claim, Crew, CrewSettings, Job};
@@ -156,11 +161,11 @@ impl Crew {
         let settings = &self.shared.settings;
         let mut state = lock(&self.shared.state);
         if state.closing {
-            return Err(Error::Canceled(crate::CancelReason::Shutdown));
+            return Err(Error::Canceled(CancelReason::Shutdown));
         }
         let bound = match claim {
             Claim::Request => settings.max_threads,
-            Claim::Hedge => settings.max_threads.saturating_sub(settings.kept_for_requests),
+            Claim::Hedge => settings.max_threads - settings.kept_for_requests.min(settings.max_threads / 2),
         };
         let busy = state.seats.len() - state.idle.len();
         if busy >= bound {
@@ -207,8 +212,7 @@ impl Crew {
     /// What the threads do right now, and what they have done.
     pub fn stats(&self) -> CrewStats {
         let state = lock(&self.shared.state);
-        let now = Instant::now();
-        CrewStats {
+        let mut stats = CrewStats {
             threads: state.seats.len(),
             idle: state.idle.len(),
             peak: state.peak,
@@ -216,8 +220,14 @@ impl Crew {
             started: state.started,
             refused_hedges: state.refused_hedges,
             refused_requests: state.refused_requests,
-            stuck: state.seats.iter().filter_map(|seat| lock(&seat.work).stuck(now)).collect(),
-        }
+            stuck: Vec::new(),
+        };
+        // Thousands of seats may have to be looked at: not while nobody can get a thread.
+        let seats = state.seats.clone();
+        drop(state);
+        let now = Instant::now();
+        stats.stuck = seats.iter().filter_map(|seat| lock(&seat.work).stuck(now)).collect();
+        stats
     }
 
     /// Takes no more jobs, lets idle threads leave at once and busy ones when they are done, and waits for that until
@@ -225,7 +235,7 @@ impl Crew {
     ///
     /// Must not be called from a job of this crew: it would wait for itself.
     pub fn shutdown(&self, timeout: Duration) -> usize {
-        let deadline = crate::Deadline::after(timeout);
+        let deadline = Deadline::after(timeout);
         let mut state = lock(&self.shared.state);
         state.closing = true;
         for seat in std::mem::take(&mut state.idle) {
@@ -259,7 +269,7 @@ impl Shared {
     }
 
     fn next_job(&self, seat: &Arc<Seat>) -> Option<Job> {
-        let patience = Instant::now() + self.settings.idle_timeout;
+        let patience = Deadline::after(self.settings.idle_timeout);
         let mut work = lock(&seat.work);
         loop {
             match std::mem::take(&mut *work) {
@@ -267,7 +277,7 @@ impl Shared {
                 Work::Dismissed => return None,
                 Work::Idle | Work::Running { .. } => {}
             }
-            if Instant::now() >= patience {
+            if patience.has_passed() {
                 drop(work);
                 let mut state = lock(&self.state);
                 if let Some(at) = state.idle.iter().position(|idle| Arc::ptr_eq(idle, seat)) {
@@ -281,13 +291,15 @@ impl Shared {
                 }
                 continue;
             }
-            work = wait_until(&seat.called, work, Some(patience));
+            work = wait_until(&seat.called, work, patience.instant());
         }
     }
 
     fn leave(&self, seat: &Arc<Seat>) {
         let mut state = lock(&self.state);
-        state.seats.retain(|other| !Arc::ptr_eq(other, seat));
+        if let Some(at) = state.seats.iter().position(|other| Arc::ptr_eq(other, seat)) {
+            state.seats.swap_remove(at);
+        }
         self.left.notify_all();
     }
 }
