@@ -1,0 +1,198 @@
+//! The race: one end, the caller always returns, and nothing begins once it has.
+
+use crate::cancel::{CancelReason, CancelToken};
+use crate::crew::Crew;
+use crate::deadline::Deadline;
+use crate::event::{AttemptBegan, AttemptEnded, Observer, RaceEnd, RaceEnded};
+use crate::explore::{FAR, Plain, crew, explore};
+use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Wanted};
+use crate::sync::Weakness;
+use loom::thread;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A race of two attempts, the hedge so long after the primary.
+fn race(crew: &Crew, hedge_after: Duration) -> Race {
+    Race::new(crew).schedule(Schedule::new(&[Duration::ZERO, hedge_after]).unwrap())
+}
+
+fn wait_for_cancel(attempt: &Attempt) -> Result<usize, CancelReason> {
+    Err(attempt.token().wait(Deadline::Never).expect("no deadline"))
+}
+
+/// Counts what it is told.
+struct Counts {
+    began: Plain,
+    ended: Plain,
+    races: Plain,
+}
+
+impl Counts {
+    fn new() -> Arc<Counts> {
+        Arc::new(Counts { began: Plain::new(), ended: Plain::new(), races: Plain::new() })
+    }
+}
+
+impl Observer for Counts {
+    fn attempt_began(&self, _event: &AttemptBegan) {
+        self.began.add(1);
+    }
+
+    fn attempt_ended(&self, _event: &AttemptEnded) {
+        self.ended.add(1);
+    }
+
+    fn race_ended(&self, _event: &RaceEnded) {
+        self.races.add(1);
+    }
+}
+
+#[test]
+fn of_two_successes_one_wins_and_its_value_is_delivered() {
+    explore(2, || {
+        let crew = crew(2);
+        let outcome = race(&crew, Duration::ZERO).first(|attempt| Ok::<_, ()>(10 + attempt.number()));
+        assert_eq!(outcome.end, RaceEnd::Won);
+        assert_eq!(outcome.successes.len(), 1);
+        let winner = outcome.winner().unwrap();
+        assert_eq!(winner.value, 10 + winner.attempt);
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
+fn success_and_deadline_and_the_callers_token_make_exactly_one_end() {
+    explore(2, || {
+        let (crew, token, counts) = (crew(1), CancelToken::new(), Counts::new());
+        let canceler = thread::spawn({
+            let token = token.clone();
+            move || token.cancel(CancelReason::ClientGone)
+        });
+        let outcome: Outcome<usize, ()> = Race::new(&crew)
+            .schedule(Schedule::new(&[Duration::ZERO]).unwrap())
+            .deadline(Deadline::after(FAR))
+            .token(&token)
+            .observer(counts.clone())
+            .first(|_| Ok(7));
+        match outcome.end {
+            RaceEnd::Won => assert_eq!(outcome.winner().unwrap().value, 7),
+            RaceEnd::Canceled(CancelReason::DeadlineExceeded | CancelReason::ClientGone) => {
+                assert!(outcome.winner().is_none());
+            }
+            other => panic!("not an end of this race: {other:?}"),
+        }
+        canceler.join().unwrap();
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!(counts.races.get(), 1);
+        assert_eq!(counts.began.get(), outcome.begun);
+        assert_eq!(counts.ended.get(), outcome.begun);
+    });
+}
+
+#[test]
+fn nothing_begins_once_the_caller_has_returned() {
+    explore(2, || {
+        let (crew, calls) = (crew(2), Plain::new());
+        let outcome = race(&crew, Duration::ZERO).first({
+            let calls = calls.clone();
+            move |_| {
+                calls.add(1);
+                Ok::<_, ()>(())
+            }
+        });
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!(calls.get(), outcome.begun);
+    });
+}
+
+#[test]
+fn a_hedge_ends_the_primary_that_runs_on_the_caller() {
+    explore(2, || {
+        let crew = crew(1);
+        let outcome =
+            race(&crew, Duration::ZERO).run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
+                0 => wait_for_cancel(attempt),
+                hedge => Ok(hedge),
+            });
+        assert_eq!(outcome.end, RaceEnd::Won);
+        assert_eq!(outcome.winner().unwrap().value, 1);
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
+fn the_callers_token_ends_the_primary_that_runs_on_the_caller() {
+    explore(2, || {
+        let (crew, token) = (crew(1), CancelToken::new());
+        let canceler = thread::spawn({
+            let token = token.clone();
+            move || token.cancel(CancelReason::Shutdown)
+        });
+        let race = race(&crew, FAR).token(&token);
+        let outcome = race.run(Wanted::First, Primary::OnCaller, wait_for_cancel);
+        assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
+        canceler.join().unwrap();
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
+fn a_failure_and_the_schedule_begin_a_hedge_once() {
+    explore(2, || {
+        let (crew, hedges) = (crew(2), Plain::new());
+        let outcome = race(&crew, Duration::ZERO).after_failure(AfterFailure::Hedge).all({
+            let hedges = hedges.clone();
+            move |attempt| match attempt.number() {
+                0 => Err(()),
+                hedge => {
+                    hedges.add(1);
+                    Ok(hedge)
+                }
+            }
+        });
+        assert_eq!(outcome.end, RaceEnd::Finished);
+        assert_eq!((outcome.successes.len(), outcome.failures.len(), outcome.begun), (1, 1, 2));
+        assert_eq!(hedges.get(), 1);
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
+fn a_failure_hurries_a_hedge_that_is_not_due() {
+    explore(2, || {
+        let crew = crew(2);
+        let race = race(&crew, FAR).after_failure(AfterFailure::Hedge);
+        let outcome = race.first(|attempt| match attempt.number() {
+            0 => Err(()),
+            hedge => Ok(hedge),
+        });
+        assert_eq!(outcome.end, RaceEnd::Won);
+        assert_eq!((outcome.failures.len(), outcome.begun), (1, 2));
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+weakened!(
+    a_lineup_without_a_lock_is_noticed,
+    Weakness::NoLock("Lineup"),
+    a_failure_and_the_schedule_begin_a_hedge_once,
+    "two threads in one critical section"
+);
+weakened!(
+    a_loser_that_is_not_woken_is_noticed,
+    Weakness::LostNotifyAll("cancel"),
+    a_hedge_ends_the_primary_that_runs_on_the_caller,
+    "deadlock"
+);
+weakened!(
+    a_loser_that_unlocks_too_early_is_noticed,
+    Weakness::LateWait("cancel"),
+    a_hedge_ends_the_primary_that_runs_on_the_caller,
+    "deadlock"
+);
+weakened!(
+    an_attempt_without_a_thread_is_noticed,
+    Weakness::NoLock("State"),
+    of_two_successes_one_wins_and_its_value_is_delivered,
+    "two threads in one critical section"
+);
