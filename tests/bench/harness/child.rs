@@ -1,0 +1,89 @@
+//! A process of the bench: started, listened to, ended.
+
+use super::{Result, cpus};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// A process in one of the bench's roles, ended when this is dropped.
+///
+/// Whatever happens to the bench, its children end: the kernel sees to it when the thread that started them is gone (see
+/// `role`), which is why all of them are started by the main thread.
+pub(crate) struct Child {
+    role: &'static str,
+    process: std::process::Child,
+    lines: Receiver<String>,
+    /// Reads the process's output into `lines`; ends with it.
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Child {
+    pub(crate) fn start(role: &'static str, cores: &[usize], arguments: &[(&str, String)]) -> Result<Child> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--role", role, "--cpus", &cpus::list(cores)]);
+        for (key, value) in arguments {
+            command.arg(format!("--{key}")).arg(value);
+        }
+        // An environment of their own: no proxies, no settings meant for something else.
+        command.env_clear().env("RUST_LOG", "warn");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let output = process.stdout.take().ok_or("no output")?;
+        let (tx, lines) = channel();
+        let reader = thread::Builder::new().name(format!("{role}-output")).spawn(move || {
+            for line in BufReader::new(output).lines().map_while(std::io::Result::ok) {
+                if tx.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        // The guard comes first: should the reader not start, the process is ended all the same.
+        let mut child = Child { role, process, lines, reader: None };
+        child.reader = Some(reader?);
+        Ok(child)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The next line it says, or `None` when it says nothing for so long.
+    pub(crate) fn line_within(&mut self, patience: Duration) -> Result<Option<String>> {
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(format!("the {} ended: {}", self.role, self.process.wait()?).into())
+            }
+        }
+    }
+
+    /// The next line it says.
+    pub(crate) fn line(&mut self, patience: Duration) -> Result<String> {
+        self.line_within(patience)?.ok_or_else(|| format!("the {} says nothing for {patience:?}", self.role).into())
+    }
+
+    /// Its answer to a line.
+    pub(crate) fn ask(&mut self, question: &str, patience: Duration) -> Result<String> {
+        let input = self.process.stdin.as_mut().ok_or("no input")?;
+        writeln!(input, "{question}")?;
+        self.line(patience)
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended and been waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Runs contenders under the same load, one at a time, and says what they cost.
+//!
+//! ```text
+//! options -> rounds -> measure -> child: upstream | contender | load      one process each
+//!                   \             cpus, procfs                            where they run, what they used
+//!                    report
+//! ```
+//!
+//! The binary starts itself again for everything that has to be a process of its own (`role`). The harness knows no
+//! contender by name; a bench hands them in, ours first.
+//!
+//! What it does not do: talk to anything but 127.0.0.1, or leave a process behind, however it ends.
+
+mod answer;
+mod child;
+pub(crate) mod contender;
+mod cpus;
+mod load;
+mod measure;
+mod options;
+mod procfs;
+mod report;
+mod role;
+mod rounds;
+mod upstream;
+
+use contender::Contender;
+use options::Asked;
+use std::process::ExitCode;
+
+/// The bench is a program, not a library: its errors are sentences for whoever runs it.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The bench's `main`: takes up a role, or measures the contenders. The first one is ours.
+pub(crate) fn main(contenders: &[Contender]) -> ExitCode {
+    match options::parse(std::env::args().skip(1), contenders) {
+        Ok(asked) => run(asked, contenders),
+        Err(mistake) => {
+            eprintln!("bench: {mistake}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(asked: Asked, contenders: &[Contender]) -> ExitCode {
+    let done = match asked {
+        Asked::Print(text) => {
+            print!("{text}");
+            Ok(())
+        }
+        Asked::Role(arguments) => role::take(&arguments, contenders),
+        Asked::Rounds(options) => rounds::run(&options, contenders).and_then(|results| {
+            println!("{}", report::markdown(&options, &results)?);
+            rounds::verify(&results)
+        }),
+        Asked::Smoke(options) => {
+            rounds::run(&options, contenders).and_then(|results| {
+                // Written and dropped: a few hundredths of a second measure the machinery, not the contenders.
+                report::markdown(&options, &results)?;
+                rounds::verify(&results)
+            })
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

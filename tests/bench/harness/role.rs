@@ -1,0 +1,60 @@
+//! The parts this binary plays when it is started by itself.
+//!
+//! The command line of a role is `--role NAME --cpus LIST` and pairs of `--key value`. Every role first puts itself on its
+//! cores and on the parent's leash: the kernel ends it when the bench ends, be it by Ctrl-C or by `kill -9`.
+
+use super::contender::{Contender, Launch, Site};
+use super::{Result, cpus, load, upstream};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use std::os::unix::process::CommandExt;
+use std::str::FromStr;
+
+pub(crate) const CONTENDER: &str = "contender";
+pub(crate) const LOAD: &str = "load";
+pub(crate) const UPSTREAM: &str = "upstream";
+
+/// Pairs of `--key value`.
+pub(crate) struct Arguments(Vec<(String, String)>);
+
+impl Arguments {
+    pub(crate) fn parse(typed: &[String]) -> Result<Arguments> {
+        let pair = |pair: &[String]| match pair {
+            [key, value] => Some((key.strip_prefix("--")?.to_owned(), value.clone())),
+            _ => None,
+        };
+        let pairs: Option<Vec<_>> = typed.chunks(2).map(pair).collect();
+        pairs.map(Arguments).ok_or_else(|| format!("not pairs of --key value: {typed:?}").into())
+    }
+
+    pub(crate) fn get<T: FromStr>(&self, key: &str) -> Result<T> {
+        let value = self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value);
+        let value = value.ok_or_else(|| format!("--{key} is missing"))?;
+        value.parse().map_err(|_| format!("--{key} cannot be '{value}'").into())
+    }
+}
+
+pub(crate) fn take(arguments: &Arguments, contenders: &[Contender]) -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    cpus::pin(&arguments.get::<String>("cpus")?)?;
+    match arguments.get::<String>("role")?.as_str() {
+        UPSTREAM => upstream::serve(arguments),
+        LOAD => load::run(arguments),
+        CONTENDER => contend(arguments, contenders),
+        other => Err(format!("no role is called '{other}'").into()),
+    }
+}
+
+fn contend(arguments: &Arguments, contenders: &[Contender]) -> Result<()> {
+    let name: String = arguments.get("name")?;
+    let contender = contenders.iter().find(|known| known.name == name).ok_or("no such contender")?;
+    let site = Site { listen: arguments.get("listen")?, upstream: arguments.get("upstream")? };
+    match contender.launch {
+        Launch::Function(serve) => serve(&site),
+        // The program takes over this process, with its number, its cores and its leash.
+        Launch::Program(command) => {
+            let mut command = command(&site);
+            let error = command.exec();
+            Err(format!("{}: {error}", command.get_program().display()).into())
+        }
+    }
+}
