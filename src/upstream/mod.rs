@@ -28,6 +28,7 @@ mod trace;
 pub use names::{Lookup, SystemLookup};
 pub(crate) use trace::TraceContext;
 
+use crate::cancel::CancelReason;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::race::Attempt;
@@ -132,6 +133,9 @@ impl Upstreams {
     pub(crate) fn get(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<String, Error> {
         let upstream = &self.list[turn % self.list.len()];
         let token = attempt.token();
+        if attempt.deadline().has_passed() {
+            return Err(Error::Canceled(CancelReason::DeadlineExceeded));
+        }
         let _current = call::enter(token);
         let agent = self.pool.take(upstream.origin).unwrap_or_else(|| self.new_agent());
         let mut result = self.exchange(&agent, upstream, attempt, trace);

@@ -1,0 +1,61 @@
+//! After thousands of calls to an upstream that misbehaves in every way, descriptors and threads are what they were.
+//!
+//! Alone in its file: it counts what belongs to the whole process.
+
+#![cfg(target_os = "linux")]
+
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use headstart::race::Schedule;
+use headstart::{Client, ClientSettings, Crew, CrewSettings};
+use std::time::Duration;
+use upstream::{Behavior, FakeUpstream, answer_with, eventually};
+
+fn count(directory: &str) -> usize {
+    std::fs::read_dir(directory).unwrap().count()
+}
+
+#[test]
+fn nothing_leaks() {
+    let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
+    let crew = Crew::new(CrewSettings { idle_timeout: Duration::from_millis(200), ..CrewSettings::default() }).unwrap();
+    let fake = FakeUpstream::start(Behavior::TakesTurns(
+        [
+            Behavior::Answers("{}"),
+            Behavior::HangsAfterRequest,
+            Behavior::Answers("{}"),
+            Behavior::ResetsMidBody,
+            Behavior::DripsBody,
+            Behavior::Says(answer_with("500 X", "text/plain", "no")),
+            Behavior::ResetsAfterRequest,
+            Behavior::Answers("nonsense"),
+            Behavior::ClosesIdle,
+            Behavior::HangsAfterHeaders,
+            Behavior::EndlessBody,
+        ]
+        .into(),
+    ));
+    let mut settings = ClientSettings::default();
+    settings.upstreams = vec![fake.url()];
+    settings.schedule = Schedule::new(&[0, 5, 5].map(Duration::from_millis)).unwrap();
+    settings.idle_timeout = Duration::from_millis(200);
+    settings.max_body = 1 << 20;
+    let client = Client::new(&crew, settings).unwrap();
+
+    let successes: usize = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| (0..200).filter(|_| client.get(Duration::from_millis(50)).is_ok()).count()))
+            .collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).sum()
+    });
+    println!("{successes} of 3200 calls succeeded");
+    assert!(successes > 1_000, "hedging does not help: {successes} of 3200");
+    eventually("idle connections are closed and idle threads leave", || {
+        client.idle_connections() == 0 && crew.stats().threads == 0
+    });
+    drop((client, crew, fake));
+    eventually("descriptors and threads are back at the baseline", || {
+        count("/proc/self/fd") <= descriptors && count("/proc/self/task") <= threads
+    });
+}

@@ -1,0 +1,166 @@
+//! A decided race leaves nothing behind: the loser's connection is closed, seen by the upstream, and its thread is back.
+
+#[path = "support/upstream.rs"]
+mod upstream;
+
+use headstart::fetch::{Call, Json};
+use headstart::race::{Outcome, Schedule};
+use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
+use std::time::{Duration, Instant};
+use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, Sight, eventually};
+
+fn crew() -> Crew {
+    Crew::new(CrewSettings::default()).unwrap()
+}
+
+/// Attempts to the two upstreams, both at once; which of them is the primary changes from call to call.
+fn client(crew: &Crew, upstreams: [String; 2]) -> Client {
+    let mut settings = ClientSettings::default();
+    settings.schedule = Schedule::new(&[Duration::ZERO; 2]).unwrap();
+    settings.upstreams = upstreams.into();
+    Client::new(crew, settings).unwrap()
+}
+
+fn race(client: &Client) -> Outcome<Json, Error> {
+    client.first(&Call::until(Deadline::after(PATIENCE)))
+}
+
+#[track_caller]
+fn everybody_is_back(crew: &Crew) {
+    eventually("all threads are back", || crew.stats().idle == crew.stats().threads);
+    assert!(crew.stats().stuck.is_empty());
+}
+
+/// Races `behavior` against an upstream that answers once the loser has come as far as it will.
+#[track_caller]
+fn is_ended_on_either_thread(behavior: Behavior) {
+    let (tell, told) = crossbeam_channel::unbounded();
+    let reads = !matches!(behavior, Behavior::ReadsNothing);
+    let (crew, loser) = (crew(), FakeUpstream::start(behavior));
+    let winner = FakeUpstream::start(Behavior::AnswersWhenTold(told));
+    let client = client(&crew, [loser.url(), winner.url()]);
+    for primary in ["the loser", "the winner"] {
+        let outcome = std::thread::scope(|scope| {
+            let racing = scope.spawn(|| race(&client));
+            loop {
+                match loser.sights.recv_timeout(PATIENCE).unwrap() {
+                    Sight::Request(_) => break,
+                    Sight::Accepted if !reads => break,
+                    Sight::Accepted | Sight::Gone(_) => {}
+                }
+            }
+            tell.send(()).unwrap();
+            racing.join().unwrap()
+        });
+        assert!(outcome.winner().is_some(), "primary {primary}: {outcome:?}");
+        loser.next_gone();
+        everybody_is_back(&crew);
+    }
+    assert_eq!((winner.accepts(), client.idle_connections()), (1, 1), "the winner's connection is used again");
+}
+
+#[test]
+fn a_loser_whose_request_is_not_read_is_ended() {
+    is_ended_on_either_thread(Behavior::ReadsNothing);
+}
+
+#[test]
+fn a_loser_without_an_answer_is_ended() {
+    is_ended_on_either_thread(Behavior::HangsAfterRequest);
+}
+
+#[test]
+fn a_loser_whose_head_drips_is_ended() {
+    is_ended_on_either_thread(Behavior::DripsHeaders);
+}
+
+#[test]
+fn a_loser_that_waits_for_its_body_is_ended() {
+    is_ended_on_either_thread(Behavior::HangsAfterHeaders);
+}
+
+#[test]
+fn a_loser_whose_body_drips_is_ended() {
+    is_ended_on_either_thread(Behavior::DripsBody);
+}
+
+#[test]
+fn a_loser_whose_body_has_no_end_is_ended() {
+    is_ended_on_either_thread(Behavior::EndlessBody);
+}
+
+#[test]
+fn a_loser_that_connects_is_ended() {
+    let (crew, nowhere) = (crew(), AcceptsNothing::start());
+    let winner = FakeUpstream::start(Behavior::AnswersAfter(Duration::from_millis(50)));
+    let client = client(&crew, [nowhere.url(), winner.url()]);
+    for _ in 0..2 {
+        let began = Instant::now();
+        assert!(race(&client).winner().is_some());
+        assert!(began.elapsed() < Duration::from_secs(5), "the primary held the winner up: {:?}", began.elapsed());
+        everybody_is_back(&crew);
+    }
+}
+
+#[cfg(feature = "https")]
+#[test]
+fn a_loser_in_a_tls_handshake_is_ended() {
+    let (tell, told) = crossbeam_channel::unbounded();
+    let (crew, loser) = (crew(), FakeUpstream::start(Behavior::ReadsNothing));
+    let winner = FakeUpstream::start(Behavior::AnswersWhenTold(told));
+    let client = client(&crew, [loser.url().replace("http:", "https:"), winner.url()]);
+    for _ in 0..2 {
+        let outcome = std::thread::scope(|scope| {
+            let racing = scope.spawn(|| race(&client));
+            while !matches!(loser.sights.recv_timeout(PATIENCE).unwrap(), Sight::Accepted) {}
+            tell.send(()).unwrap();
+            racing.join().unwrap()
+        });
+        assert!(outcome.winner().is_some());
+        loser.next_gone();
+        everybody_is_back(&crew);
+    }
+}
+
+/// From the winner's answer to the loser's end as its upstream sees it, the answer's own way included.
+fn endings(count: usize) -> Vec<Duration> {
+    let (tell, told) = crossbeam_channel::unbounded();
+    let (crew, loser) = (crew(), FakeUpstream::start(Behavior::HangsAfterRequest));
+    let winner = FakeUpstream::start(Behavior::AnswersWhenTold(told));
+    let client = client(&crew, [loser.url(), winner.url()]);
+    let mut endings: Vec<Duration> = std::thread::scope(|scope| {
+        (0..count)
+            .map(|_| {
+                let racing = scope.spawn(|| race(&client));
+                loser.next_request();
+                let answered = Instant::now();
+                tell.send(()).unwrap();
+                let gone = loser.next_gone();
+                assert!(racing.join().unwrap().winner().is_some());
+                gone - answered
+            })
+            .collect()
+    });
+    endings.sort();
+    endings
+}
+
+#[test]
+fn of_1000_losers_99_percent_are_seen_closed_within_5_ms() {
+    const BOUND: Duration = Duration::from_millis(5);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let endings = endings(1_000);
+        let p99 = endings[endings.len() * 99 / 100];
+        println!(
+            "loser endings: p50 {:?}, p99 {p99:?}, max {:?}",
+            endings[endings.len() / 2],
+            endings[endings.len() - 1]
+        );
+        if p99 <= BOUND {
+            return;
+        }
+        seen.push(p99);
+    }
+    panic!("p99 of three runs: {seen:?}");
+}

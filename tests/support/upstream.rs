@@ -1,0 +1,351 @@
+//! Upstreams that behave badly, each in the way it is named after.
+//!
+//! A [`FakeUpstream`] listens on a port of its own and tells what it sees as [`Sight`]s, so that tests wait for events and
+//! not for time. Dropping it ends its threads.
+
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a fake does with each request of a connection.
+#[derive(Clone)]
+pub enum Behavior {
+    /// Answers with this JSON.
+    Answers(&'static str),
+    /// Answers with these bytes, head and all, and keeps the connection.
+    Says(Vec<u8>),
+    /// Says these bytes and closes the connection.
+    SaysAndCloses(Vec<u8>),
+    /// Answers once something has come through the channel.
+    AnswersWhenTold(Receiver<()>),
+    /// Answers this much later.
+    AnswersAfter(Duration),
+    /// Reads nothing, not even the request.
+    ReadsNothing,
+    /// Says nothing.
+    HangsAfterRequest,
+    /// A header byte every 5 ms, without end.
+    DripsHeaders,
+    /// Says that a body comes.
+    HangsAfterHeaders,
+    /// A body byte every 5 ms, without end.
+    DripsBody,
+    /// As much body as is taken.
+    EndlessBody,
+    /// Says that 100 bytes come, sends fewer and resets the connection.
+    ResetsMidBody,
+    /// Resets the connection when the request is in.
+    ResetsAfterRequest,
+    /// Answers the first request of a connection and closes it when the second is in.
+    ClosesOnReuse,
+    /// Answers a request and closes the connection, without having said so.
+    ClosesIdle,
+    /// Each request the next one, over all connections.
+    TakesTurns(Arc<[Behavior]>),
+}
+
+/// What a fake has seen.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// A connection.
+    Accepted,
+    /// A request, with its head.
+    Request(String),
+    /// The client has closed or reset a connection.
+    Gone(Instant),
+}
+
+pub struct FakeUpstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    pub sights: Receiver<Sight>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    behavior: Behavior,
+    stopping: AtomicBool,
+    accepts: AtomicUsize,
+    requests: AtomicUsize,
+    sockets: Mutex<Vec<TcpStream>>,
+    sights: Sender<Sight>,
+}
+
+impl FakeUpstream {
+    pub fn start(behavior: Behavior) -> FakeUpstream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, sights) = unbounded();
+        let shared = Arc::new(Shared {
+            behavior,
+            stopping: AtomicBool::new(false),
+            accepts: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            sockets: Mutex::default(),
+            sights: tell,
+        });
+        let acceptor = std::thread::spawn({
+            let shared = shared.clone();
+            move || shared.accept_all(&listener)
+        });
+        FakeUpstream { address, shared, sights, acceptor: Some(acceptor) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/api/work", self.address)
+    }
+
+    /// Connections accepted so far.
+    pub fn accepts(&self) -> usize {
+        self.shared.accepts.load(Ordering::SeqCst)
+    }
+
+    /// Requests read so far.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+
+    /// Waits for the next request and returns its head.
+    pub fn next_request(&self) -> String {
+        loop {
+            match self.next_sight() {
+                Sight::Request(head) => return head,
+                Sight::Accepted | Sight::Gone(_) => {}
+            }
+        }
+    }
+
+    /// Waits until a client has left a connection.
+    pub fn next_gone(&self) -> Instant {
+        loop {
+            match self.next_sight() {
+                Sight::Gone(at) => return at,
+                Sight::Accepted | Sight::Request(_) => {}
+            }
+        }
+    }
+
+    fn next_sight(&self) -> Sight {
+        self.sights.recv_timeout(PATIENCE).expect("nothing seen")
+    }
+}
+
+impl Drop for FakeUpstream {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address); // wakes the acceptor
+        self.acceptor.take().unwrap().join().unwrap();
+    }
+}
+
+impl Shared {
+    fn accept_all(self: &Arc<Self>, listener: &TcpListener) {
+        let mut threads = Vec::new();
+        for socket in listener.incoming() {
+            if self.stopping.load(Ordering::SeqCst) {
+                break;
+            }
+            let socket = socket.unwrap();
+            socket.set_nodelay(true).unwrap();
+            self.accepts.fetch_add(1, Ordering::SeqCst);
+            let _ = self.sights.send(Sight::Accepted);
+            let mut sockets = self.sockets.lock().unwrap();
+            sockets.retain(|socket| socket.peer_addr().is_ok()); // closed ones need not be kept open
+            sockets.push(socket.try_clone().unwrap());
+            drop(sockets);
+            threads.retain(|thread: &JoinHandle<()>| !thread.is_finished());
+            let shared = self.clone();
+            threads.push(std::thread::spawn(move || shared.serve(socket)));
+        }
+        for socket in self.sockets.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+
+    fn serve(&self, socket: TcpStream) {
+        // An error of the connection is the client's leaving, as is its end.
+        let _ = self.serve_requests(&socket);
+        let _ = self.sights.send(Sight::Gone(Instant::now()));
+        // The acceptor keeps a duplicate to end this thread with; the connection is over nevertheless.
+        let _ = socket.shutdown(Shutdown::Both);
+    }
+
+    fn serve_requests(&self, socket: &TcpStream) -> io::Result<()> {
+        if matches!(self.behavior, Behavior::ReadsNothing) {
+            return until_gone_unread(socket);
+        }
+        let mut reader = BufReader::new(socket);
+        for served in 0.. {
+            let Some(head) = read_head(&mut reader)? else { return Ok(()) };
+            let number = self.requests.fetch_add(1, Ordering::SeqCst);
+            let _ = self.sights.send(Sight::Request(head));
+            let behavior = match &self.behavior {
+                Behavior::TakesTurns(turns) => &turns[number % turns.len()],
+                behavior => behavior,
+            };
+            if !behave(behavior, socket, served)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers one request. `false` when the connection is to be closed.
+fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Result<bool> {
+    match behavior {
+        Behavior::Answers(json) => socket.write_all(&answer(json))?,
+        Behavior::Says(bytes) => socket.write_all(bytes)?,
+        Behavior::SaysAndCloses(bytes) => {
+            socket.write_all(bytes)?;
+            return Ok(false);
+        }
+        Behavior::AnswersWhenTold(told) => {
+            let _ = told.recv_timeout(PATIENCE);
+            socket.write_all(&answer(r#"{"told":true}"#))?;
+        }
+        Behavior::AnswersAfter(pause) => {
+            std::thread::sleep(*pause);
+            socket.write_all(&answer(r#"{"late":true}"#))?;
+        }
+        Behavior::HangsAfterRequest => until_gone(socket, &[])?,
+        Behavior::DripsHeaders => {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nx-drip: ")?;
+            until_gone(socket, b"d")?;
+        }
+        Behavior::HangsAfterHeaders => {
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n")?;
+            until_gone(socket, &[])?;
+        }
+        Behavior::DripsBody => {
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[")?;
+            until_gone(socket, b" ")?;
+        }
+        Behavior::EndlessBody => {
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[")?;
+            loop {
+                socket.write_all(&[b' '; 4096])?;
+            }
+        }
+        Behavior::ResetsMidBody => {
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")?;
+            reset(socket)?;
+            return Ok(false);
+        }
+        Behavior::ResetsAfterRequest => {
+            reset(socket)?;
+            return Ok(false);
+        }
+        Behavior::ClosesOnReuse if served > 0 => return Ok(false),
+        Behavior::ClosesOnReuse => socket.write_all(&answer("{}"))?,
+        Behavior::ClosesIdle => {
+            socket.write_all(&answer("{}"))?;
+            return Ok(false);
+        }
+        Behavior::ReadsNothing | Behavior::TakesTurns(_) => unreachable!("not a way to treat one request"),
+    }
+    Ok(true)
+}
+
+/// A regular answer.
+pub fn answer(json: &str) -> Vec<u8> {
+    answer_with("200 OK", "application/json", json)
+}
+
+/// An answer with this status, type and body.
+pub fn answer_with(status: &str, content_type: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(head))
+}
+
+/// Sends `drop` every 5 ms, or nothing, until the client is gone.
+fn until_gone(mut socket: &TcpStream, drop: &[u8]) -> io::Result<()> {
+    if !drop.is_empty() {
+        socket.set_read_timeout(Some(Duration::from_millis(5)))?;
+    }
+    loop {
+        match socket.read(&mut [0; 512]) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.write_all(drop)?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits for the client's end without taking what it sends.
+fn until_gone_unread(socket: &TcpStream) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
+    poll(&mut fds, None)?;
+    Ok(())
+}
+
+fn reset(socket: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
+    // A duplicate of the socket keeps it open, so closing alone would not reset: an abortive disconnect does.
+    let _ = socket.shutdown(Shutdown::Both);
+    Ok(())
+}
+
+/// A listener that accepts nothing and whose queue is full: connecting to it hangs.
+pub struct AcceptsNothing {
+    _listener: socket2::Socket,
+    _queued: Vec<TcpStream>,
+    address: SocketAddr,
+}
+
+impl AcceptsNothing {
+    pub fn start() -> AcceptsNothing {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(socket) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            queued.push(socket);
+            assert!(queued.len() < 100, "the queue has no end");
+        }
+        AcceptsNothing { _listener: listener, _queued: queued, address }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+/// Waits, within reason, until `condition` holds: for what tells of itself in figures only.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
