@@ -27,6 +27,13 @@ pub enum Error {
         /// What may be given.
         allowed: String,
     },
+    /// The address cannot be listened on.
+    Listen {
+        /// The address as it was given.
+        at: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A host name could not be looked up.
     Lookup {
         /// The name.
@@ -81,6 +88,7 @@ impl fmt::Display for Error {
             Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
             Error::Canceled(reason) => write!(f, "canceled: {reason}"),
             Error::Setting { key, value, allowed } => write!(f, "{key} cannot be '{value}': {allowed}"),
+            Error::Listen { at, source } => write!(f, "cannot listen on {at}: {source}"),
             Error::Lookup { host, source } => write!(f, "no address for '{host}': {source}"),
             Error::Connect { to, source } => write!(f, "no connection to {to}: {source}"),
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
@@ -101,6 +109,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::ThreadStart(source)
+            | Error::Listen { source, .. }
             | Error::Lookup { source, .. }
             | Error::Connect { source, .. }
             | Error::Lost { source, .. }

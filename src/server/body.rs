@@ -1,0 +1,94 @@
+//! A request's body: read and dropped, within limits.
+//!
+//! No endpoint takes a body. One that is announced has to be read nevertheless, or its bytes would be taken for the next
+//! request. It is read before the request is handled, so that a handler's client has nothing left to say.
+
+use super::ServerSettings;
+use super::chunked::Chunked;
+use super::framing::{Body, Head, Refusal};
+use super::input::{Rest, read};
+use super::link::Link;
+use super::render;
+use std::time::Instant;
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// It cannot be served.
+    Refused(Refusal),
+    /// The client is gone.
+    Lost,
+}
+
+/// How much of the body is still to come.
+enum Remaining {
+    Length(u64),
+    Chunks(Chunked),
+}
+
+/// Reads the body and drops it. `received` is what arrived together with the head.
+pub(super) fn skip(link: &Link, settings: &ServerSettings, head: &Head<'_>, received: &[u8]) -> Result<Rest, Broken> {
+    let mut remaining = match head.body {
+        Body::None => return Ok(Rest::FromBuffer(0)),
+        Body::Length(length) if length > settings.max_body => {
+            return Err(Broken::Refused(Refusal { status: 413, why: "body too large" }));
+        }
+        Body::Length(length) => Remaining::Length(length),
+        Body::Chunked => Remaining::Chunks(Chunked::new()),
+    };
+    let taken = remaining.take(received, settings.max_body).map_err(Broken::Refused)?;
+    if remaining.is_over() {
+        return Ok(Rest::FromBuffer(taken));
+    }
+    if head.expects_continue && received.is_empty() {
+        render::send(link, b"HTTP/1.1 100 Continue\r\n\r\n", settings.write_timeout).map_err(|_| Broken::Lost)?;
+    }
+    let rest = receive(link, settings, &mut remaining);
+    // The connection's own reads rely on this one.
+    match link.stream.set_read_timeout(Some(settings.idle_timeout)) {
+        Ok(()) => rest,
+        Err(_) => Err(Broken::Lost),
+    }
+}
+
+fn receive(link: &Link, settings: &ServerSettings, remaining: &mut Remaining) -> Result<Rest, Broken> {
+    let deadline = Instant::now() + settings.body_timeout;
+    let mut buffer = [0; 4 << 10];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Broken::Refused(Refusal { status: 408, why: "the body took too long" }));
+        }
+        link.stream.set_read_timeout(Some(left)).map_err(|_| Broken::Lost)?;
+        let bytes = match read(&mut &link.stream, &mut buffer) {
+            Ok(Some(0)) | Err(_) => return Err(Broken::Lost),
+            Ok(Some(received)) => &buffer[..received],
+            Ok(None) => continue,
+        };
+        let taken = remaining.take(bytes, settings.max_body).map_err(Broken::Refused)?;
+        if remaining.is_over() {
+            return Ok(Rest::Instead(bytes[taken..].to_vec()));
+        }
+    }
+}
+
+impl Remaining {
+    /// How many of `bytes` belong to the body.
+    fn take(&mut self, bytes: &[u8], limit: u64) -> Result<usize, Refusal> {
+        match self {
+            Remaining::Length(length) => {
+                let taken = (*length).min(bytes.len() as u64);
+                *length -= taken;
+                Ok(taken as usize)
+            }
+            Remaining::Chunks(chunks) => chunks.feed(bytes, limit),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Remaining::Length(length) => *length == 0,
+            Remaining::Chunks(chunks) => chunks.is_done(),
+        }
+    }
+}

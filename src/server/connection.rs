@@ -1,0 +1,278 @@
+//! The life of one connection, on one thread.
+//!
+//! ```text
+//! Idle ──first bytes──▶ Receiving ──complete──▶ Complete ──answered──▶ Idle
+//!   │  ╲───────────head in one piece──────────▶   │  ╲──last answer──▶ Lingering ──▶ Closed
+//!   │                      │ too slow, malformed  │ malformed             ▲
+//!   │                      ╰──────▶ Refused ◀─────╯ ──refusal sent────────╯
+//!   ╰──end, idle for too long──▶ Closed
+//! ```
+//!
+//! The thread that reads a request also handles it and writes the answer: a hand-off and back would cost more than the
+//! whole rest. On a kept connection a request that comes in one piece takes one `recv` and one `send`; the timeout of the idle wait is
+//! set on the socket once, and only a head that comes in pieces has its own.
+//!
+//! Invariants: one request at a time, answered in order; what is read ahead fits in the buffer of one head. After a refusal
+//! nothing more is read as a request.
+
+use super::Shared;
+use super::access::{self, Access};
+use super::body;
+use super::framing::{self, Head, HeadLimits, HeadScan, Refusal, Version, Wish};
+use super::input::{Arrival, Input};
+use super::link::{Lease, Leased, Link};
+use super::message::{Ending, Note, Request, Response};
+use super::render::{Output, Payload, Persistence};
+use crate::cancel::CancelReason;
+use crate::error::panic_message;
+use httparse::Header;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most header fields a head can be allowed: they are kept on the stack.
+pub(super) const MAX_FIELDS: usize = 256;
+
+/// How long a closed connection is listened to, so that what the client still sends does not reset the last answer away.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The status an access line has when nobody was left to answer (nginx's).
+const CLIENT_GONE: u16 = 499;
+
+/// Where a connection stands.
+enum State {
+    /// Between requests.
+    Idle,
+    /// A part of a head is here, since then.
+    Receiving(Instant),
+    /// A head is here, at this place in the buffer.
+    Complete(Range<usize>),
+    /// What came cannot be served; since when it was dealt with.
+    Refused(Refusal, Instant),
+    /// The last answer is out.
+    Lingering,
+    /// Over.
+    Closed,
+}
+
+/// Serves one connection until it ends.
+pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
+    let settings = &shared.settings;
+    let prepared = link
+        .stream
+        .set_nodelay(true)
+        .and_then(|()| link.stream.set_read_timeout(Some(settings.idle_timeout)))
+        .and_then(|()| link.stream.set_write_timeout(Some(settings.write_timeout)));
+    if let Err(error) = prepared {
+        log::debug!("client {}: {error}", link.peer);
+        return;
+    }
+    let limits = HeadLimits { head: settings.max_head, target: settings.max_target };
+    let mut connection = Connection {
+        shared,
+        link,
+        limits,
+        input: Input::new(settings.idle_timeout),
+        output: Output::default(),
+        scan: HeadScan::default(),
+        answered: 0,
+    };
+    let mut state = State::Idle;
+    loop {
+        state = match state {
+            State::Idle => connection.wait(),
+            State::Receiving(since) => connection.receive(since),
+            State::Complete(head) => connection.answer(head),
+            State::Refused(refusal, since) => connection.refuse(refusal, since),
+            State::Lingering => connection.linger(),
+            State::Closed => break,
+        };
+    }
+}
+
+struct Connection<'a> {
+    shared: &'a Arc<Shared>,
+    link: &'a Arc<Link>,
+    limits: HeadLimits,
+    input: Input,
+    output: Output,
+    /// How far the head at the buffer's beginning was looked at.
+    scan: HeadScan,
+    answered: u64,
+}
+
+impl Connection<'_> {
+    /// From `Idle`: the next request may be here already, pipelined; otherwise this is where a connection spends its life.
+    fn wait(&mut self) -> State {
+        self.scan = HeadScan::default();
+        if self.input.bytes().is_empty() {
+            self.link.begin_idle(self.shared);
+            let timeout = self.shared.settings.idle_timeout;
+            let arrival = self.input.receive(&self.link.stream, timeout, self.limits.head);
+            self.link.end_idle();
+            match arrival {
+                Ok(Arrival::Bytes) => {}
+                Ok(Arrival::End | Arrival::Timeout) => return State::Closed,
+                Err(error) => return self.lost(&error),
+            }
+        }
+        self.look()
+    }
+
+    /// Whether the head is complete now.
+    fn look(&mut self) -> State {
+        match self.scan.advance(self.input.bytes(), self.limits) {
+            Ok(Some(head)) => State::Complete(head),
+            Ok(None) => State::Receiving(Instant::now()),
+            Err(refusal) => State::Refused(refusal, Instant::now()),
+        }
+    }
+
+    /// From `Receiving`: the rest of the head has until a deadline that no further byte extends.
+    fn receive(&mut self, since: Instant) -> State {
+        let deadline = since + self.shared.settings.head_timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let arrival = match left.is_zero() {
+                true => Ok(Arrival::Timeout),
+                false => self.input.receive(&self.link.stream, left, self.limits.head),
+            };
+            match arrival {
+                Ok(Arrival::Bytes) => match self.look() {
+                    State::Receiving(_) => {}
+                    next => return next,
+                },
+                Ok(Arrival::Timeout) if self.scan.is_before_request() => return State::Closed,
+                Ok(Arrival::Timeout) => {
+                    return State::Refused(Refusal { status: 408, why: "the head took too long" }, since);
+                }
+                Ok(Arrival::End) => return State::Closed,
+                Err(error) => return self.lost(&error),
+            }
+        }
+    }
+
+    /// From `Complete`: one request, from its head to its answer.
+    fn answer(&mut self, place: Range<usize>) -> State {
+        let received_at = Instant::now();
+        let end_of_head = place.end;
+        let settings = &self.shared.settings;
+        let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_FIELDS];
+        let room = &mut room[..settings.max_fields.min(MAX_FIELDS)];
+        let head = match framing::parse(&self.input.bytes()[place], room, self.limits) {
+            Ok(head) => head,
+            Err(refusal) => return State::Refused(refusal, received_at),
+        };
+        let after_head = &self.input.bytes()[end_of_head..];
+        let rest = match body::skip(self.link, settings, &head, after_head) {
+            Ok(rest) => rest,
+            Err(body::Broken::Refused(refusal)) => return State::Refused(refusal, received_at),
+            Err(body::Broken::Lost) => return State::Closed,
+        };
+
+        let _in_flight = self.shared.counters.enter();
+        let lease = Lease::new(self.shared, self.link);
+        let response = respond(self.shared, &Request { head: &head, lease: &lease, received_at });
+        let Leased { canceled, early } = lease.end();
+        let mut line = Access {
+            client: self.link.peer,
+            method: head.method,
+            path: head.target,
+            status: response.status,
+            bytes: 0,
+            elapsed: Duration::ZERO,
+            notes: &response.notes,
+        };
+        if canceled == Some(CancelReason::ClientGone) {
+            line.status = CLIENT_GONE;
+            line.elapsed = received_at.elapsed();
+            line.log();
+            return State::Closed;
+        }
+        self.answered += 1;
+        let persistence = self.shared.persistence(&head, &response, self.answered);
+        let payload = if head.method == "HEAD" { Payload::Announced } else { Payload::Sent };
+        self.output.render(&response, persistence, payload);
+        line.bytes = self.output.body_len();
+        let sent = self.output.send(self.link, early, settings.write_timeout);
+        self.shared.counters.answered();
+        if access::is_on() {
+            line.elapsed = received_at.elapsed();
+            line.log();
+        }
+        if let Err(error) = sent {
+            return self.lost(&error);
+        }
+        if response.ending != Ending::Whole {
+            let _ = self.link.stream.shutdown(Shutdown::Both);
+            return State::Closed;
+        }
+        self.input.consume(end_of_head, rest);
+        if persistence == Persistence::Closed { State::Lingering } else { State::Idle }
+    }
+
+    /// From `Refused`.
+    fn refuse(&mut self, refusal: Refusal, since: Instant) -> State {
+        let response = Response::problem(refusal.status, refusal.why);
+        self.output.render(&response, Persistence::Closed, Payload::Sent);
+        let bytes = self.output.body_len();
+        let sent = self.output.send(self.link, 0, self.shared.settings.write_timeout);
+        self.shared.counters.refused();
+        if access::is_on() {
+            let path = self.input.first_line();
+            let notes = &[("refused", Note::Word(refusal.why))];
+            let elapsed = since.elapsed();
+            let (client, status) = (self.link.peer, refusal.status);
+            Access { client, method: "-", path: &path, status, bytes, elapsed, notes }.log();
+        }
+        match sent {
+            Ok(()) => State::Lingering,
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    /// From `Lingering`: closing a socket with unread bytes resets the connection, and the reset can overtake the answer. So the
+    /// sending side is closed first, and what the client still sends is dropped until it closes too.
+    fn linger(&mut self) -> State {
+        if self.link.stream.shutdown(Shutdown::Write).is_ok() {
+            let deadline = Instant::now() + LINGER;
+            self.input.drop_until(&self.link.stream, deadline);
+        }
+        State::Closed
+    }
+
+    fn lost(&self, error: &io::Error) -> State {
+        log::debug!("client {} lost: {error}", self.link.peer);
+        State::Closed
+    }
+}
+
+/// The handler's answer, or what stands in for it.
+fn respond(shared: &Shared, request: &Request<'_>) -> Response {
+    if shared.is_overloaded() && !shared.handler.is_exempt_from_load(request) {
+        shared.counters.refused();
+        return Response::problem(503, "too many requests in flight").with_header("Retry-After", "1");
+    }
+    catch_unwind(AssertUnwindSafe(|| shared.handler.handle(request))).unwrap_or_else(|panic| {
+        let Head { method, target, .. } = request.head;
+        log::error!("the handler panicked at {method} {target}: {}", panic_message(&*panic));
+        Response::problem(500, "the handler panicked")
+    })
+}
+
+impl Shared {
+    fn persistence(&self, head: &Head<'_>, response: &Response, answered: u64) -> Persistence {
+        let is_last = self.settings.max_requests_per_connection.is_some_and(|most| answered >= most);
+        if head.wish == Wish::Close || is_last || response.ending != Ending::Whole || self.is_draining() {
+            return Persistence::Closed;
+        }
+        match head.version {
+            Version::Http10 => Persistence::KeptAlive,
+            Version::Http11 => Persistence::Kept,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The incoming side of one connection: a buffer, and reads with a bounded wait.
+
+use std::io::{self, ErrorKind, Read};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// What a buffer begins with: enough for nearly every head, little enough for thousands of idle connections.
+const FIRST_SIZE: usize = 4 << 10;
+
+/// What came of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// At least one byte.
+    Bytes,
+    /// The client has closed, or its sending side.
+    End,
+    /// Nothing in time.
+    Timeout,
+}
+
+/// What was received and not used yet.
+#[derive(Debug)]
+pub(super) struct Input {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The socket's read timeout as it is set now.
+    timeout: Duration,
+}
+
+impl Input {
+    /// For a socket whose read timeout is `timeout`.
+    pub(super) fn new(timeout: Duration) -> Input {
+        Input { buffer: vec![0; FIRST_SIZE], start: 0, end: 0, timeout }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Waits up to `timeout` for more, which is appended. The buffer grows up to `most` bytes and has to have room left then.
+    pub(super) fn receive(&mut self, mut stream: &TcpStream, timeout: Duration, most: usize) -> io::Result<Arrival> {
+        self.make_room(most);
+        if timeout != self.timeout {
+            stream.set_read_timeout(Some(timeout))?;
+            self.timeout = timeout;
+        }
+        match read(&mut stream, &mut self.buffer[self.end..])? {
+            Some(0) => Ok(Arrival::End),
+            Some(received) => {
+                self.end += received;
+                Ok(Arrival::Bytes)
+            }
+            None => Ok(Arrival::Timeout),
+        }
+    }
+
+    fn make_room(&mut self, most: usize) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize((self.end * 2).min(most), 0);
+        }
+    }
+
+    /// Forgets the first `used` bytes. With `rest` also all that follows them, in favour of that.
+    pub(super) fn consume(&mut self, used: usize, rest: Rest) {
+        match rest {
+            Rest::FromBuffer(skipped) => self.start += used + skipped,
+            Rest::Instead(bytes) => {
+                self.start = 0;
+                self.end = bytes.len();
+                if self.buffer.len() < bytes.len() {
+                    self.buffer.resize(bytes.len(), 0);
+                }
+                self.buffer[..bytes.len()].copy_from_slice(&bytes);
+            }
+        }
+    }
+
+    /// Reads and drops until the peer closes, the connection breaks or `deadline` comes.
+    pub(super) fn drop_until(&mut self, mut stream: &TcpStream, deadline: Instant) {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+                return;
+            }
+            match read(&mut stream, &mut self.buffer) {
+                Ok(Some(1..)) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// The beginning of what was received, as far as it is one line, for the log: escaped, and cut if it is long.
+    pub(super) fn first_line(&self) -> String {
+        const SHOWN: usize = 200;
+        let bytes = self.bytes().trim_ascii_start();
+        let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        line[..line.len().min(SHOWN)].escape_ascii().to_string()
+    }
+}
+
+/// What follows a request in what was received.
+#[derive(Debug)]
+pub(super) enum Rest {
+    /// It is in the buffer, so many bytes after the head.
+    FromBuffer(usize),
+    /// It was read elsewhere; the buffer is used up.
+    Instead(Vec<u8>),
+}
+
+/// One read; `None` when the socket's timeout has passed.
+pub(super) fn read(stream: &mut &TcpStream, into: &mut [u8]) -> io::Result<Option<usize>> {
+    loop {
+        match stream.read(into) {
+            Ok(received) => return Ok(Some(received)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Unix says the one, Windows the other.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A response as bytes, and the bytes on the wire.
+//!
+//! One buffer per connection, filled and sent in one piece: a response costs one system call. Sending is bounded: a client
+//! has [`ServerSettings::write_timeout`](super::ServerSettings::write_timeout) for each 64 KiB, so neither one that stops
+//! reading nor one that reads drop by drop keeps a thread for long.
+
+use super::link::Link;
+use super::message::{Ending, Response};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What every response begins with. The client-gone watch may have sent it early.
+pub(super) const OPENING: &[u8] = b"HTTP/1.1 ";
+
+/// What a client has to take within one write timeout.
+const WINDOW: usize = 64 << 10;
+
+/// A buffer that grew beyond this for one large body is given back.
+const KEPT: usize = 128 << 10;
+
+/// What the response says about the connection's future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// It stays open, which goes without saying in HTTP/1.1.
+    Kept,
+    /// It stays open, which a client of HTTP/1.0 has to be told.
+    KeptAlive,
+    /// It is closed.
+    Closed,
+}
+
+/// Whether the body is sent or only measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload {
+    Sent,
+    /// An answer to `HEAD`.
+    Announced,
+}
+
+/// The outgoing side of one connection.
+#[derive(Default)]
+pub(super) struct Output {
+    bytes: Vec<u8>,
+    /// Where the body begins in `bytes`.
+    body_at: usize,
+    date: String,
+    /// The second since the epoch that `date` is of.
+    date_second: u64,
+}
+
+impl Output {
+    /// Fills the buffer with `response`.
+    pub(super) fn render(&mut self, response: &Response, persistence: Persistence, payload: Payload) {
+        self.refresh_date();
+        let has_body = !matches!(response.status, 204 | 304);
+        let out = &mut self.bytes;
+        out.clear();
+        out.extend_from_slice(OPENING);
+        push_number(out, usize::from(response.status));
+        out.push(b' ');
+        out.extend_from_slice(phrase(response.status).as_bytes());
+        push_field(out, "Date", self.date.as_bytes());
+        if has_body {
+            push_field(out, "Content-Type", response.content_type.as_bytes());
+            out.extend_from_slice(b"\r\nContent-Length: ");
+            push_number(out, response.body.len());
+        }
+        match persistence {
+            Persistence::Kept => {}
+            Persistence::KeptAlive => push_field(out, "Connection", b"keep-alive"),
+            Persistence::Closed => push_field(out, "Connection", b"close"),
+        }
+        for (name, value) in &response.headers {
+            push_field(out, name, value.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+        self.body_at = out.len();
+        if has_body && payload == Payload::Sent {
+            let sent = match response.ending {
+                Ending::Whole => response.body.len(),
+                Ending::CutAfter(bytes) => bytes.min(response.body.len()),
+            };
+            out.extend_from_slice(&response.body[..sent]);
+        }
+    }
+
+    /// How many bytes of body the buffer holds.
+    pub(super) fn body_len(&self) -> usize {
+        self.bytes.len() - self.body_at
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Sends the buffer but for its first `early` bytes, which have been sent before. The socket's write timeout is
+    /// `timeout`: it bounds each wait in the system, the clock here bounds their sum.
+    pub(super) fn send(&mut self, link: &Link, early: usize, timeout: Duration) -> io::Result<()> {
+        let sent = send(link, &self.bytes[early..], timeout);
+        if self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
+            self.body_at = 0;
+        }
+        sent
+    }
+
+    fn refresh_date(&mut self) {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if second != self.date_second || self.date.is_empty() {
+            self.date.clear();
+            self.date_second = second;
+            let _ = write!(self.date, "{}", httpdate::HttpDate::from(now));
+        }
+    }
+}
+
+/// Sends `bytes`, window by window.
+pub(super) fn send(link: &Link, bytes: &[u8], timeout: Duration) -> io::Result<()> {
+    for window in bytes.chunks(WINDOW) {
+        let began = Instant::now();
+        let mut left = window;
+        while !left.is_empty() {
+            match (&link.stream).write(left) {
+                Ok(sent) => left = &left[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if !left.is_empty() && began.elapsed() >= timeout {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+}
+
+fn push_number(out: &mut Vec<u8>, number: usize) {
+    let _ = write!(out, "{number}");
+}
+
+/// The reason phrase of a status.
+pub(super) fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Unassigned",
+    }
+}

@@ -1,0 +1,145 @@
+//! What a server allows, and what the system allows it.
+
+use crate::error::Error;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
+
+/// How a [`Server`](super::Server) listens and what it allows.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Where to listen, as `address:port`; port 0 takes a free one. Defaults to `127.0.0.1:8081`.
+    pub listen: String,
+    /// The most connections at a time; another one gets `503` and is closed. Each has a thread. Defaults to 4,096.
+    pub max_connections: usize,
+    /// The most requests being handled at a time; another one gets `503`, unless the handler exempts it
+    /// ([`Handler::is_exempt_from_load`](super::Handler::is_exempt_from_load)). Defaults to 1,024.
+    pub max_in_flight: usize,
+    /// The most requests over one connection, after which it is closed. Defaults to `None`: no limit.
+    pub max_requests_per_connection: Option<u64>,
+    /// The largest head, in bytes; a larger one gets `431`. Defaults to 16 KiB.
+    pub max_head: usize,
+    /// The most header fields, up to 256; more get `431`. Defaults to 100.
+    pub max_fields: usize,
+    /// The longest request target, in bytes; a longer one gets `414`. Defaults to 8 KiB.
+    pub max_target: usize,
+    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. Defaults to 64 KiB.
+    pub max_body: u64,
+    /// How long a head may take from its first byte on; then `408`. Defaults to 10 s.
+    pub head_timeout: Duration,
+    /// How long a body may take from the end of the head on; then `408`. Defaults to 10 s.
+    pub body_timeout: Duration,
+    /// How long a connection may be silent between requests, or before the first; then it is closed. Defaults to 60 s.
+    pub idle_timeout: Duration,
+    /// How long a client may take to read each 64 KiB of an answer; then it is closed. Defaults to 10 s.
+    pub write_timeout: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            listen: "127.0.0.1:8081".to_owned(),
+            max_connections: 4_096,
+            max_in_flight: 1_024,
+            max_requests_per_connection: None,
+            max_head: 16 << 10,
+            max_fields: 100,
+            max_target: 8 << 10,
+            max_body: 64 << 10,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ServerSettings {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let sizes = [
+            ("max_connections", self.max_connections, 1..=usize::MAX),
+            ("max_in_flight", self.max_in_flight, 1..=usize::MAX),
+            ("max_head", self.max_head, 256..=1 << 20),
+            ("max_fields", self.max_fields, 1..=super::connection::MAX_FIELDS),
+            ("max_target", self.max_target, 1..=self.max_head),
+        ];
+        for (key, value, allowed) in sizes {
+            if !allowed.contains(&value) {
+                return Err(refuse(key, value.to_string(), format!("{} to {}", allowed.start(), allowed.end())));
+            }
+        }
+        let times = [
+            ("head_timeout", self.head_timeout),
+            ("body_timeout", self.body_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("write_timeout", self.write_timeout),
+        ];
+        for (key, value) in times {
+            if value < Duration::from_millis(1) || value > Duration::from_secs(86_400) {
+                return Err(refuse(key, format!("{value:?}"), "1 ms to 1 day".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse(key: &str, value: String, allowed: String) -> Error {
+    Error::Setting { key: key.to_owned(), value, allowed }
+}
+
+/// The standard library's listener has a queue of 128, in which a burst of clients is lost.
+const BACKLOG: i32 = 4_096;
+
+/// Listens on the first of the address's meanings that works.
+pub(super) fn listen(at: &str) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Listen { at: at.to_owned(), source };
+    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
+    for address in at.to_socket_addrs().map_err(failed)? {
+        match listen_on(address) {
+            Ok(listener) => {
+                let local_addr = listener.local_addr().map_err(failed)?;
+                return Ok((listener, local_addr));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(last))
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows the option means something else: taking the port from who has it.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Raises the soft limit of open files to the hard one, and warns when `connections` do not fit.
+#[cfg(unix)]
+pub(super) fn fit_open_files(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// Descriptors for everything else: standard streams, listener, event queues, a few upstream connections.
+    const OTHERS: u64 = 64;
+
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        // Some systems have a hard limit that cannot be reached; the soft one stays then.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+    let wanted = connections as u64 + OTHERS;
+    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < wanted) {
+        log::warn!(
+            "max_connections is {connections}, but the process may only have {files} files open: raise RLIMIT_NOFILE \
+             (ulimit -n, LimitNOFILE=) to {wanted} and more, or lower max_connections"
+        );
+    }
+}
+
+/// There is no such limit here.
+#[cfg(not(unix))]
+pub(super) fn fit_open_files(_connections: usize) {}
