@@ -1,0 +1,71 @@
+//! The product on a port of its own, in front of whatever upstream a test brings.
+
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use headstart::api::{Api, ApiSettings};
+use headstart::metrics::Metrics;
+use headstart::{Client, ClientSettings, Crew, CrewSettings, Schedule, Server, ServerSettings};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Served {
+    pub crew: Crew,
+    server: Server,
+}
+
+/// What a test may want otherwise.
+pub struct Settings {
+    pub client: ClientSettings,
+    pub api: ApiSettings,
+}
+
+impl Served {
+    /// Hedges begin after 20 ms, unless `change` says otherwise.
+    pub fn start(upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
+        let crew = Crew::new(CrewSettings::default()).unwrap();
+        let metrics = Metrics::new();
+        let mut settings = Settings { client: ClientSettings::default(), api: ApiSettings::default() };
+        settings.client.upstreams = vec![upstream.to_owned()];
+        settings.client.schedule = schedule(&[0, 20, 20]);
+        settings.client.observer = Some(metrics.clone());
+        change(&mut settings);
+        let client = Client::new(&crew, settings.client).unwrap();
+        let api = Api::new(&crew, settings.api, client, metrics);
+        let server = listen(&crew, Arc::new(api));
+        Served { crew, server }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    pub fn shut_down(&self, drain_timeout: Duration) {
+        self.server.shutdown(drain_timeout);
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.server.shutdown(Duration::ZERO);
+    }
+}
+
+pub fn listen(crew: &Crew, handler: Arc<dyn headstart::server::Handler>) -> Server {
+    let mut settings = ServerSettings::default();
+    settings.listen = "127.0.0.1:0".to_owned();
+    Server::start(crew, settings, handler).unwrap()
+}
+
+/// A schedule of start offsets in milliseconds.
+pub fn schedule(millis: &[u64]) -> Schedule {
+    let offsets: Vec<Duration> = millis.iter().copied().map(Duration::from_millis).collect();
+    Schedule::new(&offsets).unwrap()
+}
+
+/// The value of one row of `/metrics`, 0 when it is not there.
+pub fn figure(address: SocketAddr, row: &str) -> u64 {
+    let text = super::http::get(address, "/metrics");
+    let value = text.text().lines().find_map(|line| line.strip_prefix(row)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
