@@ -9,10 +9,11 @@
 //! What this does not do: push. The text is written when somebody asks for it, in the OpenMetrics format, which Prometheus
 //! asks for first. No other module knows Prometheus.
 
+use crate::cancel::CancelReason;
 use crate::crew::CrewStats;
 use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use crate::race::Schedule;
-use crate::{CancelReason, error::Error};
+
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -42,7 +43,7 @@ const BUCKETS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0
 /// let metrics = Metrics::new();
 /// Race::new(&crew).observer(metrics.clone()).first(|_| Ok::<_, ()>(()));
 /// assert!(metrics.exposition(&crew.stats(), 0)?.contains("headstart_races_total{end=\"won\"} 1\n"));
-/// # Ok::<(), headstart::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Metrics {
     registry: Registry,
@@ -94,13 +95,12 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] when a figure cannot be written as text, which would be a defect.
-    pub fn exposition(&self, crew: &CrewStats, in_flight: usize) -> Result<String, Error> {
+    /// When a figure cannot be written as text, which would be a defect.
+    pub fn exposition(&self, crew: &CrewStats, in_flight: usize) -> Result<String, fmt::Error> {
         let mut text = String::with_capacity(16 * 1024);
-        encode_registry(&mut text, &self.registry)
-            .and_then(|()| encode_registry(&mut text, &of_this_moment(crew, in_flight)))
-            .and_then(|()| encode_eof(&mut text))
-            .map_err(|error| Error::Protocol(error.to_string()))?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &of_this_moment(crew, in_flight))?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 

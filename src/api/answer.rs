@@ -75,3 +75,33 @@ fn listed(outcome: &Outcome<Json, Error>) -> Vec<u8> {
     let bodies: Vec<&[u8]> = outcome.successes.iter().map(|success| success.value.as_bytes()).collect();
     [b"[", bodies.join(b", ".as_slice()).as_slice(), b"]"].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::race::{Cause, Failure};
+
+    /// What a race comes to when nothing succeeds.
+    fn fruitless(end: RaceEnd, begun: usize) -> Outcome<Json, Error> {
+        let cause = Cause::Shed(Error::NoThread { bound: 0 });
+        Outcome { end, successes: Vec::new(), failures: vec![Failure { attempt: 0, cause }], begun }
+    }
+
+    fn statuses(outcome: &Outcome<Json, Error>) -> [u16; 3] {
+        [of_first(outcome), of_all(outcome), of_within_timeout(outcome)].map(|response| response.status())
+    }
+
+    #[test]
+    fn a_race_that_got_no_thread_is_a_refusal_and_not_a_failure_of_the_upstream() {
+        assert_eq!(statuses(&fruitless(RaceEnd::Finished, 0)), [503, 503, 503]);
+        assert_eq!(statuses(&fruitless(RaceEnd::Finished, 1)), [200, 502, 200]);
+    }
+
+    #[test]
+    fn each_reason_to_end_early_has_its_status() {
+        let ended = |reason| statuses(&fruitless(RaceEnd::Canceled(reason), 1));
+        assert_eq!(ended(CancelReason::DeadlineExceeded), [408, 408, 200]);
+        assert_eq!(ended(CancelReason::ClientGone), [499, 499, 499]);
+        assert_eq!(ended(CancelReason::Shutdown), [503, 503, 503]);
+    }
+}

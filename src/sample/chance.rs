@@ -78,7 +78,7 @@ impl SampleSettings {
             Err(Error::Setting { key: key.to_owned(), value, allowed: allowed.to_owned() })
         };
         let rates =
-            [("error-rate", self.error_rate), ("garbage-rate", self.garbage_rate), ("hang-rate", self.hang_rate)];
+            [("error_rate", self.error_rate), ("garbage_rate", self.garbage_rate), ("hang_rate", self.hang_rate)];
         for (key, rate) in rates {
             if !(0.0..=1.0).contains(&rate) {
                 return refuse(key, rate.to_string(), "a share from 0 to 1");
@@ -86,7 +86,7 @@ impl SampleSettings {
         }
         let sum: f64 = rates.iter().map(|(_, rate)| rate).sum();
         if sum > 1.0 + 1e-9 {
-            return refuse("error-rate + garbage-rate + hang-rate", sum.to_string(), "together at most 1");
+            return refuse("error_rate + garbage_rate + hang_rate", sum.to_string(), "together at most 1");
         }
         if self.min > self.max {
             return refuse("min", format!("{:?}", self.min), "at most max");
@@ -183,8 +183,8 @@ mod tests {
             change(&mut settings);
             settings.check().unwrap_err().to_string()
         };
-        assert!(refused(|settings| settings.error_rate = 1.5).starts_with("error-rate cannot be '1.5'"));
-        assert!(refused(|settings| settings.hang_rate = f64::NAN).starts_with("hang-rate cannot be"));
+        assert!(refused(|settings| settings.error_rate = 1.5).starts_with("error_rate cannot be '1.5'"));
+        assert!(refused(|settings| settings.hang_rate = f64::NAN).starts_with("hang_rate cannot be"));
         assert!(refused(|settings| settings.garbage_rate = 0.95).contains("together at most 1"));
         assert!(refused(|settings| settings.min = Duration::from_secs(1)).starts_with("min cannot be '1s'"));
     }
