@@ -76,7 +76,7 @@ fn a_connection_that_closes_when_used_again_costs_no_error() {
 
 #[test]
 fn a_fresh_connection_that_breaks_is_a_failure() {
-    for behavior in [Behavior::ResetsAfterRequest, Behavior::SaysAndCloses(Vec::new())] {
+    for behavior in [Behavior::SaysAndResets(Vec::new()), Behavior::SaysAndCloses(Vec::new())] {
         let (crew, fake) = (crew(), FakeUpstream::start(behavior));
         let client = client(&crew, &fake, |settings| {
             settings.schedule = headstart::Schedule::new(&[Duration::ZERO]).unwrap();

@@ -221,3 +221,34 @@ impl fmt::Debug for Line {
         f.debug_struct("Line").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelReason;
+    use std::net::TcpListener;
+    use std::thread;
+
+    #[test]
+    fn a_blocked_write_comes_back_when_its_call_is_cancelled() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // Whoever accepts reads nothing, so a write blocks once the buffers on the way are full.
+        socket.set_nonblocking(true).unwrap();
+        while (&socket).write(&[0; 1 << 16]).is_ok() {}
+        socket.set_nonblocking(false).unwrap();
+
+        let (socket, token) = (Arc::new(socket), CancelToken::new());
+        let mut line = Line::new(socket.clone(), Hold::new(token.clone(), &socket), 1 << 16);
+        let (began, begins) = crossbeam_channel::bounded(1);
+        let blocked = thread::spawn(move || {
+            began.send(()).unwrap();
+            line.transmit_output(1 << 16, NextTimeout::default())
+        });
+        begins.recv().unwrap();
+        token.cancel(CancelReason::Superseded);
+        let error = blocked.join().unwrap().unwrap_err();
+        let error = crate::upstream::failure::unpack(error, "upstream");
+        assert!(matches!(error, Error::Canceled(CancelReason::Superseded)), "{error:?}");
+    }
+}

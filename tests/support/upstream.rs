@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -41,10 +41,8 @@ pub enum Behavior {
     DripsBody,
     /// As much body as is taken.
     EndlessBody,
-    /// Says that 100 bytes come, sends fewer and resets the connection.
-    ResetsMidBody,
-    /// Resets the connection when the request is in.
-    ResetsAfterRequest,
+    /// Says these bytes and resets the connection.
+    SaysAndResets(Vec<u8>),
     /// Answers the first request of a connection and closes it when the second is in.
     ClosesOnReuse,
     /// Answers a request and closes the connection, without having said so.
@@ -76,7 +74,8 @@ struct Shared {
     stopping: AtomicBool,
     accepts: AtomicUsize,
     requests: AtomicUsize,
-    sockets: Mutex<Vec<TcpStream>>,
+    /// To end the connections' threads with, which own them.
+    sockets: Mutex<Vec<Weak<TcpStream>>>,
     sights: Sender<Sight>,
 }
 
@@ -158,19 +157,19 @@ impl Shared {
             if self.stopping.load(Ordering::SeqCst) {
                 break;
             }
-            let socket = socket.unwrap();
+            let socket = Arc::new(socket.unwrap());
             socket.set_nodelay(true).unwrap();
             self.accepts.fetch_add(1, Ordering::SeqCst);
             let _ = self.sights.send(Sight::Accepted);
             let mut sockets = self.sockets.lock().unwrap();
-            sockets.retain(|socket| socket.peer_addr().is_ok()); // closed ones need not be kept open
-            sockets.push(socket.try_clone().unwrap());
+            sockets.retain(|socket| socket.strong_count() > 0);
+            sockets.push(Arc::downgrade(&socket));
             drop(sockets);
             threads.retain(|thread: &JoinHandle<()>| !thread.is_finished());
             let shared = self.clone();
-            threads.push(std::thread::spawn(move || shared.serve(socket)));
+            threads.push(std::thread::spawn(move || shared.serve(&socket)));
         }
-        for socket in self.sockets.lock().unwrap().drain(..) {
+        for socket in self.sockets.lock().unwrap().iter().filter_map(Weak::upgrade) {
             let _ = socket.shutdown(Shutdown::Both);
         }
         for thread in threads {
@@ -178,12 +177,10 @@ impl Shared {
         }
     }
 
-    fn serve(&self, socket: TcpStream) {
+    fn serve(&self, socket: &TcpStream) {
         // An error of the connection is the client's leaving, as is its end.
-        let _ = self.serve_requests(&socket);
+        let _ = self.serve_requests(socket);
         let _ = self.sights.send(Sight::Gone(Instant::now()));
-        // The acceptor keeps a duplicate to end this thread with; the connection is over nevertheless.
-        let _ = socket.shutdown(Shutdown::Both);
     }
 
     fn serve_requests(&self, socket: &TcpStream) -> io::Result<()> {
@@ -243,13 +240,10 @@ fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Res
                 socket.write_all(&[b' '; 4096])?;
             }
         }
-        Behavior::ResetsMidBody => {
-            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")?;
-            reset(socket)?;
-            return Ok(false);
-        }
-        Behavior::ResetsAfterRequest => {
-            reset(socket)?;
+        Behavior::SaysAndResets(bytes) => {
+            socket.write_all(bytes)?;
+            // Closing sends a reset instead of an end then.
+            socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
             return Ok(false);
         }
         Behavior::ClosesOnReuse if served > 0 => return Ok(false),
@@ -304,13 +298,6 @@ fn until_gone_unread(socket: &TcpStream) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, poll};
     let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
     poll(&mut fds, None)?;
-    Ok(())
-}
-
-fn reset(socket: &TcpStream) -> io::Result<()> {
-    socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
-    // A duplicate of the socket keeps it open, so closing alone would not reset: an abortive disconnect does.
-    let _ = socket.shutdown(Shutdown::Both);
     Ok(())
 }
 
