@@ -35,8 +35,8 @@ pub(crate) fn check(received: &[u8]) -> Answer {
     Answer::Right
 }
 
-/// The body of a named field of an answer's head.
-pub(crate) fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
+/// The value of a named field of an answer's head.
+fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
     let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
     std::str::from_utf8(header.value).ok()
 }
