@@ -55,7 +55,7 @@ pub(crate) struct Busy {
 
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Beyond the time that a step takes by itself.
-const STEP_PATIENCE: Duration = Duration::from_secs(15);
+const STEP_PATIENCE: Duration = Duration::from_secs(20);
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn measure(contender: &Contender, options: &Options, halves: &Halves) -> Result<Figures> {
