@@ -1,0 +1,118 @@
+//! The deadline and the caller's token end a race whatever its attempts do, and calls that run on are not forgotten.
+
+#[path = "support/core.rs"]
+mod support;
+
+use crossbeam_channel::unbounded;
+use headstart::event::{AttemptEnd, RaceEnd};
+use headstart::{CancelReason, CancelToken, Deadline, Outcome, Race};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use support::{Forwards, SOON, crew, ends, eventually, next, schedule, soon, until_canceled};
+
+#[test]
+fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight() {
+    let (crew, (release, released), start) = (crew(2), unbounded::<()>(), Instant::now());
+    let outcome: Outcome<(), ()> = Race::new(&crew)
+        .schedule(schedule(&[0, 0]))
+        .label("stubborn")
+        .deadline(Deadline::after(Duration::from_millis(300)))
+        .first(move |_| {
+            let _ = released.recv_timeout(SOON);
+            Err(())
+        });
+    let elapsed = start.elapsed();
+    assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+    assert!(elapsed >= Duration::from_millis(300), "over too early, after {elapsed:?}");
+    assert!(elapsed < SOON / 2, "the attempts held the caller up for {elapsed:?}");
+
+    let stuck = crew.stats().stuck;
+    assert_eq!(stuck.len(), 2);
+    for call in &stuck {
+        assert_eq!(&*call.label, "stubborn");
+        assert!(call.age >= call.overdue);
+    }
+    drop(release);
+    eventually("the calls are home", || crew.stats().stuck.is_empty() && crew.stats().idle == 2);
+}
+
+#[test]
+fn what_succeeded_by_the_deadline_is_kept() {
+    let crew = crew(2);
+    let deadline = Deadline::after(Duration::from_millis(300));
+    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(deadline);
+    let outcome = race.all(|attempt| match attempt.number() {
+        0 => Ok("in time"),
+        _ => Err(until_canceled(attempt)),
+    });
+    assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+    assert_eq!(outcome.winner().unwrap().value, "in time");
+    assert_eq!(outcome.successes.len(), 1);
+}
+
+#[test]
+fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason() {
+    for reason in [CancelReason::ClientGone, CancelReason::Shutdown, CancelReason::DeadlineExceeded] {
+        let (crew, token) = (crew(2), CancelToken::new());
+        let ((observer, seen), (began_tx, began)) = (Forwards::new(), unbounded());
+        let canceler = thread::spawn({
+            let token = token.clone();
+            move || {
+                (next(&began), next(&began));
+                token.cancel(reason)
+            }
+        });
+        let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon()).token(&token).observer(observer);
+        let outcome: Outcome<(), _> = race.first(move |attempt| {
+            began_tx.send(()).unwrap();
+            Err(until_canceled(attempt))
+        });
+        assert_eq!(outcome.end, RaceEnd::Canceled(reason));
+        assert!(canceler.join().unwrap());
+        assert_eq!(ends(2, &seen), [AttemptEnd::Canceled(reason); 2]);
+    }
+}
+
+#[test]
+fn a_race_never_cancels_the_callers_token() {
+    let (crew, token) = (crew(2), CancelToken::new());
+    let race = Race::new(&crew).token(&token);
+    race.clone().first(|_| Ok::<_, ()>(()));
+    race.schedule(schedule(&[0])).deadline(Deadline::after(Duration::from_millis(1))).first(|attempt| {
+        until_canceled(attempt);
+        Err::<(), _>(())
+    });
+    assert!(!token.is_canceled());
+}
+
+#[test]
+fn nothing_begins_in_a_race_that_is_over_before_it_starts() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let (crew, canceled) = (crew(2), CancelToken::new());
+    canceled.cancel(CancelReason::Shutdown);
+    let over = [
+        (Race::new(&crew).token(&canceled), CancelReason::Shutdown),
+        (Race::new(&crew).deadline(Deadline::after(Duration::ZERO)), CancelReason::DeadlineExceeded),
+    ];
+    for (race, reason) in over {
+        let outcome = race.first(|_| Ok::<_, ()>(CALLS.fetch_add(1, Ordering::SeqCst)));
+        assert_eq!((outcome.end, outcome.begun), (RaceEnd::Canceled(reason), 0));
+    }
+    assert_eq!(crew.shutdown(SOON), 0);
+    assert_eq!(CALLS.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins() {
+    let (crew, deadline) = (crew(2), Deadline::after(Duration::from_millis(300)));
+    let (tx, begun) = unbounded();
+    let outcome: Outcome<(), _> =
+        Race::new(&crew).schedule(schedule(&[0, 60_000])).deadline(deadline).first(move |attempt| {
+            tx.send((attempt.number(), attempt.deadline())).unwrap();
+            Err(until_canceled(attempt))
+        });
+    assert_eq!(outcome.begun, 1);
+    assert_eq!(crew.shutdown(SOON), 0);
+    assert_eq!(begun.try_iter().collect::<Vec<_>>(), [(0, deadline)]);
+}

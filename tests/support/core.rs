@@ -1,0 +1,114 @@
+//! What the tests of the core share: crews, gates to wait at, and an observer that passes on what it sees.
+
+#![allow(dead_code)] // each test file uses its part
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, RaceEnded};
+use headstart::{Attempt, CancelReason, Claim, Crew, CrewSettings, Deadline, Error, Job, Observer, Schedule};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The bound of every wait for something that happens at once on a machine with time to spare.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// So far ahead that no test gets there.
+pub(crate) const FAR: Duration = Duration::from_secs(100_000);
+
+pub(crate) fn crew(max_threads: usize) -> Crew {
+    crew_keeping(max_threads, 0)
+}
+
+/// A crew that keeps so many threads free of hedges.
+pub(crate) fn crew_keeping(max_threads: usize, kept_for_requests: usize) -> Crew {
+    Crew::new(CrewSettings { max_threads, kept_for_requests, ..CrewSettings::default() }).unwrap()
+}
+
+pub(crate) fn soon() -> Deadline {
+    Deadline::after(SOON)
+}
+
+pub(crate) fn schedule(offsets_in_ms: &[u64]) -> Schedule {
+    let offsets: Vec<Duration> = offsets_in_ms.iter().map(|ms| Duration::from_millis(*ms)).collect();
+    Schedule::new(&offsets).unwrap()
+}
+
+pub(crate) fn job(run: impl FnOnce() + Send + 'static) -> Job {
+    Job { label: "job".into(), token: None, run: Box::new(run) }
+}
+
+/// Occupies a thread of `crew` until what is returned is dropped.
+pub(crate) fn occupy(crew: &Crew, claim: Claim) -> Result<Sender<()>, Error> {
+    let (release, released) = unbounded::<()>();
+    crew.spawn(claim, job(move || assert!(released.recv_timeout(SOON).is_err()))).map(|()| release)
+}
+
+/// The next message, which has to come.
+pub(crate) fn next<T>(messages: &Receiver<T>) -> T {
+    messages.recv_timeout(SOON).expect("a message in time")
+}
+
+/// Does as a call should: waits to be cancelled and says why it was.
+pub(crate) fn until_canceled(attempt: &Attempt) -> CancelReason {
+    attempt.token().wait(soon()).expect("canceled in time")
+}
+
+/// For what the system tells nobody: asks again and again until it is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// What an observer was told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Seen {
+    Began(AttemptBegan),
+    Ended(AttemptEnded),
+    Race(RaceEnded),
+}
+
+/// An observer that sends on what it is told.
+pub(crate) struct Forwards(Sender<Seen>);
+
+impl Forwards {
+    pub(crate) fn new() -> (Arc<Forwards>, Receiver<Seen>) {
+        let (tx, rx) = unbounded();
+        (Arc::new(Forwards(tx)), rx)
+    }
+}
+
+impl Observer for Forwards {
+    fn attempt_began(&self, event: &AttemptBegan) {
+        let _ = self.0.send(Seen::Began(*event));
+    }
+
+    fn attempt_ended(&self, event: &AttemptEnded) {
+        let _ = self.0.send(Seen::Ended(*event));
+    }
+
+    fn race_ended(&self, event: &RaceEnded) {
+        let _ = self.0.send(Seen::Race(*event));
+    }
+}
+
+/// Waits for the end of `attempt`.
+pub(crate) fn end_of(attempt: usize, seen: &Receiver<Seen>) -> AttemptEnded {
+    loop {
+        match next(seen) {
+            Seen::Ended(ended) if ended.attempt == attempt => return ended,
+            _ => {}
+        }
+    }
+}
+
+/// Waits for the ends of so many attempts, by number.
+pub(crate) fn ends(attempts: usize, seen: &Receiver<Seen>) -> Vec<AttemptEnd> {
+    let mut ends = vec![None; attempts];
+    while ends.contains(&None) {
+        if let Seen::Ended(ended) = next(seen) {
+            assert_eq!(ends[ended.attempt].replace(ended.end), None, "attempt {} ends twice", ended.attempt);
+        }
+    }
+    ends.into_iter().flatten().collect()
+}
