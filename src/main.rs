@@ -1,3 +1,9 @@
-//! The binary.
+//! The binary: parses, runs and maps to an exit code. Everything else is in `cli` and the library.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,48 @@
+//! What `--check` prints: the effective settings, as a file that would set them.
+
+use crate::cli::layers::{Effective, Given};
+use crate::cli::options::{Kind, Verb};
+use crate::cli::values::without_secrets;
+use std::fmt::Write;
+use toml::Value;
+
+/// The settings of `verb` in TOML, each line with where its value came from.
+pub(super) fn print(verb: Verb, effective: &Effective) -> String {
+    let mut text = format!("# headstart {}: effective settings, and where each came from\n", env!("CARGO_PKG_VERSION"));
+    let mut section = "";
+    for given in effective.given.iter().filter(|given| given.option.flag(verb).is_some()) {
+        if given.option.section != section {
+            section = given.option.section;
+            let _ = write!(text, "\n# {section}\n");
+        }
+        let _ = writeln!(text, "{:<50} # {}", line(given), given.origin);
+    }
+    text
+}
+
+fn line(given: &Given) -> String {
+    let key = given.option.key();
+    if given.text.is_empty() {
+        return format!("# {key} is not set");
+    }
+    format!("{key} = {}", in_toml(given.option.kind, &without_secrets(&given.text)))
+}
+
+/// `text`, which its option's parser has taken, in the TOML type that the file has for it.
+fn in_toml(kind: Kind, text: &str) -> Value {
+    let as_text = || Value::String(text.to_owned());
+    match kind {
+        Kind::Text | Kind::Path | Kind::Choice(_) => as_text(),
+        Kind::Integer | Kind::Quantity => text.parse().map_or_else(|_| as_text(), Value::Integer),
+        Kind::Float => text.parse().map_or_else(|_| as_text(), Value::Float),
+        Kind::Switch => text.parse().map_or_else(|_| as_text(), Value::Boolean),
+        Kind::List(separator) => {
+            Value::Array(text.split(separator).filter(|element| !element.is_empty()).map(element_in_toml).collect())
+        }
+    }
+}
+
+fn element_in_toml(text: &str) -> Value {
+    let text = text.trim();
+    text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
+}

@@ -1,0 +1,128 @@
+//! The command line as clap sees it, made from the table.
+
+use crate::cli::options::{Kind, OPTIONS, Opt, Verb, variable};
+use clap::builder::{PossibleValuesParser, ValueParser};
+use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
+use clap_complete::Shell;
+
+/// What the help of every command with settings ends with.
+const AFTER_HELP: &str = "\
+Settings:
+  A flag goes before its variable, the variable before the key in the file named by --config, the key before the default.
+  Every value is checked, also one that another goes before; any mistake ends the program with code 2. An empty variable
+  counts as not set. --check prints what holds and where it came from, in the format of the file.
+  A DURATION is milliseconds, or has a unit: 250, 250ms, 10s, 1m. A SIZE is bytes, or has one: 65536, 64KiB, 10MiB.
+
+Log lines (standard error):
+  RUST_LOG sets what is written, in the form of env_logger: a level (error, warn, info, debug, trace, off), or
+  module=level pairs separated by commas. Without it, info.
+    error, warn  what an operator has to act on
+    info         start and stop, and one access line per request
+    debug        each attempt
+  The HTTP client's own lines below warn are written only when its module is named: RUST_LOG=debug,ureq=debug.
+
+Signals:
+  SIGTERM, SIGINT  take no more requests, finish those in flight within --drain-timeout, exit with code 0
+  a second one     ends at once, with code 143 or 130
+  SIGHUP           is logged and ignored: there is nothing to reload
+
+Exit codes:
+  0  done, or stopped when told to      1  could not run (the port is taken, say)      2  a mistake in the settings";
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    let root = Command::new("headstart")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Answers requests by racing an unreliable upstream's attempts and ending the losers")
+        .args_conflicts_with_subcommands(true)
+        .subcommand(with_options(
+            Verb::Serve,
+            Command::new("serve").about("Starts the server; the same as no command at all"),
+        ))
+        .subcommand(with_options(
+            Verb::Sample,
+            Command::new("sample").about("Starts an upstream that is as unreliable as asked, to try the server on"),
+        ))
+        .subcommand(
+            Command::new("completions")
+                .about("Prints a completion script")
+                .arg(Arg::new("shell").required(true).value_parser(value_parser!(Shell)).help("The shell it is for")),
+        )
+        .subcommand(
+            Command::new("man").about("Prints a manual page").arg(
+                Arg::new("page")
+                    .value_parser(PossibleValuesParser::new(["headstart", "sample"]))
+                    .default_value("headstart")
+                    .help("What it is about"),
+            ),
+        );
+    with_options(Verb::Serve, root)
+}
+
+fn with_options(verb: Verb, command: Command) -> Command {
+    let flags = OPTIONS.iter().filter_map(|option| Some(flag(option, option.flag(verb)?)));
+    command
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(ValueParser::os_string())
+                .help("The file to read settings from")
+                .long_help(format!("The file to read settings from, in TOML\n[env: {}]", variable("config"))),
+        )
+        .arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Checks the settings, prints those that hold, and ends"),
+        )
+        .args(flags)
+        .after_long_help(AFTER_HELP)
+}
+
+fn flag(option: &'static Opt, long: &'static str) -> Arg {
+    let action = if option.repeats() { ArgAction::Append } else { ArgAction::Set };
+    let arg = Arg::new(option.name)
+        .long(long)
+        .value_name(option.value)
+        .help_heading(option.section)
+        .action(action)
+        .help(short_help(option))
+        .long_help(long_help(option))
+        .allow_negative_numbers(true);
+    match option.kind {
+        // The values are the table's to check; clap offers them in completions.
+        Kind::Choice(names) => arg.value_parser(PossibleValuesParser::new(names)).hide_possible_values(true),
+        Kind::Path => arg.value_hint(ValueHint::FilePath),
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_parser(ValueParser::string())
+            .allow_negative_numbers(false),
+        Kind::List(' ') => arg.value_hint(ValueHint::Url),
+        _ => arg,
+    }
+}
+
+fn short_help(option: &Opt) -> String {
+    let (first, _) = option.help.split_once(". ").unwrap_or((option.help, ""));
+    match option.default {
+        "" => first.to_owned(),
+        default => format!("{first} [default: {default}]"),
+    }
+}
+
+fn long_help(option: &Opt) -> String {
+    let choices = match option.kind {
+        Kind::Choice(names) => format!("[one of: {}] ", names.join(", ")),
+        _ => String::new(),
+    };
+    let default = match option.default {
+        "" => "not set",
+        default => default,
+    };
+    let (variable, key) = (option.variable(), option.key());
+    format!("{}\n{choices}[env: {variable}] [key: {key}] [default: {default}]", option.help)
+}

@@ -1,0 +1,264 @@
+//! Log lines: where they go, and how they read.
+//!
+//! The contract of the levels, for the whole program: `error` and `warn` are what an operator has to act on; `info` is one
+//! access line per request, start and stop; `debug` is each attempt. `RUST_LOG` chooses, in the form of env_logger, whose
+//! filter this is; without it, `info`. The HTTP client's own lines are held at `warn` unless its module is asked for by name.
+//!
+//! A line is put together first and then written to standard error at once, so that lines of several threads do not mix.
+//! Nobody reading it is no reason to stop: a failed write is ignored. Whatever a client or an upstream put into a field, it
+//! cannot start a line of its own: control characters are escaped in both formats.
+
+use crate::cli::mistake::Mistake;
+use env_filter::{Builder, Filter};
+use log::kv::{self, Key, Value, VisitSource, VisitValue};
+use log::{LevelFilter, Log, Metadata, Record};
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+/// Modules whose lines below `warn` are about their own workings.
+const QUIET: [&str; 5] = ["ureq", "ureq_proto", "rustls", "mio", "polling"];
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum LogFormat {
+    /// `2026-01-31T12:00:00.000Z INFO headstart: message key=value`
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+impl LogFormat {
+    pub(super) const NAMES: &'static [&'static str] = &["text", "json"];
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("allowed are text and json".to_owned()),
+        }
+    }
+}
+
+/// What `rust_log` lets through; `None` when the variable is not set.
+pub(super) fn filter(rust_log: Option<&str>) -> Result<Filter, Mistake> {
+    let mut builder = Builder::new();
+    builder.filter_level(LevelFilter::Info);
+    for module in QUIET {
+        builder.filter_module(module, LevelFilter::Warn);
+    }
+    if let Some(directives) = rust_log.filter(|directives| !directives.is_empty()) {
+        builder.try_parse(directives).map_err(|error| Mistake::Value {
+            key: "RUST_LOG".to_owned(),
+            value: directives.to_owned(),
+            allowed: format!("allowed is a level, or module=level pairs separated by commas ({error})"),
+        })?;
+    }
+    Ok(builder.build())
+}
+
+/// Starts logging. Called once.
+pub(super) fn start(filter: Filter, format: LogFormat) {
+    log::set_max_level(filter.filter());
+    // A logger that is there already stays; `main` starts none before.
+    let _ = log::set_boxed_logger(Box::new(Logger { filter, format }));
+}
+
+struct Logger {
+    filter: Filter,
+    format: LogFormat,
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.filter.matches(record) {
+            return;
+        }
+        let line = match self.format {
+            LogFormat::Text => text_line(SystemTime::now(), record),
+            LogFormat::Json => json_line(SystemTime::now(), record),
+        };
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+fn text_line(now: SystemTime, record: &Record<'_>) -> String {
+    let time = humantime::format_rfc3339_millis(now);
+    let mut line = format!("{time} {:<5} {}: ", record.level(), record.target());
+    push_escaped(&mut line, &record.args().to_string());
+    each_field(record, |key, value| {
+        let text = value.to_string();
+        let plain =
+            !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"=".contains(c));
+        // Writing to a string does not fail.
+        let _ = if plain { write!(line, " {key}={text}") } else { write!(line, " {key}={text:?}") };
+    });
+    line.push('\n');
+    line
+}
+
+/// Control characters as `\n`, `\u{1b}`; everything else as it is.
+fn push_escaped(line: &mut String, text: &str) {
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+}
+
+fn json_line(now: SystemTime, record: &Record<'_>) -> String {
+    let mut line = String::from("{");
+    push_member(&mut line, "time", &humantime::format_rfc3339_millis(now).to_string().into());
+    push_member(&mut line, "level", &record.level().as_str().to_ascii_lowercase().into());
+    push_member(&mut line, "target", &record.target().into());
+    push_member(&mut line, "message", &record.args().to_string().into());
+    each_field(record, |key, value| {
+        // A field must not hide what every line has.
+        let taken = ["time", "level", "target", "message"].contains(&key.as_str());
+        let name = if taken { format!("{key}_") } else { key.to_string() };
+        push_member(&mut line, &name, &json_value(value));
+    });
+    line.push_str("}\n");
+    line
+}
+
+fn push_member(line: &mut String, name: &str, value: &serde_json::Value) {
+    let separator = if line.len() > 1 { "," } else { "" };
+    let name = serde_json::Value::from(name);
+    let _ = write!(line, "{separator}{name}:{value}");
+}
+
+fn json_value(value: &Value<'_>) -> serde_json::Value {
+    struct Typed(serde_json::Value);
+    impl<'v> VisitValue<'v> for Typed {
+        fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
+            self.0 = value.to_string().into();
+            Ok(())
+        }
+        fn visit_null(&mut self) -> Result<(), kv::Error> {
+            self.0 = serde_json::Value::Null;
+            Ok(())
+        }
+        fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+        fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+        fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+        fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+            self.0 = value.into();
+            Ok(())
+        }
+    }
+    let mut typed = Typed(serde_json::Value::Null);
+    // The visitor above never fails.
+    let _ = value.visit(&mut typed);
+    typed.0
+}
+
+fn each_field(record: &Record<'_>, visit: impl FnMut(&Key<'_>, &Value<'_>)) {
+    struct Each<F>(F);
+    impl<'kvs, F: FnMut(&Key<'_>, &Value<'_>)> VisitSource<'kvs> for Each<F> {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+            (self.0)(&key, &value);
+            Ok(())
+        }
+    }
+    let _ = record.key_values().visit(&mut Each(visit));
+}
+
+impl fmt::Debug for Logger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logger").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::Level;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn with_record<T>(visit: impl FnOnce(&Record<'_>) -> T) -> T {
+        let fields: &[(&str, Value<'_>)] = &[
+            ("status", Value::from(200_u64)),
+            ("ms", Value::from(1.5)),
+            ("reused", Value::from(true)),
+            ("client", Value::from("127.0.0.1:9")),
+            ("path", Value::from("/a b\n\"=\u{1b}")),
+            ("empty", Value::from("")),
+            ("level", Value::from(-3_i64)),
+        ];
+        let record = Record::builder()
+            .args(format_args!("first\nsecond"))
+            .level(Level::Info)
+            .target("headstart")
+            .key_values(&fields)
+            .build();
+        visit(&record)
+    }
+
+    fn at() -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(1_769_860_800_007)
+    }
+
+    #[test]
+    fn a_text_line_is_one_line_with_its_fields() {
+        let line = with_record(|record| text_line(at(), record));
+        assert_eq!(
+            line,
+            "2026-01-31T12:00:00.007Z INFO  headstart: first\\nsecond status=200 ms=1.5 reused=true client=127.0.0.1:9 \
+             path=\"/a b\\n\\\"=\\u{1b}\" empty=\"\" level=-3\n"
+        );
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_typed_fields() {
+        let line = with_record(|record| json_line(at(), record));
+        assert!(line.starts_with("{\"time\":\"2026-01-31T12:00:00.007Z\",\"level\":\"info\","), "{line}");
+        assert_eq!(line.matches('\n').count(), 1);
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            object,
+            serde_json::json!({
+                "time": "2026-01-31T12:00:00.007Z", "level": "info", "target": "headstart", "message": "first\nsecond",
+                "status": 200, "ms": 1.5, "reused": true, "client": "127.0.0.1:9", "path": "/a b\n\"=\u{1b}", "empty": "",
+                "level_": -3
+            })
+        );
+    }
+
+    #[test]
+    fn quiet_modules_speak_below_warn_only_when_named() {
+        let enabled = |rust_log: Option<&str>, target: &str| {
+            filter(rust_log).unwrap().enabled(&Metadata::builder().target(target).level(Level::Debug).build())
+        };
+        assert!(!enabled(None, "headstart"));
+        assert!(enabled(Some("debug"), "headstart::race"));
+        assert!(!enabled(Some("trace"), "ureq::unversioned"));
+        assert!(enabled(Some("ureq=debug"), "ureq::unversioned"));
+        assert!(!enabled(Some("ureq=debug"), "headstart"));
+    }
+
+    #[test]
+    fn a_mistake_in_rust_log_is_one() {
+        let mistake = filter(Some("headstart=loud")).unwrap_err().to_string();
+        assert!(mistake.starts_with("RUST_LOG cannot be 'headstart=loud': allowed is a level"), "{mistake}");
+    }
+}

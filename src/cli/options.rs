@@ -1,0 +1,368 @@
+//! The options: one table.
+//!
+//! An option has one name. The flag is `--name`, the variable `HEADSTART_NAME` with underscores, the key in the file
+//! `name`. Help, completions, man page, the reading of all three and the output of `--check` are made from the rows below;
+//! nothing else in the program knows an option's name.
+
+use crate::cli::logging::LogFormat;
+use crate::cli::settings::Settings;
+use crate::cli::values::{
+    duration, duration_or_zero, field_name, listen_address, number, offsets, rate, size, switch, urls,
+};
+use headstart::fetch::Certificates;
+use headstart::{AfterFailure, Error, Schedule};
+
+/// One row.
+pub(super) struct Opt {
+    /// From which flag, variable and key follow.
+    pub(super) name: &'static str,
+    /// The heading it stands under.
+    pub(super) section: &'static str,
+    pub(super) used_by: UsedBy,
+    pub(super) kind: Kind,
+    /// What stands for the value in help.
+    pub(super) value: &'static str,
+    /// As it would be typed; empty for "not set".
+    pub(super) default: &'static str,
+    /// The first sentence is the short help.
+    pub(super) help: &'static str,
+    /// Parses the text and puts it in its place, or says what is allowed.
+    pub(super) set: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+/// The commands that have settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Serve,
+    Sample,
+}
+
+/// Which commands have the option as a flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum UsedBy {
+    Serve,
+    Sample,
+    Both,
+}
+
+/// How an option is written in the file, and how often as a flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Path,
+    Choice(&'static [&'static str]),
+    Integer,
+    Float,
+    /// An integer of the base unit, or text with a unit.
+    Quantity,
+    /// A flag without a value means `true`.
+    Switch,
+    /// Text, or an array; as one text, its elements are separated by this.
+    List(char),
+}
+
+impl Opt {
+    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere.
+    pub(super) fn flag(&self, verb: Verb) -> Option<&'static str> {
+        match (self.used_by, verb) {
+            (UsedBy::Serve, Verb::Sample) | (UsedBy::Sample, Verb::Serve) => None,
+            (_, Verb::Serve) => Some(self.name),
+            (_, Verb::Sample) => Some(self.name.strip_prefix("sample-").unwrap_or(self.name)),
+        }
+    }
+
+    /// The environment variable.
+    pub(super) fn variable(&self) -> String {
+        variable(self.name)
+    }
+
+    /// The key in the file.
+    pub(super) fn key(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether the flag can be given several times.
+    pub(super) fn repeats(&self) -> bool {
+        self.kind == Kind::List(' ')
+    }
+}
+
+/// What every variable of ours begins with.
+pub(super) const PREFIX: &str = "HEADSTART_";
+
+/// The variable that belongs to `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("{PREFIX}{}", name.replace('-', "_").to_ascii_uppercase())
+}
+
+const SERVER: &str = "Server";
+const UPSTREAM: &str = "Upstream";
+const RACE: &str = "Race";
+const PROCESS: &str = "Process";
+const SAMPLE: &str = "Sample upstream";
+
+/// All options, in the order in which they are shown.
+pub(super) const OPTIONS: &[Opt] = &[
+    Opt {
+        name: "listen",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Text,
+        value: "ADDRESS:PORT",
+        default: "127.0.0.1:8081",
+        help: "Where to listen. Port 0 takes a free one",
+        set: |settings, text| listen_address(text).map(|listen| settings.server.listen = listen),
+    },
+    Opt {
+        name: "upstream",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::List(' '),
+        value: "URL",
+        default: "",
+        help: "The URL to race requests to. Several are taken in turn by the attempts: repeat the flag, separate them by \
+               spaces in the variable, use an array in the file. Without one, an embedded sample is called",
+        set: |settings, text| urls(text).map(|urls| settings.client.upstreams = urls),
+    },
+    Opt {
+        name: "upstream-ca",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Path,
+        value: "FILE",
+        default: "",
+        help: "Certificate authorities to trust besides Mozilla's. A file in PEM format",
+        set: |settings, text| {
+            std::fs::read(text)
+                .map(|pem| settings.client.trusted = vec![Certificates::Pem(pem)])
+                .map_err(|error| format!("allowed is a readable file in PEM format ({error})"))
+        },
+    },
+    Opt {
+        name: "upstream-proxy",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Text,
+        value: "URL",
+        default: "",
+        help: "The proxy through which upstreams are reached. It has to take CONNECT; without one, none is used",
+        set: |settings, text| urls(text).map(|urls| settings.client.proxy = urls.into_iter().next()),
+    },
+    Opt {
+        name: "connect-timeout",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How long an attempt waits for a connection: name lookup, TCP and TLS together",
+        set: |settings, text| duration(text).map(|timeout| settings.client.connect_timeout = timeout),
+    },
+    Opt {
+        name: "max-body",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "SIZE",
+        default: "10MiB",
+        help: "The largest body taken from an upstream. A larger one is a failed attempt",
+        set: |settings, text| size(text).map(|bytes| settings.client.max_body = bytes),
+    },
+    Opt {
+        name: "max-redirects",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "0",
+        help: "How many redirects an attempt follows. One more is a failed attempt",
+        set: |settings, text| number(0..=20, text).map(|count| settings.client.max_redirects = count),
+    },
+    Opt {
+        name: "max-idle-upstreams",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "512",
+        help: "Idle connections to upstreams kept for reuse",
+        set: |settings, text| number(0..=1_000_000, text).map(|count| settings.client.max_idle = count),
+    },
+    Opt {
+        name: "upstream-idle-timeout",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "15s",
+        help: "How long an idle connection to an upstream is kept. Best below the upstream's own limit",
+        set: |settings, text| duration(text).map(|timeout| settings.client.idle_timeout = timeout),
+    },
+    Opt {
+        name: "timeout-header",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Text,
+        value: "NAME",
+        default: "x-request-timeout-ms",
+        help: "The header field that tells upstreams the time left. In milliseconds",
+        set: |settings, text| field_name(text).map(|name| settings.client.timeout_header = name),
+    },
+    Opt {
+        name: "schedule",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::List(','),
+        value: "OFFSETS",
+        default: "0,300,300",
+        help: "When the attempts of a race start. One offset for each, in milliseconds from the race's beginning: 1 to 16, \
+               the first 0, none smaller than the one before it",
+        set: |settings, text| {
+            let schedule = Schedule::new(&offsets(text)?).map_err(|error| match error {
+                Error::Setting { allowed, .. } => format!("allowed are {allowed}"),
+                other => other.to_string(),
+            })?;
+            settings.client.schedule = schedule;
+            Ok(())
+        },
+    },
+    Opt {
+        name: "hedge-on-failure",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::Switch,
+        value: "BOOL",
+        default: "false",
+        help: "Whether a failed attempt starts the next one at once. Otherwise that one starts when it is due",
+        set: |settings, text| {
+            let hedge = switch(text)?;
+            settings.client.after_failure = if hedge { AfterFailure::Hedge } else { AfterFailure::Wait };
+            Ok(())
+        },
+    },
+    Opt {
+        name: "timeout-ceiling",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "60s",
+        help: "The longest a request may take. Its timeout when it names none, and the largest it may name",
+        set: |settings, text| duration(text).map(|timeout| settings.api.timeout_ceiling = timeout),
+    },
+    Opt {
+        name: "max-in-flight",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "1024",
+        help: "Requests raced at a time. One more is refused with 503",
+        set: |settings, text| number(1..=1_000_000, text).map(|count| settings.api.max_in_flight = count),
+    },
+    Opt {
+        name: "max-threads",
+        section: PROCESS,
+        used_by: UsedBy::Serve,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "",
+        help: "The most threads at a time. Without it, what the system allows; a sixteenth is kept free of hedges",
+        set: |settings, text| {
+            let threads = number(16..=1_000_000, text)?;
+            settings.crew.max_threads = threads;
+            settings.crew.kept_for_requests = threads / 16;
+            Ok(())
+        },
+    },
+    Opt {
+        name: "drain-timeout",
+        section: PROCESS,
+        used_by: UsedBy::Both,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How long requests in flight may take to finish when the process is told to stop. What is left is canceled",
+        set: |settings, text| duration_or_zero(text).map(|timeout| settings.drain_timeout = timeout),
+    },
+    Opt {
+        name: "log-format",
+        section: PROCESS,
+        used_by: UsedBy::Both,
+        kind: Kind::Choice(LogFormat::NAMES),
+        value: "FORMAT",
+        default: "text",
+        help: "How log lines are written. To standard error; text for people, json for machines",
+        set: |settings, text| text.parse().map(|format| settings.log_format = format),
+    },
+    Opt {
+        name: "sample-listen",
+        section: SAMPLE,
+        used_by: UsedBy::Sample,
+        kind: Kind::Text,
+        value: "ADDRESS:PORT",
+        default: "127.0.0.1:8082",
+        help: "Where to listen. Port 0 takes a free one",
+        set: |settings, text| listen_address(text).map(|listen| settings.sample_listen = listen),
+    },
+    Opt {
+        name: "sample-seed",
+        section: SAMPLE,
+        used_by: UsedBy::Both,
+        kind: Kind::Integer,
+        value: "NUMBER",
+        default: "0",
+        help: "Where the sample's chances come from. The same seed gives the same sequence of fates",
+        set: |settings, text| number(0..=i64::MAX as u64, text).map(|seed| settings.sample.seed = seed),
+    },
+    Opt {
+        name: "sample-error-rate",
+        section: SAMPLE,
+        used_by: UsedBy::Both,
+        kind: Kind::Float,
+        value: "SHARE",
+        default: "0.1",
+        help: "The share of requests the sample answers with 500 or 503",
+        set: |settings, text| rate(text).map(|rate| settings.sample.error_rate = rate),
+    },
+    Opt {
+        name: "sample-garbage-rate",
+        section: SAMPLE,
+        used_by: UsedBy::Both,
+        kind: Kind::Float,
+        value: "SHARE",
+        default: "0.05",
+        help: "The share of requests the sample answers with 200 and garbage",
+        set: |settings, text| rate(text).map(|rate| settings.sample.garbage_rate = rate),
+    },
+    Opt {
+        name: "sample-hang-rate",
+        section: SAMPLE,
+        used_by: UsedBy::Both,
+        kind: Kind::Float,
+        value: "SHARE",
+        default: "0.05",
+        help: "The share of requests the sample never answers",
+        set: |settings, text| rate(text).map(|rate| settings.sample.hang_rate = rate),
+    },
+    Opt {
+        name: "sample-min",
+        section: SAMPLE,
+        used_by: UsedBy::Both,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "100ms",
+        help: "The shortest time an answer of the sample takes",
+        set: |settings, text| duration_or_zero(text).map(|min| settings.sample.min = min),
+    },
+    Opt {
+        name: "sample-max",
+        section: SAMPLE,
+        used_by: UsedBy::Both,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "600ms",
+        help: "The longest time an answer of the sample takes",
+        set: |settings, text| duration_or_zero(text).map(|max| settings.sample.max = max),
+    },
+];

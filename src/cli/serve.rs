@@ -1,0 +1,180 @@
+//! `headstart serve` and `headstart sample`: from settings to a running server, and back to nothing.
+//!
+//! Started in the order in which the parts need each other, stopped in reverse: the front drains first, while everything it
+//! needs still runs. The main thread does nothing in between but wait for a signal.
+
+use crate::cli::Failure;
+use crate::cli::layers::Effective;
+use crate::cli::limits::{Demand, warn_if_short};
+use crate::cli::mistake::Mistake;
+use crate::cli::probe;
+use crate::cli::settings::Settings;
+use crate::cli::signals::StopRequests;
+use crate::cli::standin::{Server, ServerSettings};
+use headstart::api::Api;
+use headstart::metrics::Metrics;
+use headstart::sample::Sample;
+use headstart::{Client, Crew, Error};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the crew's threads may take to come home once everything is canceled.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// The server: with an embedded sample when there is no upstream.
+pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
+    let mut stop = register_signals()?;
+    let mut settings = effective.settings.clone();
+    warn_if_short(&Demand {
+        max_in_flight: settings.api.max_in_flight,
+        attempts: settings.client.schedule.offsets().len(),
+        max_threads: settings.crew.max_threads,
+    });
+    let crew = Crew::new(settings.crew.clone()).map_err(cannot_run)?;
+
+    let embedded = match settings.client.upstreams.is_empty() {
+        true => Some(start_sample(&crew, "127.0.0.1:0", &effective)?),
+        false => None,
+    };
+    match &embedded {
+        Some(sample) => {
+            settings.client.upstreams = vec![work_url(sample)];
+            log::info!("no --upstream given, so the embedded sample is called: {}", work_url(sample));
+        }
+        None => {
+            settings.client.upstreams.iter().for_each(|upstream| log::info!("upstream: {upstream}"));
+            probe::begin(&crew, &settings.client.upstreams);
+        }
+    }
+
+    let metrics = Metrics::new();
+    settings.client.observer = Some(metrics.clone());
+    let client = Client::new(&crew, settings.client).map_err(|error| refused(error, &effective))?;
+    let api = Api::new(&crew, settings.api, client, metrics);
+    let server = start_server(&crew, settings.server, Arc::new(api))?;
+    say_where(&server, "/api/smart?timeout=1000");
+
+    drain(&mut stop, settings.drain_timeout, &server);
+    if let Some(sample) = embedded {
+        sample.shutdown(Duration::ZERO);
+    }
+    dismiss(&crew);
+    Ok(())
+}
+
+/// The sample upstream alone.
+pub(super) fn sample(effective: Effective) -> Result<(), Failure> {
+    let mut stop = register_signals()?;
+    let crew = Crew::new(effective.settings.crew.clone()).map_err(cannot_run)?;
+    let server = start_sample(&crew, &effective.settings.sample_listen, &effective)?;
+    say_where(&server, "/api/work");
+    drain(&mut stop, effective.settings.drain_timeout, &server);
+    dismiss(&crew);
+    Ok(())
+}
+
+/// Builds what can be built without listening or calling anybody: finds what only the parts themselves know to be wrong.
+pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
+    let Settings { crew, client, sample, .. } = effective.settings.clone();
+    let crew = Crew::new(crew).map_err(cannot_run)?;
+    Sample::new(sample).map_err(|error| refused(error, effective))?;
+    if !client.upstreams.is_empty() {
+        Client::new(&crew, client).map_err(|error| refused(error, effective))?;
+    }
+    Ok(())
+}
+
+fn register_signals() -> Result<StopRequests, Failure> {
+    StopRequests::register().map_err(|error| Failure::Run(format!("cannot wait for signals: {error}")))
+}
+
+fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Server, Failure> {
+    let sample = Sample::new(effective.settings.sample.clone()).map_err(|error| refused(error, effective))?;
+    let mut settings = ServerSettings::default();
+    settings.listen = listen.to_owned();
+    start_server(crew, settings, Arc::new(sample))
+}
+
+fn start_server(
+    crew: &Crew,
+    settings: ServerSettings,
+    handler: Arc<dyn headstart::server::Handler>,
+) -> Result<Server, Failure> {
+    let listen = settings.listen.clone();
+    Server::start(crew, settings, handler).map_err(|error| Failure::Run(cannot_listen(&listen, &error)))
+}
+
+/// One line that says what to do about it.
+fn cannot_listen(listen: &str, error: &Error) -> String {
+    let kind = match error {
+        Error::Io(error) => error.kind(),
+        _ => ErrorKind::Other,
+    };
+    let advice = match kind {
+        ErrorKind::AddrInUse => "; another process has it: stop that one, or listen elsewhere (--listen)",
+        ErrorKind::PermissionDenied => {
+            "; ports below 1024 take privileges: use a higher one (--listen), or grant \
+                                        CAP_NET_BIND_SERVICE"
+        }
+        ErrorKind::AddrNotAvailable => "; this machine does not have the address: 0.0.0.0 stands for all it has",
+        _ => "",
+    };
+    let why = match error {
+        Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    };
+    format!("cannot listen on {listen}: {why}{advice}")
+}
+
+/// A setting that its part does not take: a mistake like any other, found later.
+fn refused(error: Error, effective: &Effective) -> Failure {
+    match error {
+        Error::Setting { key, value, allowed } => {
+            let key = effective.key_of(&key).unwrap_or(key);
+            Failure::Mistakes(vec![Mistake::Value { key, value, allowed: format!("allowed is {allowed}") }])
+        }
+        error => cannot_run(error),
+    }
+}
+
+fn cannot_run(error: Error) -> Failure {
+    Failure::Run(format!("cannot start: {error}"))
+}
+
+fn work_url(sample: &Server) -> String {
+    format!("http://{}/api/work", sample.local_addr())
+}
+
+fn say_where(server: &Server, path: &str) {
+    let address = server.local_addr();
+    log::info!("listening on http://{address}");
+    log::info!("try: curl 'http://{}{path}'", reachable(address));
+}
+
+/// Where a client on this machine finds a server that listens on `address`.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// Waits until told to stop, then lets `server` finish what it has begun.
+fn drain(stop: &mut StopRequests, timeout: Duration, server: &Server) {
+    let signal = stop.wait();
+    let at_most = humantime::format_duration(timeout);
+    log::info!("{signal}: no more requests are taken, those in flight have {at_most}; a second signal ends at once");
+    server.shutdown(timeout);
+}
+
+fn dismiss(crew: &Crew) {
+    match crew.shutdown(LAST_WAIT) {
+        0 => log::info!("stopped"),
+        busy => log::warn!("stopped with {busy} threads in calls that could not be ended"),
+    }
+}

@@ -1,0 +1,37 @@
+//! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
+
+use crate::cli::logging::LogFormat;
+use crate::cli::standin::ServerSettings;
+use headstart::api::ApiSettings;
+use headstart::sample::SampleSettings;
+use headstart::{ClientSettings, CrewSettings};
+use std::time::Duration;
+
+/// What the options come to. It begins with the library's defaults; those of the table are applied over them.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) server: ServerSettings,
+    pub(super) client: ClientSettings,
+    pub(super) api: ApiSettings,
+    pub(super) crew: CrewSettings,
+    pub(super) sample: SampleSettings,
+    /// Where `headstart sample` listens.
+    pub(super) sample_listen: String,
+    pub(super) drain_timeout: Duration,
+    pub(super) log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            server: ServerSettings::default(),
+            client: ClientSettings::default(),
+            api: ApiSettings::default(),
+            crew: CrewSettings::default(),
+            sample: SampleSettings::default(),
+            sample_listen: String::new(),
+            drain_timeout: Duration::ZERO,
+            log_format: LogFormat::default(),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What the process is told from outside, where there are no Unix signals.
+//!
+//! Windows delivers Ctrl-C as SIGINT, for which signal-hook can raise a flag there and no more: waiting for a console event
+//! takes unsafe code. So the main thread looks at the flag a few times a second. A second Ctrl-C ends the process.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Stop requests.
+pub(super) struct StopRequests(Arc<AtomicBool>);
+
+impl StopRequests {
+    pub(super) fn register() -> io::Result<StopRequests> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the flag is still down when the first signal asks for it.
+            flag::register_conditional_shutdown(signal, 128 + signal, stopping.clone())?;
+            flag::register(signal, stopping.clone())?;
+        }
+        Ok(StopRequests(stopping))
+    }
+
+    /// Waits for a request to stop, and names it.
+    pub(super) fn wait(&mut self) -> &'static str {
+        while !self.0.load(Ordering::SeqCst) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        "Ctrl-C"
+    }
+}

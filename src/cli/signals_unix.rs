@@ -1,0 +1,39 @@
+//! What the process is told from outside.
+//!
+//! SIGTERM and SIGINT mean stop. The first is waited for by the main thread, which then drains; a second one ends the
+//! process in the signal handler itself, so it works however stuck everything else is. SIGHUP, which would end a process
+//! that says nothing about it, is logged.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Stop requests. From the moment this exists no signal above does what it would by default.
+pub(super) struct StopRequests(Signals);
+
+impl StopRequests {
+    pub(super) fn register() -> io::Result<StopRequests> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the flag is still down when the first signal asks for it.
+            flag::register_conditional_shutdown(signal, 128 + signal, stopping.clone())?;
+            flag::register(signal, stopping.clone())?;
+        }
+        Ok(StopRequests(Signals::new([SIGTERM, SIGINT, SIGHUP])?))
+    }
+
+    /// Waits for a request to stop, and names it.
+    pub(super) fn wait(&mut self) -> &'static str {
+        for signal in self.0.forever() {
+            match signal {
+                SIGTERM => return "SIGTERM",
+                SIGINT => return "SIGINT",
+                _ => log::info!("SIGHUP ignored: there is nothing to reload"),
+            }
+        }
+        unreachable!("nobody closes the signals")
+    }
+}
