@@ -366,3 +366,47 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| duration_or_zero(text).map(|max| settings.sample.max = max),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_options_share_a_flag_a_variable_or_a_key() {
+        for verb in [Verb::Serve, Verb::Sample] {
+            let mut flags = HashSet::from(["config", "check", "help", "version"]);
+            assert!(OPTIONS.iter().filter_map(|option| option.flag(verb)).all(|flag| flags.insert(flag)), "{verb:?}");
+        }
+        let (mut variables, mut keys) = (HashSet::from([variable("config")]), HashSet::new());
+        for option in OPTIONS {
+            assert!(variables.insert(option.variable()), "{}", option.name);
+            assert!(keys.insert(option.key()), "{}", option.name);
+        }
+    }
+
+    #[test]
+    fn the_defaults_shown_are_the_library_s() {
+        let library = Settings::default();
+        let mut shown = Settings::default();
+        for option in OPTIONS.iter().filter(|option| !option.default.is_empty()) {
+            (option.set)(&mut shown, option.default).unwrap_or_else(|allowed| panic!("{}: {allowed}", option.name));
+        }
+        assert_eq!(shown.api, library.api);
+        assert_eq!(shown.sample, library.sample);
+        let (shown, library) = (shown.client, library.client);
+        assert_eq!(shown.schedule, library.schedule);
+        assert_eq!(shown.after_failure, library.after_failure);
+        assert_eq!(shown.connect_timeout, library.connect_timeout);
+        assert_eq!(shown.max_body, library.max_body);
+        assert_eq!(shown.max_redirects, library.max_redirects);
+        assert_eq!(shown.max_idle, library.max_idle);
+        assert_eq!(shown.idle_timeout, library.idle_timeout);
+        assert_eq!(shown.timeout_header, library.timeout_header);
+    }
+
+    #[test]
+    fn clap_finds_nothing_wrong_with_the_command_line() {
+        crate::cli::command::command().debug_assert();
+    }
+}

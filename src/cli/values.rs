@@ -197,7 +197,8 @@ mod tests {
     fn a_url_names_what_is_wrong_with_it() {
         assert!(urls("http://127.0.0.1:9000/api/work http://b/").is_ok());
         for (text, why) in [
-            ("127.0.0.1:9000", "not a URL"),
+            ("http://[::1/", "not a URL"),
+            ("127.0.0.1:9000", "scheme is missing"),
             ("/api/work", "scheme is missing"),
             ("ftp://a/", "scheme has to be"),
             ("http://u:secret@a/", "password"),
