@@ -7,10 +7,11 @@ mod process;
 
 use process::{Finished, Process, finish, headstart};
 use std::fs;
-use std::io::Read;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A file that goes with the test.
 struct TempFile(PathBuf);
@@ -30,6 +31,51 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Generous: it only ends tests that have failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A GET on a connection of its own, with the answer yet to be read.
+fn ask(address: &str, path: &str) -> TcpStream {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(client, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    client
+}
+
+/// The whole answer, head included.
+fn answer(mut client: TcpStream) -> String {
+    let mut text = String::new();
+    client.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// An upstream that takes requests and leaves the answer to the test.
+struct AnswersWhenTold(TcpListener);
+
+impl AnswersWhenTold {
+    fn start() -> (AnswersWhenTold, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        (AnswersWhenTold(listener), url)
+    }
+
+    /// The next connection on which a request arrives, its head read. The probe's, which brings none, is passed over.
+    fn next_request(&self) -> TcpStream {
+        loop {
+            let (stream, _) = self.0.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while head.read_line(&mut line).unwrap() > 0 {
+                if line == "\r\n" {
+                    return stream;
+                }
+                line.clear();
+            }
+        }
     }
 }
 
@@ -286,8 +332,7 @@ fn an_unreachable_upstream_is_a_warning_and_no_end() {
 fn at_start_it_says_where_it_listens_whom_it_calls_and_what_to_try() {
     let mut process = Process::start(headstart(&["--listen", "127.0.0.1:0"]));
     process.wait_for("embedded sample is called: http://127.0.0.1:");
-    let listening = process.wait_for("listening on http://");
-    let address = listening.split("http://").nth(1).unwrap().trim();
+    let address = process.address();
     let hint = process.wait_for("try: curl ");
     assert!(hint.contains(&format!("'http://{address}/api/smart?timeout=1000'")), "{hint}");
 }
@@ -296,12 +341,41 @@ fn at_start_it_says_where_it_listens_whom_it_calls_and_what_to_try() {
 fn json_log_lines_are_objects() {
     let mut process = Process::start(headstart(&["--listen", "127.0.0.1:0", "--log-format", "json"]));
     process.wait_for("try: curl");
+    let address = process.address();
+    answer(ask(&address, "/healthz"));
+    let line = process.wait_for("\"path\":\"/healthz\"");
+    let access: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&access["status"], &access["level"]), (&200.into(), &"info".into()), "{line}");
+    assert!(access["bytes"].is_u64() && access["ms"].is_number(), "{line}");
     for line in &process.stderr {
         let object: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         for member in ["time", "level", "target", "message"] {
             assert!(object[member].is_string(), "{member} is missing: {line}");
         }
     }
+}
+
+#[test]
+fn the_sample_answers_as_its_rates_say() {
+    let rates = ["--error-rate", "0", "--garbage-rate", "0", "--hang-rate", "0", "--min", "0", "--max", "1"];
+    let mut command = headstart(&["sample", "--listen", "127.0.0.1:0"]);
+    command.args(rates);
+    let mut process = Process::start(command);
+    let address = process.address();
+    let answer = answer(ask(&address, "/api/work"));
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"time\":"), "{answer}");
+}
+
+#[test]
+fn the_server_answers_from_the_embedded_sample() {
+    let mut command = headstart(&["--listen", "127.0.0.1:0"]);
+    for (rate, share) in [("ERROR", "0"), ("GARBAGE", "0"), ("HANG", "0")] {
+        command.env(format!("HEADSTART_SAMPLE_{rate}_RATE"), share);
+    }
+    let mut process = Process::start(command);
+    let address = process.address();
+    let answer = answer(ask(&address, "/api/smart"));
+    assert!(answer.contains("{\"success\":true,\"response\":{\"time\":"), "{answer}");
 }
 
 #[cfg(unix)]
@@ -328,6 +402,59 @@ mod signals {
         process.wait_for("try: curl");
         process.signal(Signal::HUP);
         process.wait_for("SIGHUP ignored");
+        process.signal(Signal::TERM);
+        assert_eq!(process.wait().code(), Some(0));
+    }
+
+    /// A server with a request in flight: the process, the client that waits, the upstream's end of the attempt.
+    fn with_request_in_flight(options: &[&str]) -> (Process, TcpStream, TcpStream) {
+        let (upstream, url) = AnswersWhenTold::start();
+        let mut command = headstart(&["--listen", "127.0.0.1:0", "--schedule", "0", "--upstream", &url]);
+        command.args(options);
+        let mut process = Process::start(command);
+        let address = process.address();
+        let client = ask(&address, "/api/smart");
+        (process, client, upstream.next_request())
+    }
+
+    #[test]
+    fn a_request_in_flight_is_answered_before_it_ends() {
+        let (mut process, client, mut attempt) = with_request_in_flight(&[]);
+        process.signal(Signal::TERM);
+        process.wait_for("no more requests are taken");
+        let answer_of_upstream = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]";
+        attempt.write_all(answer_of_upstream.as_bytes()).unwrap();
+        assert!(answer(client).contains("{\"success\":true,\"response\":[]}"));
+        assert_eq!(process.wait().code(), Some(0));
+    }
+
+    #[test]
+    fn what_is_left_after_the_drain_timeout_is_canceled() {
+        let (mut process, _client, mut attempt) = with_request_in_flight(&["--drain-timeout", "100ms"]);
+        process.signal(Signal::TERM);
+        assert_eq!(process.wait().code(), Some(0));
+        assert_eq!(attempt.read(&mut [0]).unwrap_or(0), 0, "the attempt's connection is still open");
+    }
+
+    #[test]
+    fn a_second_signal_ends_it_at_once() {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+            let (mut process, _client, _attempt) = with_request_in_flight(&["--drain-timeout", "1h"]);
+            process.signal(Signal::TERM);
+            process.wait_for("no more requests are taken");
+            process.signal(signal);
+            assert_eq!(process.wait().code(), Some(code));
+        }
+    }
+
+    #[test]
+    fn nobody_reading_the_log_is_no_reason_to_stop() {
+        let mut process = Process::start(headstart(&["--listen", "127.0.0.1:0"]));
+        let address = process.address();
+        process.stop_reading();
+        for _ in 0..3 {
+            assert!(answer(ask(&address, "/healthz")).starts_with("HTTP/1.1 200 "));
+        }
         process.signal(Signal::TERM);
         assert_eq!(process.wait().code(), Some(0));
     }

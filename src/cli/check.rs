@@ -1,7 +1,7 @@
 //! What `--check` prints: the effective settings, as a file that would set them.
 
 use crate::cli::layers::{Effective, Given};
-use crate::cli::options::{Kind, Verb};
+use crate::cli::option::{Kind, Verb};
 use crate::cli::values::without_secrets;
 use std::fmt::Write;
 use toml::Value;

@@ -1,6 +1,7 @@
 //! The command line as clap sees it, made from the table.
 
-use crate::cli::options::{Kind, OPTIONS, Opt, Verb, variable};
+use crate::cli::option::{Kind, Opt, Verb, variable};
+use crate::cli::options::OPTIONS;
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use clap_complete::Shell;
@@ -8,26 +9,33 @@ use clap_complete::Shell;
 /// What the help of every command with settings ends with.
 const AFTER_HELP: &str = "\
 Settings:
-  A flag goes before its variable, the variable before the key in the file named by --config, the key before the default.
-  Every value is checked, also one that another goes before; any mistake ends the program with code 2. An empty variable
-  counts as not set. --check prints what holds and where it came from, in the format of the file.
-  A DURATION is milliseconds, or has a unit: 250, 250ms, 10s, 1m. A SIZE is bytes, or has one: 65536, 64KiB, 10MiB.
+  A flag goes before its variable, the variable before the key in the file
+  that --config names, the key before the default. Every value is checked,
+  a hidden one too; any mistake ends the program with code 2. An empty
+  variable counts as not set. --check prints what holds, and where it came
+  from, in the format of the file.
+  DURATION: milliseconds, or with a unit: 250, 250ms, 10s, 1m.
+  SIZE: bytes, or with a unit: 65536, 64KiB, 10MiB.
 
-Log lines (standard error):
-  RUST_LOG sets what is written, in the form of env_logger: a level (error, warn, info, debug, trace, off), or
-  module=level pairs separated by commas. Without it, info.
+Log lines:
+  Written to standard error. RUST_LOG chooses, in the form of env_logger:
+  a level, or module=level pairs separated by commas. Without it, info.
     error, warn  what an operator has to act on
     info         start and stop, and one access line per request
     debug        each attempt
-  The HTTP client's own lines below warn are written only when its module is named: RUST_LOG=debug,ureq=debug.
+  Lines of the HTTP client below warn are written only when its module is
+  named: RUST_LOG=debug,ureq=debug.
 
 Signals:
-  SIGTERM, SIGINT  take no more requests, finish those in flight within --drain-timeout, exit with code 0
+  SIGTERM, SIGINT  no more requests are taken, those in flight finish within
+                   --drain-timeout; ends with code 0
   a second one     ends at once, with code 143 or 130
   SIGHUP           is logged and ignored: there is nothing to reload
 
 Exit codes:
-  0  done, or stopped when told to      1  could not run (the port is taken, say)      2  a mistake in the settings";
+  0  done, or stopped when told to
+  1  could not run: the port is taken, say
+  2  a mistake in the settings";
 
 /// The whole command line.
 pub(super) fn command() -> Command {

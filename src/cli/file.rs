@@ -4,7 +4,8 @@
 
 use crate::cli::layers::{Given, Origin};
 use crate::cli::mistake::Mistake;
-use crate::cli::options::{Kind, OPTIONS};
+use crate::cli::option::Kind;
+use crate::cli::options::OPTIONS;
 use std::path::Path;
 use toml::de::{DeInteger, DeTable, DeValue};
 

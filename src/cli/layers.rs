@@ -5,7 +5,8 @@
 
 use crate::cli::file;
 use crate::cli::mistake::{Mistake, nearest};
-use crate::cli::options::{OPTIONS, Opt, PREFIX, Verb, variable};
+use crate::cli::option::{Opt, PREFIX, Verb, variable};
+use crate::cli::options::OPTIONS;
 use crate::cli::settings::Settings;
 use clap::ArgMatches;
 use std::ffi::OsString;

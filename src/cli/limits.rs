@@ -1,12 +1,13 @@
 //! Whether the system's limits allow what the settings promise.
 //!
-//! A request in flight may hold a thread and a connection for each attempt, and one connection to its client. What does
-//! not fit is shed at run time, hedges first; an operator should hear of it at start and be told which setting to change.
+//! A client's connection has a thread, each attempt a connection and each hedge a thread. What does not fit is shed at run
+//! time, hedges first; an operator should hear of it at start and be told which setting to change.
 
 use headstart::crew::ThreadLimit;
 
 /// What the settings may come to need.
 pub(super) struct Demand {
+    pub(super) max_connections: usize,
     pub(super) max_in_flight: usize,
     pub(super) attempts: usize,
     /// The most threads there may be.
@@ -15,42 +16,35 @@ pub(super) struct Demand {
 
 /// Logs a warning for each limit that is lower than `demand`.
 pub(super) fn warn_if_short(demand: &Demand) {
-    let Demand { max_in_flight, attempts, max_threads } = *demand;
-    let threads = max_in_flight.saturating_mul(attempts);
+    let Demand { max_connections, max_in_flight, attempts, max_threads } = *demand;
+    let load = format!("{max_connections} connections with {max_in_flight} requests of {attempts} attempts in flight");
+    let remedy = "or lower --max-connections or --max-in-flight";
+
+    // A connection's thread runs the primary of its request.
+    let threads = max_connections.saturating_add(max_in_flight.saturating_mul(attempts - 1));
     if threads > max_threads {
         let system = ThreadLimit::of_this_system();
         let limit = if system.threads <= max_threads { system.setting } else { "--max-threads" };
         log::warn!(
-            "{max_in_flight} requests in flight with {attempts} attempts each may need {threads} threads, {limit} allows \
-             {max_threads}: beyond that hedges are left out, then requests refused; raise {limit} or lower --max-in-flight"
+            "{load} may need {threads} threads, {limit} allows {max_threads}: beyond that hedges are left out, then requests \
+             refused; raise {limit} {remedy}"
         );
     }
-    let descriptors = max_in_flight.saturating_mul(attempts + 1);
-    if let Some(most) = raise_descriptor_limit().filter(|most| descriptors as u64 > *most) {
+    let files = max_connections.saturating_add(max_in_flight.saturating_mul(attempts)) as u64;
+    if let Some(most) = most_open_files().filter(|most| files > *most) {
         log::warn!(
-            "{max_in_flight} requests in flight with {attempts} attempts each may need {descriptors} descriptors, \
-             RLIMIT_NOFILE allows {most}: raise it (ulimit -n, LimitNOFILE=) or lower --max-in-flight"
+            "{load} may need {files} open files, RLIMIT_NOFILE allows {most}: raise it (ulimit -n, LimitNOFILE=) {remedy}"
         );
     }
 }
 
-/// Raises the soft limit to the hard one, as it is low only for the sake of programs that use `select(2)`. Returns what
-/// holds now, `None` for no limit.
+/// The hard limit, to which the front raises the soft one.
 #[cfg(unix)]
-fn raise_descriptor_limit() -> Option<u64> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(error) => {
-            log::debug!("RLIMIT_NOFILE stays at {:?}: {error}", limit.current);
-            limit.current
-        }
-    }
+fn most_open_files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum
 }
 
 #[cfg(not(unix))]
-fn raise_descriptor_limit() -> Option<u64> {
+fn most_open_files() -> Option<u64> {
     None
 }

@@ -1,99 +1,15 @@
 //! The options: one table.
 //!
-//! An option has one name. The flag is `--name`, the variable `HEADSTART_NAME` with underscores, the key in the file
-//! `name`. Help, completions, man page, the reading of all three and the output of `--check` are made from the rows below;
-//! nothing else in the program knows an option's name.
+//! Help, completions, man page, the reading of flags, variables and file, and the output of `--check` are made from the rows
+//! below; adding a row is all it takes to have an option.
 
 use crate::cli::logging::LogFormat;
-use crate::cli::settings::Settings;
+use crate::cli::option::{Kind, Opt, UsedBy};
 use crate::cli::values::{
     duration, duration_or_zero, field_name, listen_address, number, offsets, rate, size, switch, urls,
 };
 use headstart::fetch::Certificates;
 use headstart::{AfterFailure, Error, Schedule};
-
-/// One row.
-pub(super) struct Opt {
-    /// From which flag, variable and key follow.
-    pub(super) name: &'static str,
-    /// The heading it stands under.
-    pub(super) section: &'static str,
-    pub(super) used_by: UsedBy,
-    pub(super) kind: Kind,
-    /// What stands for the value in help.
-    pub(super) value: &'static str,
-    /// As it would be typed; empty for "not set".
-    pub(super) default: &'static str,
-    /// The first sentence is the short help.
-    pub(super) help: &'static str,
-    /// Parses the text and puts it in its place, or says what is allowed.
-    pub(super) set: fn(&mut Settings, &str) -> Result<(), String>,
-}
-
-/// The commands that have settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    Serve,
-    Sample,
-}
-
-/// Which commands have the option as a flag.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum UsedBy {
-    Serve,
-    Sample,
-    Both,
-}
-
-/// How an option is written in the file, and how often as a flag.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Path,
-    Choice(&'static [&'static str]),
-    Integer,
-    Float,
-    /// An integer of the base unit, or text with a unit.
-    Quantity,
-    /// A flag without a value means `true`.
-    Switch,
-    /// Text, or an array; as one text, its elements are separated by this.
-    List(char),
-}
-
-impl Opt {
-    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere.
-    pub(super) fn flag(&self, verb: Verb) -> Option<&'static str> {
-        match (self.used_by, verb) {
-            (UsedBy::Serve, Verb::Sample) | (UsedBy::Sample, Verb::Serve) => None,
-            (_, Verb::Serve) => Some(self.name),
-            (_, Verb::Sample) => Some(self.name.strip_prefix("sample-").unwrap_or(self.name)),
-        }
-    }
-
-    /// The environment variable.
-    pub(super) fn variable(&self) -> String {
-        variable(self.name)
-    }
-
-    /// The key in the file.
-    pub(super) fn key(&self) -> &'static str {
-        self.name
-    }
-
-    /// Whether the flag can be given several times.
-    pub(super) fn repeats(&self) -> bool {
-        self.kind == Kind::List(' ')
-    }
-}
-
-/// What every variable of ours begins with.
-pub(super) const PREFIX: &str = "HEADSTART_";
-
-/// The variable that belongs to `name`.
-pub(super) fn variable(name: &str) -> String {
-    format!("{PREFIX}{}", name.replace('-', "_").to_ascii_uppercase())
-}
 
 const SERVER: &str = "Server";
 const UPSTREAM: &str = "Upstream";
@@ -112,6 +28,76 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "127.0.0.1:8081",
         help: "Where to listen. Port 0 takes a free one",
         set: |settings, text| listen_address(text).map(|listen| settings.server.listen = listen),
+    },
+    Opt {
+        name: "max-connections",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "4096",
+        help: "Client connections at a time, each with a thread. One more is answered with 503 and closed",
+        set: |settings, text| number(1..=1_000_000, text).map(|count| settings.server.max_connections = count),
+    },
+    Opt {
+        name: "max-head",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "SIZE",
+        default: "16KiB",
+        help: "The largest request head, from 256 bytes to 1 MiB. A larger one is answered with 431",
+        set: |settings, text| size(256..=1 << 20, text).map(|bytes| settings.server.max_head = bytes as usize),
+    },
+    Opt {
+        name: "max-body",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "SIZE",
+        default: "64KiB",
+        help: "The largest request body that is read (and dropped: none is asked for). A larger one is answered with 413",
+        set: |settings, text| size(0..=1 << 40, text).map(|bytes| settings.server.max_body = bytes),
+    },
+    Opt {
+        name: "head-timeout",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How long a request head may take, from its first byte on. Then it is answered with 408",
+        set: |settings, text| duration(text).map(|timeout| settings.server.head_timeout = timeout),
+    },
+    Opt {
+        name: "body-timeout",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How long a request body may take, from the end of the head on. Then it is answered with 408",
+        set: |settings, text| duration(text).map(|timeout| settings.server.body_timeout = timeout),
+    },
+    Opt {
+        name: "idle-timeout",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "60s",
+        help: "How long a client's connection may be silent between requests, or before the first. Then it is closed",
+        set: |settings, text| duration(text).map(|timeout| settings.server.idle_timeout = timeout),
+    },
+    Opt {
+        name: "write-timeout",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How long a client may take to read each 64 KiB of an answer. Then its connection is closed",
+        set: |settings, text| duration(text).map(|timeout| settings.server.write_timeout = timeout),
     },
     Opt {
         name: "upstream",
@@ -159,17 +145,17 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| duration(text).map(|timeout| settings.client.connect_timeout = timeout),
     },
     Opt {
-        name: "max-body",
+        name: "upstream-max-body",
         section: UPSTREAM,
         used_by: UsedBy::Serve,
         kind: Kind::Quantity,
         value: "SIZE",
         default: "10MiB",
         help: "The largest body taken from an upstream. A larger one is a failed attempt",
-        set: |settings, text| size(text).map(|bytes| settings.client.max_body = bytes),
+        set: |settings, text| size(1..=1 << 40, text).map(|bytes| settings.client.max_body = bytes),
     },
     Opt {
-        name: "max-redirects",
+        name: "upstream-max-redirects",
         section: UPSTREAM,
         used_by: UsedBy::Serve,
         kind: Kind::Integer,
@@ -179,7 +165,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| number(0..=20, text).map(|count| settings.client.max_redirects = count),
     },
     Opt {
-        name: "max-idle-upstreams",
+        name: "upstream-max-idle",
         section: UPSTREAM,
         used_by: UsedBy::Serve,
         kind: Kind::Integer,
@@ -258,7 +244,12 @@ pub(super) const OPTIONS: &[Opt] = &[
         value: "COUNT",
         default: "1024",
         help: "Requests raced at a time. One more is refused with 503",
-        set: |settings, text| number(1..=1_000_000, text).map(|count| settings.api.max_in_flight = count),
+        set: |settings, text| {
+            let count = number(1..=1_000_000, text)?;
+            settings.api.max_in_flight = count;
+            settings.server.max_in_flight = count;
+            Ok(())
+        },
     },
     Opt {
         name: "max-threads",
@@ -370,6 +361,8 @@ pub(super) const OPTIONS: &[Opt] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::option::{Verb, variable};
+    use crate::cli::settings::Settings;
     use std::collections::HashSet;
 
     #[test]
@@ -394,6 +387,7 @@ mod tests {
         }
         assert_eq!(shown.api, library.api);
         assert_eq!(shown.sample, library.sample);
+        assert_eq!(format!("{:?}", shown.server), format!("{:?}", library.server));
         let (shown, library) = (shown.client, library.client);
         assert_eq!(shown.schedule, library.schedule);
         assert_eq!(shown.after_failure, library.after_failure);

@@ -28,6 +28,7 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
     let mut stop = register_signals()?;
     let mut settings = effective.settings.clone();
     warn_if_short(&Demand {
+        max_connections: settings.server.max_connections,
         max_in_flight: settings.api.max_in_flight,
         attempts: settings.client.schedule.offsets().len(),
         max_threads: settings.crew.max_threads,
@@ -92,7 +93,8 @@ fn register_signals() -> Result<StopRequests, Failure> {
 
 fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Server, Failure> {
     let sample = Sample::new(effective.settings.sample.clone()).map_err(|error| refused(error, effective))?;
-    let mut settings = ServerSettings::default();
+    // The sample has to hold what the server in front of it calls, so it has the server's limits.
+    let mut settings = effective.settings.server.clone();
     settings.listen = listen.to_owned();
     start_server(crew, settings, Arc::new(sample))
 }

@@ -6,9 +6,33 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct ServerSettings {
     pub(super) listen: String,
+    pub(super) max_connections: usize,
+    pub(super) max_in_flight: usize,
+    pub(super) max_head: usize,
+    pub(super) max_body: u64,
+    pub(super) head_timeout: Duration,
+    pub(super) body_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) write_timeout: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            listen: "127.0.0.1:8081".to_owned(),
+            max_connections: 4_096,
+            max_in_flight: 1_024,
+            max_head: 16 << 10,
+            max_body: 64 << 10,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 pub(super) struct Server(TcpListener);

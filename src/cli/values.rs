@@ -47,8 +47,8 @@ pub(super) fn offsets(text: &str) -> Result<Vec<Duration>, String> {
     })
 }
 
-/// A count of bytes: plain, or with `KiB`, `MiB` or `GiB`.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+/// A count of bytes in `range`: plain, or with `KiB`, `MiB` or `GiB`.
+pub(super) fn size(range: RangeInclusive<u64>, text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 4] = [("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &text[number.len()..];
@@ -56,8 +56,11 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .iter()
         .find(|(name, _)| *name == unit)
         .and_then(|(_, bytes)| digits(number.trim_end())?.checked_mul(*bytes))
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| "allowed is a number of bytes above 0, or with a unit, such as 65536, 64KiB or 10MiB".to_owned())
+        .filter(|bytes| range.contains(bytes))
+        .ok_or_else(|| {
+            let (from, to) = (range.start(), range.end());
+            format!("allowed is a size from {from} to {to}: bytes, or with a unit, such as 65536, 64KiB or 10MiB")
+        })
 }
 
 /// A whole number in `range`.
@@ -173,6 +176,7 @@ mod tests {
 
     #[test]
     fn sizes_take_binary_units() {
+        let size = |text| size(1..=1 << 40, text);
         assert_eq!(size("65536"), Ok(65_536));
         assert_eq!(size("64KiB"), Ok(65_536));
         assert_eq!(size("10 MiB"), Ok(10 << 20));

@@ -80,17 +80,31 @@ impl Process {
         }
     }
 
+    /// Where it says it listens, as `address:port`.
+    pub(crate) fn address(&mut self) -> String {
+        let line = self.wait_for("listening on http://");
+        let address = line.split("listening on http://").nth(1).expect("found above");
+        address.chars().take_while(|c| !c.is_whitespace() && *c != '"').collect()
+    }
+
+    /// Closes our ends of the pipes: from here on its writes fail.
+    pub(crate) fn stop_reading(&mut self) {
+        let (_, nothing) = channel();
+        self.lines = nothing;
+    }
+
     /// Waits for the process to end, with all its output read.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let until = Instant::now() + PATIENCE;
-        loop {
-            match self.read_line(until) {
-                Ok(()) => {}
-                // Both pipes are closed: the process is ending.
-                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("it is our child"),
-                Err(RecvTimeoutError::Timeout) => panic!("still running; standard error: {:#?}", self.stderr),
+        while self.read_line(until).is_ok() {}
+        // Its pipes are closed, so it is ending or nobody reads them; how long that takes is asked for now and then.
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
             }
+            thread::sleep(Duration::from_millis(5));
         }
+        panic!("still running; standard error: {:#?}", self.stderr);
     }
 
     #[cfg(unix)]

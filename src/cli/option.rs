@@ -1,0 +1,89 @@
+//! What an option is, and what follows from its name.
+//!
+//! An option has one name. The flag is `--name`, the variable `HEADSTART_NAME` with underscores, the key in the file
+//! `name`.
+
+use crate::cli::settings::Settings;
+
+/// One row of the table.
+pub(super) struct Opt {
+    /// From which flag, variable and key follow.
+    pub(super) name: &'static str,
+    /// The heading it stands under.
+    pub(super) section: &'static str,
+    pub(super) used_by: UsedBy,
+    pub(super) kind: Kind,
+    /// What stands for the value in help.
+    pub(super) value: &'static str,
+    /// As it would be typed; empty for "not set".
+    pub(super) default: &'static str,
+    /// The first sentence is the short help.
+    pub(super) help: &'static str,
+    /// Parses the text and puts it in its place, or says what is allowed.
+    pub(super) set: fn(&mut Settings, &str) -> Result<(), String>,
+}
+
+/// The commands that have settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Serve,
+    Sample,
+}
+
+/// Which commands have the option as a flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum UsedBy {
+    Serve,
+    Sample,
+    Both,
+}
+
+/// How an option is written in the file, and how often as a flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Path,
+    Choice(&'static [&'static str]),
+    Integer,
+    Float,
+    /// An integer of the base unit, or text with a unit.
+    Quantity,
+    /// A flag without a value means `true`.
+    Switch,
+    /// Text, or an array; as one text, its elements are separated by this.
+    List(char),
+}
+
+impl Opt {
+    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere.
+    pub(super) fn flag(&self, verb: Verb) -> Option<&'static str> {
+        match (self.used_by, verb) {
+            (UsedBy::Serve, Verb::Sample) | (UsedBy::Sample, Verb::Serve) => None,
+            (_, Verb::Serve) => Some(self.name),
+            (_, Verb::Sample) => Some(self.name.strip_prefix("sample-").unwrap_or(self.name)),
+        }
+    }
+
+    /// The environment variable.
+    pub(super) fn variable(&self) -> String {
+        variable(self.name)
+    }
+
+    /// The key in the file.
+    pub(super) fn key(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether the flag can be given several times.
+    pub(super) fn repeats(&self) -> bool {
+        self.kind == Kind::List(' ')
+    }
+}
+
+/// What every variable of ours begins with.
+pub(super) const PREFIX: &str = "HEADSTART_";
+
+/// The variable that belongs to `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("{PREFIX}{}", name.replace('-', "_").to_ascii_uppercase())
+}
