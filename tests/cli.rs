@@ -390,7 +390,7 @@ mod signals {
                 let mut process = Process::start(headstart(&[command, "--listen", "127.0.0.1:0"]));
                 process.wait_for("try: curl");
                 process.signal(signal);
-                assert_eq!(process.wait().code(), Some(0), "{command}: {:#?}", process.stderr);
+                assert_eq!(process.wait().0.code(), Some(0), "{command}: {:#?}", process.stderr);
                 process.wait_for("stopped");
             }
         }
@@ -403,7 +403,7 @@ mod signals {
         process.signal(Signal::HUP);
         process.wait_for("SIGHUP ignored");
         process.signal(Signal::TERM);
-        assert_eq!(process.wait().code(), Some(0));
+        assert_eq!(process.wait().0.code(), Some(0));
     }
 
     /// A server with a request in flight: the process, the client that waits, the upstream's end of the attempt.
@@ -425,14 +425,14 @@ mod signals {
         let answer_of_upstream = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]";
         attempt.write_all(answer_of_upstream.as_bytes()).unwrap();
         assert!(answer(client).contains("{\"success\":true,\"response\":[]}"));
-        assert_eq!(process.wait().code(), Some(0));
+        assert_eq!(process.wait().0.code(), Some(0));
     }
 
     #[test]
     fn what_is_left_after_the_drain_timeout_is_canceled() {
         let (mut process, _client, mut attempt) = with_request_in_flight(&["--drain-timeout", "100ms"]);
         process.signal(Signal::TERM);
-        assert_eq!(process.wait().code(), Some(0));
+        assert_eq!(process.wait().0.code(), Some(0));
         assert_eq!(attempt.read(&mut [0]).unwrap_or(0), 0, "the attempt's connection is still open");
     }
 
@@ -443,7 +443,7 @@ mod signals {
             process.signal(Signal::TERM);
             process.wait_for("no more requests are taken");
             process.signal(signal);
-            assert_eq!(process.wait().code(), Some(code));
+            assert_eq!(process.wait().0.code(), Some(code));
         }
     }
 
@@ -456,6 +456,6 @@ mod signals {
             assert!(answer(ask(&address, "/healthz")).starts_with("HTTP/1.1 200 "));
         }
         process.signal(Signal::TERM);
-        assert_eq!(process.wait().code(), Some(0));
+        assert_eq!(process.wait().0.code(), Some(0));
     }
 }

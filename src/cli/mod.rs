@@ -20,7 +20,6 @@ mod options;
 mod probe;
 mod serve;
 mod settings;
-mod standin;
 mod values;
 
 #[cfg(not(unix))]

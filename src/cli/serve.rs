@@ -10,12 +10,12 @@ use crate::cli::mistake::Mistake;
 use crate::cli::probe;
 use crate::cli::settings::Settings;
 use crate::cli::signals::StopRequests;
-use crate::cli::standin::{Server, ServerSettings};
 use headstart::api::Api;
 use headstart::metrics::Metrics;
 use headstart::sample::Sample;
-use headstart::{Client, Crew, Error};
-use std::io::ErrorKind;
+use headstart::server::{Drained, Handler};
+use headstart::{Client, Crew, Error, Server, ServerSettings};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
     settings.client.observer = Some(metrics.clone());
     let client = Client::new(&crew, settings.client).map_err(|error| refused(error, &effective))?;
     let api = Api::new(&crew, settings.api, client, metrics);
-    let server = start_server(&crew, settings.server, Arc::new(api))?;
+    let server = start_server(&crew, settings.server, Arc::new(api), &effective)?;
     say_where(&server, "/api/smart?timeout=1000");
 
     drain(&mut stop, settings.drain_timeout, &server);
@@ -93,41 +93,38 @@ fn register_signals() -> Result<StopRequests, Failure> {
 
 fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Server, Failure> {
     let sample = Sample::new(effective.settings.sample.clone()).map_err(|error| refused(error, effective))?;
-    // The sample has to hold what the server in front of it calls, so it has the server's limits.
+    // Each request of the server in front may be several of the sample.
     let mut settings = effective.settings.server.clone();
     settings.listen = listen.to_owned();
-    start_server(crew, settings, Arc::new(sample))
+    settings.max_in_flight = settings.max_connections;
+    start_server(crew, settings, Arc::new(sample), effective)
 }
 
 fn start_server(
     crew: &Crew,
     settings: ServerSettings,
-    handler: Arc<dyn headstart::server::Handler>,
+    handler: Arc<dyn Handler>,
+    effective: &Effective,
 ) -> Result<Server, Failure> {
-    let listen = settings.listen.clone();
-    Server::start(crew, settings, handler).map_err(|error| Failure::Run(cannot_listen(&listen, &error)))
+    Server::start(crew, settings, handler).map_err(|error| match error {
+        Error::Listen { at, source } => Failure::Run(cannot_listen(&at, &source)),
+        error => refused(error, effective),
+    })
 }
 
 /// One line that says what to do about it.
-fn cannot_listen(listen: &str, error: &Error) -> String {
-    let kind = match error {
-        Error::Io(error) => error.kind(),
-        _ => ErrorKind::Other,
-    };
-    let advice = match kind {
-        ErrorKind::AddrInUse => "; another process has it: stop that one, or listen elsewhere (--listen)",
+fn cannot_listen(at: &str, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => "; another process has it: stop that one, or listen elsewhere with --listen",
         ErrorKind::PermissionDenied => {
-            "; ports below 1024 take privileges: use a higher one (--listen), or grant \
-                                        CAP_NET_BIND_SERVICE"
+            "; ports below 1024 take privileges: use a higher one with --listen, or grant CAP_NET_BIND_SERVICE"
         }
-        ErrorKind::AddrNotAvailable => "; this machine does not have the address: 0.0.0.0 stands for all it has",
+        ErrorKind::AddrNotAvailable => {
+            "; this machine does not have that address: --listen 0.0.0.0:PORT takes all it has"
+        }
         _ => "",
     };
-    let why = match error {
-        Error::Io(error) => error.to_string(),
-        error => error.to_string(),
-    };
-    format!("cannot listen on {listen}: {why}{advice}")
+    format!("cannot listen on {at}: {error}{advice}")
 }
 
 /// A setting that its part does not take: a mistake like any other, found later.
@@ -171,12 +168,41 @@ fn drain(stop: &mut StopRequests, timeout: Duration, server: &Server) {
     let signal = stop.wait();
     let at_most = humantime::format_duration(timeout);
     log::info!("{signal}: no more requests are taken, those in flight have {at_most}; a second signal ends at once");
-    server.shutdown(timeout);
+    let Drained { answered, canceled, cut, .. } = server.shutdown(timeout);
+    if canceled + cut > 0 {
+        log::warn!("drained: {answered} requests answered, {canceled} canceled as their time was over, {cut} cut off");
+    } else {
+        log::info!("drained: {answered} requests answered");
+    }
 }
 
 fn dismiss(crew: &Crew) {
     match crew.shutdown(LAST_WAIT) {
         0 => log::info!("stopped"),
         busy => log::warn!("stopped with {busy} threads in calls that could not be ended"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_address_comes_with_what_to_do_about_it() {
+        for (kind, advice) in [
+            (ErrorKind::AddrInUse, "another process"),
+            (ErrorKind::PermissionDenied, "ports below 1024"),
+            (ErrorKind::AddrNotAvailable, "--listen 0.0.0.0:PORT"),
+        ] {
+            let line = cannot_listen("192.0.2.1:80", &kind.into());
+            assert!(line.starts_with("cannot listen on 192.0.2.1:80: ") && line.contains(advice), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_hint_names_an_address_that_can_be_called() {
+        for (listens, hint) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")] {
+            assert_eq!(reachable(listens.parse().unwrap()).to_string(), hint);
+        }
     }
 }

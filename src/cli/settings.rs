@@ -1,10 +1,9 @@
 //! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
 
 use crate::cli::logging::LogFormat;
-use crate::cli::standin::ServerSettings;
 use headstart::api::ApiSettings;
 use headstart::sample::SampleSettings;
-use headstart::{ClientSettings, CrewSettings};
+use headstart::{ClientSettings, CrewSettings, ServerSettings};
 use std::time::Duration;
 
 /// What the options come to. It begins with the library's defaults; those of the table are applied over them.

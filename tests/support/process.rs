@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,37 +34,26 @@ pub(crate) struct Finished {
 /// Runs `command` to its end.
 pub(crate) fn finish(command: Command) -> Finished {
     let mut process = Process::start(command);
-    let status = process.wait();
-    Finished { code: status.code(), stdout: process.stdout.concat(), stderr: process.stderr.concat() }
+    let (status, stdout) = process.wait();
+    Finished { code: status.code(), stdout, stderr: process.stderr.concat() }
 }
 
 /// A running process.
 pub(crate) struct Process {
     child: Child,
-    lines: Receiver<(Stream, String)>,
-    /// What has been read so far, each line with its end.
-    pub(crate) stdout: Vec<String>,
+    out: Receiver<String>,
+    err: Receiver<String>,
+    /// The lines of standard error read so far, each with its end.
     pub(crate) stderr: Vec<String>,
-}
-
-#[derive(Clone, Copy)]
-enum Stream {
-    Out,
-    Err,
 }
 
 impl Process {
     pub(crate) fn start(mut command: Command) -> Process {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let (sender, lines) = channel();
-        forward(Stream::Out, child.stdout.take().expect("piped"), sender.clone());
-        forward(Stream::Err, child.stderr.take().expect("piped"), sender);
-        Process { child, lines, stdout: Vec::new(), stderr: Vec::new() }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let out = lines(child.stdout.take().expect("piped"));
+        let err = lines(child.stderr.take().expect("piped"));
+        Process { child, out, err, stderr: Vec::new() }
     }
 
     /// Waits for a line on standard error that contains `part`, and returns the first, new or read before.
@@ -74,8 +63,9 @@ impl Process {
             if let Some(line) = self.stderr.iter().find(|line| line.contains(part)) {
                 return line.clone();
             }
-            if let Err(end) = self.read_line(until) {
-                panic!("{end:?} before a line with {part:?}; standard error: {:#?}", self.stderr);
+            match self.err.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.stderr.push(line),
+                Err(end) => panic!("{end:?} before a line with {part:?}; standard error: {:#?}", self.stderr),
             }
         }
     }
@@ -87,39 +77,24 @@ impl Process {
         address.chars().take_while(|c| !c.is_whitespace() && *c != '"').collect()
     }
 
-    /// Closes our ends of the pipes: from here on its writes fail.
+    /// Closes our end of its standard error: from its next line but one on, its writes fail.
     pub(crate) fn stop_reading(&mut self) {
-        let (_, nothing) = channel();
-        self.lines = nothing;
+        self.err = channel().1;
     }
 
-    /// Waits for the process to end, with all its output read.
-    pub(crate) fn wait(&mut self) -> ExitStatus {
+    /// Waits for the process to end, and returns how, and its standard output.
+    pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         let until = Instant::now() + PATIENCE;
-        while self.read_line(until).is_ok() {}
-        // Its pipes are closed, so it is ending or nobody reads them; how long that takes is asked for now and then.
-        while Instant::now() < until {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                return status;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        panic!("still running; standard error: {:#?}", self.stderr);
+        self.stderr.append(&mut rest(&self.err, until));
+        let stdout = rest(&self.out, until).concat();
+        // Both pipes are closed from its side, so it is ending.
+        (self.child.wait().expect("it is our child"), stdout)
     }
 
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, signal).expect("it is still running");
-    }
-
-    fn read_line(&mut self, until: Instant) -> Result<(), RecvTimeoutError> {
-        let (stream, line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now()))?;
-        match stream {
-            Stream::Out => self.stdout.push(line),
-            Stream::Err => self.stderr.push(line),
-        }
-        Ok(())
     }
 }
 
@@ -130,16 +105,30 @@ impl Drop for Process {
     }
 }
 
-/// Reads `pipe` to its end, on a thread that ends with it.
-fn forward(stream: Stream, pipe: impl Read + Send + 'static, lines: Sender<(Stream, String)>) {
+/// The lines of `pipe`, read on a thread that ends with it, or when nobody wants them.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
     thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
         while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            if lines.send((stream, String::from_utf8_lossy(&line).into_owned())).is_err() {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 return;
             }
             line.clear();
         }
     });
+    lines
+}
+
+/// What is left of `lines`, until their end.
+fn rest(lines: &Receiver<String>, until: Instant) -> Vec<String> {
+    let mut rest = Vec::new();
+    loop {
+        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) => rest.push(line),
+            Err(RecvTimeoutError::Disconnected) => return rest,
+            Err(RecvTimeoutError::Timeout) => panic!("still running after {rest:#?}"),
+        }
+    }
 }
