@@ -59,7 +59,8 @@ fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason() {
         let canceler = thread::spawn({
             let token = token.clone();
             move || {
-                (next(&began), next(&began));
+                next(&began);
+                next(&began);
                 token.cancel(reason)
             }
         });

@@ -15,7 +15,8 @@ fn the_first_success_wins_and_the_others_are_superseded() {
     let (crew, (began_tx, began), (told_tx, told)) = (crew(3), unbounded(), unbounded());
     let outcome = Race::new(&crew).schedule(schedule(&[0, 0, 0])).deadline(soon()).first(move |attempt| {
         if attempt.number() == 1 {
-            (next(&began), next(&began));
+            next(&began);
+            next(&began);
             return Ok("won");
         }
         began_tx.send(()).unwrap();

@@ -105,12 +105,11 @@ fn expected(setup: &Setup) -> (Vec<Step>, Expected) {
     (script, Expected { end, successes, failures, begun })
 }
 
+/// Where an attempt's call waits to be told how it ends, or that it is no longer needed.
+type Orders = (Sender<Option<Verdict>>, Receiver<Option<Verdict>>);
+
 /// What an attempt's call does: it says that it is there, and does as it is told.
-fn obey(
-    attempt: &Attempt,
-    there: &Sender<usize>,
-    orders: &[(Sender<Option<Verdict>>, Receiver<Option<Verdict>>)],
-) -> Result<usize, ()> {
+fn obey(attempt: &Attempt, there: &Sender<usize>, orders: &[Orders]) -> Result<usize, ()> {
     let (order, orders) = &orders[attempt.number()];
     let order = order.clone();
     let _cleanup = attempt.token().on_cancel(move |_| order.send(None).unwrap());

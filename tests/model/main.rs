@@ -22,7 +22,7 @@ mod deadline;
 mod error;
 #[path = "../../src/event.rs"]
 mod event;
-#[path = "../../src/race.rs"]
+#[path = "../../src/race/mod.rs"]
 mod race;
 
 #[macro_use]

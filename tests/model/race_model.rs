@@ -137,6 +137,17 @@ fn the_callers_token_ends_the_primary_that_runs_on_the_caller() {
 }
 
 #[test]
+fn the_deadline_ends_an_attempt_that_would_wait_for_ever() {
+    explore(3, || {
+        let crew = crew(1);
+        let race = race(&crew, FAR).deadline(Deadline::after(FAR));
+        let outcome: Outcome<usize, _> = race.first(wait_for_cancel);
+        assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
 fn a_failure_and_the_schedule_begin_a_hedge_once() {
     explore(2, || {
         let (crew, hedges) = (crew(2), Plain::new());

@@ -160,10 +160,11 @@ pub(crate) fn wait_until<'a, T>(
     mut guard: MutexGuard<'a, T>,
     until: Option<Instant>,
 ) -> MutexGuard<'a, T> {
-    if until.is_some_and(|instant| instant <= Instant::now()) {
-        return guard;
-    }
     let mutex = guard.mutex;
+    if until.is_some_and(|instant| instant <= Instant::now()) {
+        drop(guard);
+        return lock(mutex);
+    }
     if is_weak(Weakness::LateWait(condvar.made_in)) {
         drop(guard);
         guard = lock(mutex);
