@@ -30,7 +30,7 @@ impl Options {
     }
 
     fn quick() -> Options {
-        Options { rounds: 3, warm_up: Duration::from_millis(500), measured: Duration::from_secs(1), ..Options::full() }
+        Options { rounds: 3, measured: Duration::from_secs(1), ..Options::full() }
     }
 
     fn smoke() -> Options {
