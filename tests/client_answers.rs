@@ -162,6 +162,13 @@ fn an_unknown_name_is_said() {
 }
 
 #[test]
+fn a_look_up_that_gets_no_thread_says_so() {
+    let crew = Crew::new(CrewSettings { max_threads: 0, ..CrewSettings::default() }).unwrap();
+    let result = client(&crew, "http://upstream.test/".to_owned(), |_| {}).get(PATIENCE);
+    assert!(matches!(result, Err(Error::NoThread { bound: 0 })), "{result:?}");
+}
+
+#[test]
 fn the_second_address_is_tried_when_the_first_refuses() {
     struct TwoAddresses;
     impl headstart::fetch::Lookup for TwoAddresses {

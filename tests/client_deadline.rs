@@ -62,8 +62,8 @@ fn while_nothing_is_said() {
 }
 
 #[test]
-fn while_the_request_is_not_even_read() {
-    ends_in_time_and_is_seen_to(Behavior::ReadsNothing);
+fn while_nobody_takes_the_request() {
+    ends_in_time_and_is_seen_to(Behavior::HangsAfterAccept);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn while_the_body_has_no_end() {
 #[cfg(feature = "https")]
 #[test]
 fn while_the_tls_handshake_hangs() {
-    let (crew, fake) = (crew(), FakeUpstream::start(Behavior::ReadsNothing));
+    let (crew, fake) = (crew(), FakeUpstream::start(Behavior::HangsAfterAccept));
     let url = fake.url().replace("http:", "https:");
     ends_in_time(&crew, &client(&crew, |settings| settings.upstreams = vec![url]));
     fake.next_gone();
@@ -164,7 +164,7 @@ fn connecting_has_a_timeout_of_its_own() {
 #[cfg(feature = "https")]
 #[test]
 fn the_connect_timeout_holds_for_the_tls_handshake() {
-    let (crew, fake) = (crew(), FakeUpstream::start(Behavior::ReadsNothing));
+    let (crew, fake) = (crew(), FakeUpstream::start(Behavior::HangsAfterAccept));
     let client = client(&crew, |settings| {
         settings.upstreams = vec![fake.url().replace("http:", "https:")];
         settings.connect_timeout = TIMEOUT;

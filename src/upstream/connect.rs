@@ -19,9 +19,8 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -59,7 +58,7 @@ fn target(uri: &Uri) -> (&str, u16) {
 fn connect(
     host: &str,
     port: u16,
-    addresses: &[std::net::IpAddr],
+    addresses: &[IpAddr],
     until: Deadline,
     token: &CancelToken,
 ) -> Result<(Arc<TcpStream>, Hold), Error> {
@@ -126,6 +125,7 @@ fn wait(_: &TcpStream, _: Deadline, _: &CancelToken) -> io::Result<()> {
 #[cfg(unix)]
 fn wait(socket: &TcpStream, until: Deadline, token: &CancelToken) -> io::Result<()> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::time::Duration;
 
     /// How long a poll goes without a look at the token, where a shutdown does not wake it.
     const SLICE: Option<Duration> = if cfg!(target_os = "linux") { None } else { Some(Duration::from_millis(50)) };

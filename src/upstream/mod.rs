@@ -5,7 +5,7 @@
 //! which the attempt's token can shut down in every phase.
 //!
 //! - [`call`]: what the connection has to know of the call it works for
-//! - [`line`], [`connect`], [`tls`], [`names`], [`buffers`]: a connection, from the name to the bytes
+//! - [`names`] with its [`book`], [`connect`], [`tls`], [`line`], [`buffers`]: a connection, from the name to the bytes
 //! - [`pool`]: connections that wait for the next call
 //! - [`answer`], [`failure`]: what came of it
 //! - [`trace`]: the trace that goes on through us
@@ -14,6 +14,7 @@
 //! only time it keeps itself is the one for connecting. It starts no threads but the look-ups, through the crew.
 
 mod answer;
+mod book;
 mod buffers;
 mod call;
 mod connect;

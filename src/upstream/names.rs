@@ -4,23 +4,22 @@
 //! a call waits for one with its own token and gives up when that is cancelled, the look-up runs on, is counted among the
 //! crew's stuck calls once nobody waits for it any more, and its thread comes home when it returns.
 //!
-//! Calls for the same name share one look-up, there are at most 16 at a time, and answers are kept: for 30 s as they are,
-//! for five minutes while a new look-up runs beside, a failure for one second.
+//! Calls for the same name share one look-up, and answers are kept: the [`book`](super::book) says for how long.
 //!
 //! What this does not do: know the DNS's own times to live, which the system's resolver does not tell.
 
+use super::book::{Advice, Book, Failed, Start, Wake};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
 use crate::error::{Error, panic_message};
-use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crate::sync::channel::RecvTimeoutError;
 use crate::sync::lock;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Finds the addresses of host names.
 ///
@@ -56,25 +55,12 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Look-ups at a time.
-const AT_ONCE: usize = 16;
-/// For how long an answer is used as it is.
-const FRESH: Duration = Duration::from_secs(30);
-/// For how long it is used while a new look-up runs.
-const USABLE: Duration = Duration::from_secs(300);
-/// For how long a failure is the answer.
-const FAILED: Duration = Duration::from_secs(1);
-/// After so long an abandoned look-up gets company, since it may never return.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Names kept at a time; redirects can bring any number.
-const MAX_NAMES: usize = 256;
-
-/// The address of a host in a URL, without the brackets of IPv6.
+/// The host of a URL, without the brackets of IPv6.
 pub(super) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// The book of names; clones are handles to the same one.
+/// Looks names up; clones are handles to the same book of answers.
 #[derive(Clone)]
 pub(super) struct Names {
     shared: Arc<Shared>,
@@ -85,65 +71,6 @@ struct Shared {
     crew: Crew,
     book: Mutex<Book>,
 }
-
-#[derive(Default)]
-struct Book {
-    names: HashMap<Arc<str>, Entry>,
-    /// Look-ups under way, abandoned ones included.
-    running: usize,
-    next_id: u64,
-}
-
-#[derive(Default)]
-struct Entry {
-    known: Option<(Arc<[IpAddr]>, Instant)>,
-    failed: Option<(Failed, Instant)>,
-    search: Option<Search>,
-}
-
-/// A look-up under way.
-struct Search {
-    id: u64,
-    since: Instant,
-    /// Cancelled when nobody waits any more, which ends nothing but shows the look-up among the stuck.
-    token: CancelToken,
-    waiters: Vec<(u64, Sender<Wake>)>,
-}
-
-/// An `io::Error` that can be told to several.
-#[derive(Clone)]
-struct Failed {
-    kind: io::ErrorKind,
-    message: String,
-}
-
-impl Failed {
-    fn new(kind: io::ErrorKind, message: impl Into<String>) -> Failed {
-        Failed { kind, message: message.into() }
-    }
-
-    fn into_error(self, host: &str) -> Error {
-        Error::Lookup { host: host.to_owned(), source: io::Error::new(self.kind, self.message) }
-    }
-}
-
-type Found = Result<Arc<[IpAddr]>, Failed>;
-
-/// All that wakes a call that waits.
-enum Wake {
-    Found(Found),
-    Canceled(CancelReason),
-}
-
-/// What the book has to say about a name.
-enum Advice {
-    Use(Arc<[IpAddr]>),
-    Fail(Failed),
-    Wait { waiter: u64, arrivals: Receiver<Wake>, inbox: Sender<Wake> },
-}
-
-/// A look-up to be started: its number and its token.
-type Start = (u64, CancelToken);
 
 impl Names {
     pub(super) fn new(lookup: Arc<dyn Lookup>, crew: &Crew) -> Names {
@@ -194,7 +121,7 @@ impl Names {
         self.shared.crew.spawn(claim, job).inspect_err(|error| {
             // Others may have joined meanwhile.
             let failed = Failed::new(io::ErrorKind::WouldBlock, error.to_string());
-            lock(&self.shared.book).finish(host, id, Err(failed));
+            lock(&self.shared.book).finish(host, id, Err(failed), Instant::now());
         })
     }
 
@@ -220,79 +147,6 @@ impl Shared {
                 Err(Failed::new(io::ErrorKind::Other, format!("the look-up panicked: {message}")))
             }
         };
-        lock(&self.book).finish(host, id, found);
-    }
-}
-
-impl Book {
-    fn advise(&mut self, host: &str, now: Instant) -> (Advice, Option<Start>) {
-        if !self.names.contains_key(host) {
-            if self.names.len() >= MAX_NAMES {
-                self.names.retain(|_, entry| entry.search.is_some());
-            }
-            self.names.insert(host.into(), Entry::default());
-        }
-        let (at_bound, id) = (self.running >= AT_ONCE, self.next_id);
-        let entry = self.names.get_mut(host).expect("just made sure");
-        let age = |at: &Instant| now.saturating_duration_since(*at);
-
-        let failed = entry.failed.as_ref().filter(|(_, at)| age(at) < FAILED);
-        let known = entry.known.as_ref().filter(|(_, at)| age(at) < USABLE);
-        let is_fresh = known.is_some_and(|(_, at)| age(at) < FRESH);
-        if let (None, Some((failed, _))) = (known, failed) {
-            return (Advice::Fail(failed.clone()), None);
-        }
-        let under_way = entry.search.as_ref().is_some_and(|search| !search.is_overdue(now));
-        let wants_start = !is_fresh && !under_way && failed.is_none();
-        if wants_start && at_bound && known.is_none() {
-            let message = format!("{AT_ONCE} look-ups are already under way");
-            return (Advice::Fail(Failed::new(io::ErrorKind::WouldBlock, message)), None);
-        }
-        let start = (wants_start && !at_bound).then(|| {
-            let token = CancelToken::new();
-            let waiters = entry.search.take().map(|search| search.waiters).unwrap_or_default();
-            entry.search = Some(Search { id, since: now, token: token.clone(), waiters });
-            self.running += 1;
-            (id, token)
-        });
-        self.next_id += 2;
-        if let Some((addresses, _)) = known {
-            return (Advice::Use(addresses.clone()), start);
-        }
-        // Room for the answer and for the cancellation, so that neither who finds nor who cancels blocks.
-        let (inbox, arrivals) = bounded(2);
-        let waiter = id + 1;
-        let search = entry.search.as_mut().expect("under way or just begun");
-        search.waiters.push((waiter, inbox.clone()));
-        (Advice::Wait { waiter, arrivals, inbox }, start)
-    }
-
-    fn leave(&mut self, host: &str, waiter: u64) -> Option<CancelToken> {
-        let search = self.names.get_mut(host)?.search.as_mut()?;
-        search.waiters.retain(|(other, _)| *other != waiter);
-        search.waiters.is_empty().then(|| search.token.clone())
-    }
-
-    fn finish(&mut self, host: &str, id: u64, found: Found) {
-        self.running -= 1;
-        let Some(entry) = self.names.get_mut(host) else { return };
-        let now = Instant::now();
-        match &found {
-            Ok(addresses) => (entry.known, entry.failed) = (Some((addresses.clone(), now)), None),
-            Err(failed) => entry.failed = Some((failed.clone(), now)),
-        }
-        // A late success of an abandoned look-up serves those who wait for its successor too.
-        if let Some(search) = entry.search.take_if(|search| search.id == id || found.is_ok()) {
-            for (_, inbox) in search.waiters {
-                let _ = inbox.try_send(Wake::Found(found.clone()));
-            }
-        }
-    }
-}
-
-impl Search {
-    /// Abandoned and long under way.
-    fn is_overdue(&self, now: Instant) -> bool {
-        self.token.is_canceled() && now.saturating_duration_since(self.since) >= PATIENCE
+        lock(&self.book).finish(host, id, found, Instant::now());
     }
 }

@@ -29,9 +29,9 @@ pub enum Behavior {
     AnswersWhenTold(Receiver<()>),
     /// Answers this much later.
     AnswersAfter(Duration),
-    /// Reads nothing, not even the request.
-    ReadsNothing,
-    /// Says nothing.
+    /// Takes what comes, which need not be HTTP, and says nothing.
+    HangsAfterAccept,
+    /// Reads a request and says nothing.
     HangsAfterRequest,
     /// A header byte every 5 ms, without end.
     DripsHeaders,
@@ -184,8 +184,8 @@ impl Shared {
     }
 
     fn serve_requests(&self, socket: &TcpStream) -> io::Result<()> {
-        if matches!(self.behavior, Behavior::ReadsNothing) {
-            return until_gone_unread(socket);
+        if matches!(self.behavior, Behavior::HangsAfterAccept) {
+            return until_gone(socket, &[]);
         }
         let mut reader = BufReader::new(socket);
         for served in 0.. {
@@ -252,7 +252,7 @@ fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Res
             socket.write_all(&answer("{}"))?;
             return Ok(false);
         }
-        Behavior::ReadsNothing | Behavior::TakesTurns(_) => unreachable!("not a way to treat one request"),
+        Behavior::HangsAfterAccept | Behavior::TakesTurns(_) => unreachable!("not a way to treat one request"),
     }
     Ok(true)
 }
@@ -293,14 +293,6 @@ fn until_gone(mut socket: &TcpStream, drop: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Waits for the client's end without taking what it sends.
-fn until_gone_unread(socket: &TcpStream) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, poll};
-    let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
-    poll(&mut fds, None)?;
-    Ok(())
-}
-
 /// A listener that accepts nothing and whose queue is full: connecting to it hangs.
 pub struct AcceptsNothing {
     _listener: socket2::Socket,
@@ -312,7 +304,7 @@ impl AcceptsNothing {
     pub fn start() -> AcceptsNothing {
         let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        listener.listen(0).unwrap();
+        listener.listen(1).unwrap();
         let address = listener.local_addr().unwrap().as_socket().unwrap();
         let mut queued = Vec::new();
         while let Ok(socket) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
