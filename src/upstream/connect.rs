@@ -24,7 +24,7 @@ use std::sync::Arc;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, NextTimeout, Transport};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, NextTimeout, Transport, time};
 
 /// Makes a [`Line`], unless the chain already has a connection (through a proxy).
 #[derive(Clone)]
@@ -41,7 +41,10 @@ impl<In: Transport> Connector<In> for TcpConnector {
         }
         let token = call::token().unwrap_or_default();
         call::see(|seen| *seen = call::Seen::default());
-        let until = details.timeout.not_zero().map_or(Deadline::Never, |left| Deadline::after(*left));
+        let until = match details.timeout.after {
+            time::Duration::Exact(left) => Deadline::after(left),
+            time::Duration::NotHappening => Deadline::Never,
+        };
         let (host, port) = target(details.uri);
         let addresses = self.names.addresses(host, until, &token).map_err(wrapped)?;
         let (socket, hold) = connect(host, port, &addresses, until, &token).map_err(wrapped)?;
