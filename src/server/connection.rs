@@ -198,8 +198,8 @@ impl Connection<'_> {
         let payload = if head.method == "HEAD" { Payload::Announced } else { Payload::Sent };
         self.output.render(&response, persistence, payload);
         line.bytes = self.output.body_len();
-        let sent = self.output.send(self.link, early, settings.write_timeout);
         self.shared.counters.answered();
+        let sent = self.output.send(self.link, early, settings.write_timeout);
         if access::is_on() {
             line.elapsed = received_at.elapsed();
             line.log();
@@ -220,8 +220,8 @@ impl Connection<'_> {
         let response = Response::problem(refusal.status, refusal.why);
         self.output.render(&response, Persistence::Closed, Payload::Sent);
         let bytes = self.output.body_len();
-        let sent = self.output.send(self.link, 0, self.shared.settings.write_timeout);
         self.shared.counters.refused();
+        let sent = self.output.send(self.link, 0, self.shared.settings.write_timeout);
         if access::is_on() {
             let path = self.input.first_line();
             let notes = &[("refused", Note::Word(refusal.why))];

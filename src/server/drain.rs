@@ -20,7 +20,7 @@ pub struct Drained {
     pub answered: u64,
     /// Requests cancelled because the time was over.
     pub canceled: usize,
-    /// Connections that were cut without an answer. Their handlers run on until they return.
+    /// Requests that did not end even so: cut without an answer. Their handlers run on until they return.
     pub cut: usize,
 }
 
@@ -49,10 +49,8 @@ impl Server {
             shared.phase.store(CUTTING, Ordering::SeqCst);
             shared.for_each_link(|link| drained.canceled += usize::from(link.cancel(CancelReason::Shutdown)));
             if !shared.wait_until_left(Deadline::after(GRACE)) {
-                shared.for_each_link(|link| {
-                    drained.cut += 1;
-                    let _ = link.stream.shutdown(Shutdown::Both);
-                });
+                drained.cut = shared.counters.in_flight.load(Ordering::Relaxed);
+                shared.for_each_link(|link| drop(link.stream.shutdown(Shutdown::Both)));
             }
         }
         if let Some(thread) = watching {

@@ -81,7 +81,7 @@ impl HeadScan {
             return Ok(None);
         }
         let in_request_line = self.line == self.start;
-        match in_request_line && bytes.len() - self.start > limits.target {
+        match in_request_line && seen.len() - self.start > limits.target {
             true => Err(refusal(414, "request target too long")),
             false => Err(refusal(431, "head too large")),
         }
@@ -177,11 +177,16 @@ fn explain(error: httparse::Error, head: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line ends in `HTTP/` and two digits: a version we do not speak, rather than garbage.
+/// Whether the request line is well-formed and names a version we do not speak, rather than garbage.
 fn names_a_version(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let word = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    }
 }
 
 /// The values of every field of this name.
@@ -326,3 +331,6 @@ fn expects_continue(fields: &[Header<'_>], version: Version) -> Result<bool, Ref
     }
     Ok(expected)
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,7 +209,7 @@ pub struct ServerStats {
     pub connections: usize,
     /// Requests whose answer is not out yet.
     pub in_flight: usize,
-    /// Requests answered so far.
+    /// Requests answered so far, those included whose answer is on its way.
     pub answered: u64,
     /// Requests refused so far: malformed, too slow, or too many in flight.
     pub refused: u64,

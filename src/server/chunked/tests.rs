@@ -1,0 +1,101 @@
+use super::*;
+use proptest::prelude::*;
+
+const LIMIT: u64 = 1_000;
+
+/// How many bytes belong to the body; `Ok(None)` when it has not ended.
+fn end_of(bytes: &[u8], cuts: &[usize]) -> Result<Option<usize>, u16> {
+    let mut chunked = Chunked::new();
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+    ends.push(bytes.len());
+    ends.sort_unstable();
+    let mut taken = 0;
+    for end in ends {
+        if taken < end {
+            taken += chunked.feed(&bytes[taken..end], LIMIT).map_err(|refusal| refusal.status)?;
+        }
+        if chunked.is_done() {
+            return Ok(Some(taken));
+        }
+    }
+    Ok(None)
+}
+
+#[test]
+fn a_body_ends_where_the_grammar_says() {
+    let cases = [
+        "0\r\n\r\n",
+        "000\r\n\r\n",
+        "3\r\nabc\r\n0\r\n\r\n",
+        "A\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n",
+        "3;a\r\nabc\r\n0;b=c\r\n\r\n",
+        "3 ; a = \"b;\\\" c\" ;d\r\nabc\r\n0\r\n\r\n",
+        "0\r\nX: y\r\nZ:\r\n\r\n",
+    ];
+    for body in cases {
+        let bytes = [body.as_bytes(), b"GET /"].concat();
+        assert_eq!(end_of(&bytes, &[]), Ok(Some(body.len())), "{body:?}");
+        assert_eq!(end_of(&bytes[..body.len() - 1], &[]), Ok(None), "{body:?}");
+    }
+}
+
+#[test]
+fn a_body_outside_the_grammar_is_refused() {
+    let cases = [
+        "\r\n",
+        " 3\r\n",
+        "+3\r\n",
+        "-3\r\n",
+        "0x3\r\n",
+        "g\r\n",
+        "3\nabc",
+        "3\r\nabc\n0",
+        "3\r\nabcd\r\n",
+        "3\rabc",
+        "3 \r\n",
+        "3;\r\n",
+        "3;a=\r\n",
+        "3;a b\r\n",
+        "3;a=\"b\r\n",
+        "3;=b\r\n",
+        "11111111111111111\r\n",
+        "0\r\n X: y\r\n",
+        "0\r\nX : y\r\n",
+        "0\r\nX\r\n",
+        "0\r\n: y\r\n",
+        "0\r\nX: y\n",
+        "0\r\n\n",
+        "0\r\nX: \0\r\n",
+    ];
+    for body in cases {
+        assert_eq!(end_of(body.as_bytes(), &[]), Err(400), "{body:?}");
+    }
+}
+
+#[test]
+fn a_body_beyond_its_limits_is_refused() {
+    assert_eq!(end_of(b"3e8\r\n", &[]), Ok(None));
+    assert_eq!(end_of(b"3e9\r\n", &[]), Err(413));
+    assert_eq!(end_of(b"ffffffffffffffff\r\n", &[]), Err(413));
+    let two = format!("3e8\r\n{}\r\n1\r\n", "a".repeat(1_000));
+    assert_eq!(end_of(two.as_bytes(), &[]), Err(413));
+    assert_eq!(end_of(&[b'0'; 2_000], &[]), Err(400));
+    let extension = format!("1;{}", "a".repeat(2_000));
+    assert_eq!(end_of(extension.as_bytes(), &[]), Err(400));
+    let trailers = format!("0\r\n{}", "X: abc\r\n".repeat(2_000));
+    assert_eq!(end_of(trailers.as_bytes(), &[]), Err(431));
+}
+
+proptest! {
+    #[test]
+    fn where_the_bytes_are_cut_changes_nothing(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec!["0", "3", "a", "\r\n", "abc\r\n", "3\r\nabc\r\n", ";a=b", "\"", " ", "0\r\n\r\n", "X: y\r\n", "\n"]),
+            0..12,
+        ),
+        cuts in prop::collection::vec(any::<usize>(), 0..6),
+    ) {
+        let bytes = pieces.concat().into_bytes();
+        prop_assert_eq!(end_of(&bytes, &cuts), end_of(&bytes, &[]));
+    }
+}

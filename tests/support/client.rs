@@ -1,0 +1,130 @@
+//! A client that sends exactly the bytes it is told to.
+
+#![allow(dead_code)] // each test file uses a part of it
+
+use socket2::SockRef;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Every wait of a test ends by then.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One connection.
+pub(crate) struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+/// An answer, taken off the connection byte for byte.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// How a server ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Reset,
+}
+
+impl Client {
+    pub(crate) fn connect(to: SocketAddr) -> Client {
+        let stream = TcpStream::connect(to).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client { stream, received: Vec::new() }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Sends `bytes`; a server may close meanwhile.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+        let _ = self.stream.write_all(bytes.as_ref());
+        self
+    }
+
+    /// Sends a plain request.
+    pub(crate) fn get(&mut self, target: &str) -> &mut Client {
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    /// Reads the answer to anything but `HEAD`.
+    pub(crate) fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        let length = answer.field("content-length").map_or(0, |length| length.parse().unwrap());
+        while self.received.len() < length {
+            assert!(self.receive(), "the body ended after {} of {length} bytes", self.received.len());
+        }
+        answer.body = self.received.drain(..length).collect();
+        answer
+    }
+
+    /// Reads an answer without a body.
+    pub(crate) fn head(&mut self) -> Answer {
+        let end = loop {
+            match self.received.windows(4).position(|four| four == b"\r\n\r\n") {
+                Some(end) => break end + 4,
+                None => assert!(self.receive(), "no answer but {:?}", self.received.escape_ascii().to_string()),
+            }
+        };
+        let head = String::from_utf8(self.received.drain(..end).collect()).unwrap();
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok());
+        Answer { status: status.unwrap_or_else(|| panic!("no status line: {head:?}")), head, body: Vec::new() }
+    }
+
+    fn receive(&mut self) -> bool {
+        let mut bytes = [0; 64 << 10];
+        let received = self.stream.read(&mut bytes).unwrap();
+        self.received.extend_from_slice(&bytes[..received]);
+        received > 0
+    }
+
+    /// Waits for the server to end the connection. Panics when it sends anything before.
+    pub(crate) fn end(&mut self) -> End {
+        assert_eq!(self.received.escape_ascii().to_string(), "", "unread bytes");
+        match self.stream.read(&mut [0; 1]) {
+            Ok(0) => End::Closed,
+            Ok(_) => panic!("more bytes"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => End::Reset,
+            Err(error) => panic!("still open: {error}"),
+        }
+    }
+
+    /// Everything until the connection ends.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.receive() {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// Closes the sending side only.
+    pub(crate) fn half_close(&mut self) -> &mut Client {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// Closes with a reset.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+impl Answer {
+    /// The value of the first field of this name, given in lower case.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
