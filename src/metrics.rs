@@ -13,6 +13,8 @@ use crate::cancel::CancelReason;
 use crate::crew::CrewStats;
 use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use crate::race::Schedule;
+use crate::server::{Server, ServerStats};
+use crate::sync::lock;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -21,7 +23,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 /// What the text of [`Metrics::exposition`] is, for a `Content-Type` field.
@@ -56,6 +58,8 @@ pub struct Metrics {
     ended: Rows<{ Schedule::MAX_ATTEMPTS * ATTEMPT_ENDS }>,
     hedges_begun: Counter,
     hedges_shed: Counter,
+    /// Weak: the server keeps its handler alive, and that keeps these figures.
+    server: Mutex<Weak<Server>>,
 }
 
 impl Metrics {
@@ -72,7 +76,7 @@ impl Metrics {
             durations.clone(),
         );
         let clients_gone = Counter::default();
-        registry.register("clients_gone", "Clients that left before their answer", clients_gone.clone());
+        registry.register("clients_gone", "Clients that left during their race", clients_gone.clone());
         let hedges_begun = Counter::default();
         registry.register("hedges_begun", "Attempts begun beyond a race's first", hedges_begun.clone());
         let hedges_shed = Counter::default();
@@ -88,18 +92,26 @@ impl Metrics {
             clients_gone,
             hedges_begun,
             hedges_shed,
+            server: Mutex::default(),
         })
     }
 
-    /// All figures, with those of the moment beside them: the crew's, and how many requests are being raced.
+    /// Has the figures of `server` shown as well, while it is there.
+    pub fn watch(&self, server: &Arc<Server>) {
+        *lock(&self.server) = Arc::downgrade(server);
+    }
+
+    /// All figures, with those of the moment beside them: the crew's, how many requests are being raced, and the server's.
     ///
     /// # Errors
     ///
     /// When a figure cannot be written as text, which would be a defect.
     pub fn exposition(&self, crew: &CrewStats, in_flight: usize) -> Result<String, fmt::Error> {
+        let server = lock(&self.server).upgrade();
+        let server = server.map(|server| server.stats());
         let mut text = String::with_capacity(16 * 1024);
         encode_registry(&mut text, &self.registry)?;
-        encode_registry(&mut text, &of_this_moment(crew, in_flight))?;
+        encode_registry(&mut text, &of_this_moment(crew, in_flight, server))?;
         encode_eof(&mut text)?;
         Ok(text)
     }
@@ -250,10 +262,13 @@ fn name_attempt_end(end: AttemptEnd) -> (usize, &'static str) {
 }
 
 /// The figures that others keep, as they are now.
-fn of_this_moment(crew: &CrewStats, in_flight: usize) -> Registry {
+fn of_this_moment(crew: &CrewStats, in_flight: usize, server: Option<ServerStats>) -> Registry {
     let oldest = crew.stuck.iter().map(|call| call.overdue).max().unwrap_or_default();
     let mut registry = Registry::with_prefix("headstart");
     let mut gauge = |name: &str, help: &str, value: usize| registry.register(name, help, ConstGauge::new(value as u64));
+    if let Some(server) = server {
+        gauge("server_connections", "Connections that are open", server.connections);
+    }
     gauge("requests_in_flight", "Requests being raced", in_flight);
     gauge("crew_threads", "Threads of the crew, busy or idle", crew.threads);
     gauge("crew_threads_idle", "Threads of the crew that wait for work", crew.idle);
@@ -267,6 +282,10 @@ fn of_this_moment(crew: &CrewStats, in_flight: usize) -> Registry {
         ConstGauge::new(oldest.as_secs_f64()),
     );
     let mut counter = |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
+    if let Some(server) = server {
+        counter("server_refused_requests", "Requests refused before any endpoint saw them", server.refused);
+        counter("server_refused_connections", "Connections refused", server.refused_connections);
+    }
     counter("crew_threads_started", "Threads the crew ever started", crew.started);
     counter("crew_refused_hedges", "Hedges that found the crew at its bound", crew.refused_hedges);
     counter("crew_refused_requests", "Requests that found the crew at its bound", crew.refused_requests);

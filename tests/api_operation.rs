@@ -10,6 +10,7 @@ mod upstream;
 use http::{ask, get, read_reply, send};
 use served::{Served, figure, schedule};
 use std::collections::BTreeSet;
+use std::io::Write;
 use upstream::{Behavior, FakeUpstream, answer_with, eventually};
 
 fn quick() -> (FakeUpstream, Served) {
@@ -124,6 +125,55 @@ fn requests_in_flight_are_counted_while_they_are() {
 }
 
 #[test]
+fn connections_are_counted_while_they_are_open() {
+    let (_upstream, served) = quick();
+    // The scrape has one of its own.
+    eventually("one is open", || figure(served.address(), "headstart_server_connections") == 1);
+    let other = std::net::TcpStream::connect(served.address()).unwrap();
+    eventually("two are open", || figure(served.address(), "headstart_server_connections") == 2);
+    drop(other);
+    eventually("one is open again", || figure(served.address(), "headstart_server_connections") == 1);
+}
+
+#[test]
+fn a_draining_server_is_healthy_and_not_ready() {
+    let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
+    let served = Served::start(&upstream.url(), |settings| settings.client.schedule = schedule(&[0]));
+    // A connection whose request begins before the drain and ends within it.
+    let kept = ["/readyz", "/healthz"].map(|path| {
+        let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
+        socket.set_read_timeout(Some(upstream::PATIENCE)).unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\n").unwrap();
+        socket
+    });
+    let racing = send(served.address(), "GET", "/api/smart", &[]);
+    upstream.next_request();
+    std::thread::scope(|scope| {
+        let draining = scope.spawn(|| served.shut_down(upstream::PATIENCE));
+        // New connections are refused once the drain has begun.
+        eventually("the drain has begun", || std::net::TcpStream::connect(served.address()).is_err());
+        let [ready, healthy] = kept.map(|mut socket| {
+            socket.write_all(b"\r\n").unwrap();
+            read_reply(socket)
+        });
+        assert_eq!(healthy.status, 200);
+        assert_eq!(ready.status, 503);
+        assert!(ready.text().contains("shutting down"), "{ready:?}");
+        drop(racing);
+        draining.join().unwrap();
+    });
+}
+
+#[test]
+fn nothing_keeps_the_figures_alive_once_the_server_is_gone() {
+    let (_upstream, served) = quick();
+    get(served.address(), "/metrics");
+    let metrics = std::sync::Arc::downgrade(&served.metrics);
+    drop(served);
+    eventually("the figures are dropped", || metrics.upgrade().is_none());
+}
+
+#[test]
 fn the_page_shows_the_figures_and_takes_nothing_from_elsewhere() {
     let (_upstream, served) = quick();
     get(served.address(), "/api/smart");
@@ -141,7 +191,6 @@ fn the_page_shows_the_figures_and_takes_nothing_from_elsewhere() {
 fn a_host_field_cannot_write_into_the_page() {
     let (_upstream, served) = quick();
     let socket = {
-        use std::io::Write;
         let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
         socket.set_read_timeout(Some(upstream::PATIENCE)).unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n").unwrap();

@@ -119,8 +119,8 @@ impl Api {
         answer(&outcome)
     }
 
-    fn readiness(&self, _request: &Request<'_>) -> Response {
-        plain(200, "ready\n")
+    fn readiness(&self, request: &Request<'_>) -> Response {
+        if request.is_draining() { answer::overloaded("the server is shutting down") } else { plain(200, "ready\n") }
     }
 
     fn page(&self, request: &Request<'_>) -> Response {
@@ -151,6 +151,11 @@ impl Handler for Api {
         let response = self.answer(endpoint, request);
         self.metrics.answered(&self.answered[endpoint as usize], response.status(), request.received_at().elapsed());
         response
+    }
+
+    /// What does not race answers at once, and an operator needs it most under load.
+    fn is_exempt_from_load(&self, request: &Request<'_>) -> bool {
+        !Endpoint::at(request.path()).is_raced()
     }
 }
 

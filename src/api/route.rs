@@ -49,6 +49,11 @@ impl Endpoint {
         let found = ROUTES.iter().find(|route| route.path == path && path.starts_with('/'));
         found.map_or(Endpoint::Unknown, |route| route.endpoint)
     }
+
+    /// Whether it calls the upstream.
+    pub(super) fn is_raced(self) -> bool {
+        matches!(self, Endpoint::Smart | Endpoint::First | Endpoint::All | Endpoint::WithinTimeout)
+    }
 }
 
 #[cfg(test)]

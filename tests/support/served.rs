@@ -11,7 +11,8 @@ use std::time::Duration;
 
 pub struct Served {
     pub crew: Crew,
-    server: Server,
+    pub metrics: Arc<Metrics>,
+    server: Arc<Server>,
 }
 
 /// What a test may want otherwise.
@@ -31,9 +32,10 @@ impl Served {
         settings.client.observer = Some(metrics.clone());
         change(&mut settings);
         let client = Client::new(&crew, settings.client).unwrap();
-        let api = Api::new(&crew, settings.api, client, metrics);
-        let server = listen(&crew, Arc::new(api));
-        Served { crew, server }
+        let api = Api::new(&crew, settings.api, client, metrics.clone());
+        let server = Arc::new(listen(&crew, Arc::new(api)));
+        metrics.watch(&server);
+        Served { crew, metrics, server }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -52,8 +54,7 @@ impl Drop for Served {
 }
 
 pub fn listen(crew: &Crew, handler: Arc<dyn headstart::server::Handler>) -> Server {
-    let mut settings = ServerSettings::default();
-    settings.listen = "127.0.0.1:0".to_owned();
+    let settings = ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() };
     Server::start(crew, settings, handler).unwrap()
 }
 
