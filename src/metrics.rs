@@ -71,7 +71,7 @@ impl Metrics {
         let durations = Histograms::new_with_constructor(|| Histogram::new(BUCKETS));
         registry.register_with_unit(
             "request_duration",
-            "From a request's head to its answer",
+            "From the head of a raced request to its answer",
             Unit::Seconds,
             durations.clone(),
         );
@@ -119,11 +119,14 @@ impl Metrics {
     /// Where the answers of one endpoint are counted. `statuses` are those it is expected to answer with: their rows show
     /// from the beginning.
     pub(crate) fn endpoint(&self, path: &'static str, statuses: &[u16]) -> EndpointMetrics {
-        EndpointMetrics {
-            path,
-            expected: statuses.iter().map(|status| (*status, self.answers(path, *status))).collect(),
-            durations: self.durations.get_or_create_owned(&vec![("endpoint", path.to_owned())]),
-        }
+        let expected = statuses.iter().map(|status| (*status, self.answers(path, *status))).collect();
+        EndpointMetrics { path, expected, durations: None }
+    }
+
+    /// The same for one whose answers take their time, which is counted too.
+    pub(crate) fn timed_endpoint(&self, path: &'static str, statuses: &[u16]) -> EndpointMetrics {
+        let durations = self.durations.get_or_create_owned(&vec![("endpoint", path.to_owned())]);
+        EndpointMetrics { durations: Some(durations), ..self.endpoint(path, statuses) }
     }
 
     /// Counts an answer that left `elapsed` after its request's head was complete.
@@ -132,7 +135,9 @@ impl Metrics {
             Some((_, counter)) => counter.inc(),
             None => self.answers(endpoint.path, status).inc(),
         };
-        endpoint.durations.observe(elapsed.as_secs_f64());
+        if let Some(durations) = &endpoint.durations {
+            durations.observe(elapsed.as_secs_f64());
+        }
     }
 
     fn answers(&self, path: &'static str, status: u16) -> Counter {
@@ -193,7 +198,7 @@ impl fmt::Debug for Metrics {
 pub(crate) struct EndpointMetrics {
     path: &'static str,
     expected: Vec<(u16, Counter)>,
-    durations: Histogram,
+    durations: Option<Histogram>,
 }
 
 /// What hedging did so far.

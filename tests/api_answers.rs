@@ -266,9 +266,10 @@ fn the_trace_of_the_client_goes_on_at_the_upstream() {
 }
 
 #[test]
-fn a_client_that_leaves_ends_its_race() {
+fn a_client_that_leaves_ends_its_race_within_50_ms() {
     let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
     let served = Served::start(&upstream.url(), |_| {});
+    let mut fastest = Duration::MAX;
     for path in RACED {
         let before = served::figure(served.address(), "headstart_clients_gone_total");
         let client = send(served.address(), "GET", path, &[]);
@@ -276,12 +277,13 @@ fn a_client_that_leaves_ends_its_race() {
         let left = Instant::now();
         drop(client);
         let gone = (0..3).map(|_| upstream.next_gone()).max().unwrap();
-        let took = gone.saturating_duration_since(left);
-        assert!(took < Duration::from_secs(2), "{path}: {took:?}");
+        fastest = fastest.min(gone.saturating_duration_since(left));
         upstream::eventually("the client's leaving is counted", || {
             served::figure(served.address(), "headstart_clients_gone_total") == before + 1
         });
     }
+    // The machine may be busy during some of the four, hardly during all.
+    assert!(fastest < Duration::from_millis(50), "{fastest:?}");
 }
 
 #[test]
@@ -292,4 +294,18 @@ fn a_success_is_answered_even_when_the_other_attempts_fail() {
         assert_json(&get(served.address(), path), r#"{"success":true,"response":"saved"}"#);
     }
     assert_json(&get(served.address(), "/api/all"), r#"["saved"]"#);
+}
+
+#[test]
+fn without_threads_for_hedges_the_primary_answers_alone() {
+    let upstream = FakeUpstream::start(Behavior::AnswersAfter(Duration::from_millis(100)));
+    let served = Served::start(&upstream.url(), |settings| {
+        // One thread's worth of claims for hedges, which the connection itself takes.
+        settings.crew.max_threads = 16;
+        settings.crew.kept_for_requests = 15;
+    });
+    assert_json(&get(served.address(), "/api/smart"), r#"{"success":true,"response":{"late":true}}"#);
+    assert_json(&get(served.address(), "/api/all"), r#"[{"late":true}]"#);
+    assert_eq!(upstream.requests(), 2);
+    assert_eq!(served::figure(served.address(), "headstart_hedges_shed_total"), 4);
 }

@@ -1,7 +1,7 @@
 //! What the server answers.
 //!
 //! The problem: one upstream call has many ends, and a client wants few of them. The answer: four endpoints that run the
-//! same race and differ in when attempts start and what counts as done, and one module ([`answer`]) that maps outcomes to
+//! same race and differ in when attempts start and what counts as done, and one module (`answer`) that maps outcomes to
 //! statuses and bodies. Beside them is what an operator looks at: health, figures, a page, a description.
 //!
 //! Invariants: this is the only place with status codes of the product. It knows no sockets: who the client is and when it
@@ -67,7 +67,7 @@ impl Api {
             client,
             timeout_ceiling: settings.timeout_ceiling,
             permits: Permits::new(settings.max_in_flight),
-            answered: ROUTES.iter().map(|route| metrics.endpoint(route.path, route.statuses)).collect(),
+            answered: ROUTES.iter().map(|route| route.count_in(&metrics)).collect(),
             metrics,
             started: Instant::now(),
         }

@@ -1,5 +1,7 @@
 //! Which path is which endpoint, and what it may answer.
 
+use crate::metrics::{EndpointMetrics, Metrics};
+
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -41,6 +43,16 @@ pub(super) const ROUTES: [Route; 10] = [
 
 const fn route(endpoint: Endpoint, path: &'static str, statuses: &'static [u16]) -> Route {
     Route { endpoint, path, statuses }
+}
+
+impl Route {
+    /// Where its answers are counted; those of races with the time they took.
+    pub(super) fn count_in(&self, metrics: &Metrics) -> EndpointMetrics {
+        match self.endpoint.is_raced() {
+            true => metrics.timed_endpoint(self.path, self.statuses),
+            false => metrics.endpoint(self.path, self.statuses),
+        }
+    }
 }
 
 impl Endpoint {

@@ -17,6 +17,7 @@ pub struct Served {
 
 /// What a test may want otherwise.
 pub struct Settings {
+    pub crew: CrewSettings,
     pub client: ClientSettings,
     pub api: ApiSettings,
 }
@@ -24,13 +25,14 @@ pub struct Settings {
 impl Served {
     /// Hedges begin after 20 ms, unless `change` says otherwise.
     pub fn start(upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
-        let crew = Crew::new(CrewSettings::default()).unwrap();
         let metrics = Metrics::new();
-        let mut settings = Settings { client: ClientSettings::default(), api: ApiSettings::default() };
+        let mut settings =
+            Settings { crew: CrewSettings::default(), client: ClientSettings::default(), api: ApiSettings::default() };
         settings.client.upstreams = vec![upstream.to_owned()];
         settings.client.schedule = schedule(&[0, 20, 20]);
         settings.client.observer = Some(metrics.clone());
         change(&mut settings);
+        let crew = Crew::new(settings.crew).unwrap();
         let client = Client::new(&crew, settings.client).unwrap();
         let api = Api::new(&crew, settings.api, client, metrics.clone());
         let server = Arc::new(listen(&crew, Arc::new(api)));
