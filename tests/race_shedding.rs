@@ -5,7 +5,7 @@ mod support;
 
 use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::race::Cause;
-use headstart::{Claim, Error, Outcome, Race};
+use headstart::{Claim, Crew, CrewSettings, Error, Outcome, Race};
 use std::thread;
 use std::time::Duration;
 use support::{Forwards, SOON, crew, crew_keeping, end_of, eventually, occupy, schedule, soon, until_canceled};
@@ -56,6 +56,16 @@ fn a_full_crew_refuses_the_whole_race_at_once() {
     drop(busy);
     eventually("the thread is idle", || crew.stats().idle == 1);
     assert_eq!(race.first(|attempt| Ok::<_, ()>(attempt.number())).winner().unwrap().attempt, 0);
+}
+
+#[test]
+fn threads_the_system_refuses_end_the_race_and_not_the_process() {
+    // No address space holds such a stack.
+    let crew = Crew::new(CrewSettings { stack_size: 1 << 50, ..CrewSettings::default() }).unwrap();
+    let outcome = Race::new(&crew).schedule(schedule(&[0, 0, 10])).deadline(soon()).first(|_| Ok::<_, ()>(()));
+    assert_eq!((outcome.end, outcome.begun), (RaceEnd::Finished, 0));
+    let refused = |cause: &Cause<()>| matches!(cause, Cause::Shed(Error::ThreadStart(_)));
+    assert!(outcome.failures.len() == 3 && outcome.failures.iter().all(|failure| refused(&failure.cause)));
 }
 
 #[test]

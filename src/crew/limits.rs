@@ -4,6 +4,7 @@
 //! and that one's guard), so `vm.max_map_count` ends a process long before memory does.
 
 use std::fs;
+use std::path::Path;
 
 /// Mappings and process ids left to everything that is not a thread of ours.
 const MARGIN: u64 = 1_000;
@@ -56,7 +57,9 @@ fn number(path: &str) -> Option<u64> {
 fn cgroup_pids_max() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    number(&format!("/sys/fs/cgroup{path}/pids.max"))
+    // A group is bound by those around it too; one without a limit says "max".
+    let limit = |group: &Path| number(&format!("/sys/fs/cgroup{}/pids.max", group.to_str()?.trim_end_matches('/')));
+    Path::new(path).ancestors().filter_map(limit).min()
 }
 
 #[cfg(unix)]
