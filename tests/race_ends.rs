@@ -5,7 +5,7 @@ mod support;
 
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
-use headstart::{CancelReason, CancelToken, Deadline, Outcome, Race};
+use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -100,8 +100,19 @@ fn nothing_begins_in_a_race_that_is_over_before_it_starts() {
         let outcome = race.first(|_| Ok::<_, ()>(CALLS.fetch_add(1, Ordering::SeqCst)));
         assert_eq!((outcome.end, outcome.begun), (RaceEnd::Canceled(reason), 0));
     }
-    assert_eq!(crew.shutdown(SOON), 0);
+    assert_eq!(crew.stats().started, 0, "a thread for nothing");
     assert_eq!(CALLS.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_failure_after_the_end_hurries_nothing() {
+    let crew = crew(1);
+    let race = Race::new(&crew).schedule(schedule(&[0, 60_000])).after_failure(AfterFailure::Hedge);
+    let outcome: Outcome<(), _> =
+        race.deadline(Deadline::after(Duration::from_millis(300))).first(|attempt| Err(until_canceled(attempt)));
+    assert_eq!((outcome.end, outcome.begun), (RaceEnd::Canceled(CancelReason::DeadlineExceeded), 1));
+    assert_eq!(crew.shutdown(SOON), 0);
+    assert_eq!(crew.stats().refused_hedges, 0, "a hedge was tried for nobody");
 }
 
 #[test]
