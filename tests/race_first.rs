@@ -8,7 +8,7 @@ use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::race::Cause;
 use headstart::{AfterFailure, CancelReason, Error, Race, Schedule};
 use std::time::{Duration, Instant};
-use support::{FAR, Forwards, crew, end_of, ends, next, schedule, soon, until_canceled};
+use support::{FAR, Forwards, SOON, crew, end_of, ends, next, schedule, soon, until_canceled};
 
 #[test]
 fn the_first_success_wins_and_the_others_are_superseded() {
@@ -46,6 +46,26 @@ fn a_success_that_comes_too_late_changes_nothing() {
     assert_eq!(outcome.successes.len(), 1);
     assert_eq!(outcome.winner().unwrap().value, "in time");
     assert_eq!(ends(2, &seen), [AttemptEnd::Late, AttemptEnd::Succeeded]);
+}
+
+#[test]
+fn the_answer_does_not_wait_for_the_cleanups_of_the_losers() {
+    let (crew, (registered_tx, registered), (answered, answer)) = (crew(2), unbounded(), unbounded::<()>());
+    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon());
+    let outcome = race.first(move |attempt| {
+        if attempt.number() == 0 {
+            let answer = answer.clone();
+            let _cleanup = attempt.token().on_cancel(move |_| assert!(answer.recv_timeout(SOON / 2).is_ok()));
+            registered_tx.send(()).unwrap();
+            return Err(until_canceled(attempt));
+        }
+        next(&registered);
+        Ok(Instant::now())
+    });
+    let won_at = outcome.winner().unwrap().value;
+    assert!(won_at.elapsed() < SOON / 2, "the cleanup that waits for the answer held it up");
+    answered.send(()).unwrap();
+    assert_eq!(crew.shutdown(SOON), 0);
 }
 
 #[test]

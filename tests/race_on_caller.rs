@@ -1,0 +1,101 @@
+//! A primary on the calling thread costs no other thread, and is still hedged and ended in time.
+//!
+//! That way of running is for calls that can be ended in every phase, so it is the crate's own; its files are compiled in
+//! here to get at it.
+
+#![allow(dead_code, unreachable_pub, missing_docs)] // the core's files have more in them than these tests use
+
+#[path = "../src/cancel.rs"]
+mod cancel;
+#[path = "../src/crew/mod.rs"]
+mod crew;
+#[path = "../src/deadline.rs"]
+mod deadline;
+#[path = "../src/error.rs"]
+mod error;
+#[path = "../src/event.rs"]
+mod event;
+#[path = "../src/race/mod.rs"]
+mod race;
+#[path = "../src/sync.rs"]
+mod sync;
+
+use cancel::{CancelReason, CancelToken};
+use crew::{Crew, CrewSettings};
+use deadline::Deadline;
+use event::RaceEnd;
+use race::{Attempt, Outcome, Primary, Race, Schedule, Wanted};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn race(crew: &Crew, hedge_after_ms: u64) -> Race {
+    Race::new(crew).schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(hedge_after_ms)]).unwrap())
+}
+
+fn crew() -> Crew {
+    Crew::new(CrewSettings { max_threads: 4, ..CrewSettings::default() }).unwrap()
+}
+
+fn until_canceled(attempt: &Attempt) -> CancelReason {
+    attempt.token().wait(Deadline::after(SOON)).expect("canceled in time")
+}
+
+#[test]
+fn a_primary_that_succeeds_early_runs_on_the_caller_and_needs_no_other_thread() {
+    let (crew, caller) = (crew(), thread::current().id());
+    for _ in 0..100 {
+        let race = race(&crew, 60_000).deadline(Deadline::after(SOON));
+        let outcome = race.run(Wanted::First, Primary::OnCaller, |_| Ok::<_, ()>(thread::current().id()));
+        assert_eq!((outcome.winner().unwrap().value, outcome.begun), (caller, 1));
+    }
+    assert_eq!(crew.stats().started, 0);
+}
+
+#[test]
+fn a_hedge_begins_when_it_is_due_and_ends_the_primary() {
+    let (crew, start) = (crew(), Instant::now());
+    let outcome = race(&crew, 40).run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
+        0 => Err(until_canceled(attempt)),
+        hedge => Ok(hedge),
+    });
+    assert!(start.elapsed() >= Duration::from_millis(40), "the hedge began too early");
+    assert_eq!((outcome.end, outcome.winner().unwrap().value), (RaceEnd::Won, 1));
+}
+
+#[test]
+fn the_deadline_ends_the_primary_before_and_after_the_hedges_are_due() {
+    for hedge_after_ms in [0, 20, 60_000] {
+        let (crew, start, timeout) = (crew(), Instant::now(), Duration::from_millis(80));
+        let race = race(&crew, hedge_after_ms).deadline(Deadline::after(timeout));
+        let outcome: Outcome<(), _> =
+            race.run(Wanted::First, Primary::OnCaller, |attempt| Err(until_canceled(attempt)));
+        assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+        assert!(start.elapsed() >= timeout, "over too early");
+    }
+}
+
+#[test]
+fn the_callers_token_ends_the_primary() {
+    let (crew, token) = (crew(), CancelToken::new());
+    let canceler = token.clone();
+    let race = race(&crew, 60_000).token(&token);
+    let outcome: Outcome<(), _> = race.run(Wanted::All, Primary::OnCaller, move |attempt| {
+        let canceler = canceler.clone();
+        let other = thread::spawn(move || canceler.cancel(CancelReason::ClientGone));
+        let reason = until_canceled(attempt);
+        assert!(other.join().unwrap());
+        Err(reason)
+    });
+    assert_eq!((outcome.end, outcome.begun), (RaceEnd::Canceled(CancelReason::ClientGone), 1));
+}
+
+#[test]
+fn a_primary_that_panics_is_a_failure_and_the_hedge_answers() {
+    let outcome = race(&crew(), 500).run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
+        0 => panic!("as it does"),
+        hedge => Ok::<_, ()>(hedge),
+    });
+    assert_eq!((outcome.winner().unwrap().value, outcome.failures.len()), (1, 1));
+}
