@@ -24,7 +24,7 @@ use cancel::{CancelReason, CancelToken};
 use crew::{Crew, CrewSettings};
 use deadline::Deadline;
 use event::RaceEnd;
-use race::{Attempt, Outcome, Primary, Race, Schedule, Wanted};
+use race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Wanted};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -92,8 +92,10 @@ fn the_callers_token_ends_the_primary() {
 }
 
 #[test]
-fn a_primary_that_panics_is_a_failure_and_the_hedge_answers() {
-    let outcome = race(&crew(), 500).run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
+fn a_primary_that_panics_is_a_failure_and_hurries_the_hedge() {
+    let crew = crew();
+    let race = race(&crew, 60_000).after_failure(AfterFailure::Hedge);
+    let outcome = race.run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
         0 => panic!("as it does"),
         hedge => Ok::<_, ()>(hedge),
     });
