@@ -119,11 +119,14 @@ impl Acceptor {
                     ErrorKind::WouldBlock => return,
                     // The connection died in the queue.
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset => {}
-                    _ if self.relieve(&error) => {}
-                    _ => {
-                        self.starved = true;
-                        return;
-                    }
+                    _ => match self.relieve(&error) {
+                        Relief::GoOn => {}
+                        Relief::NotNeeded => return,
+                        Relief::None => {
+                            self.starved = true;
+                            return;
+                        }
+                    },
                 },
             }
         }
@@ -185,24 +188,36 @@ impl Acceptor {
         }
     }
 
-    /// Makes room for one `accept` when the system is out of descriptors. `false` when there is nothing to be done.
-    fn relieve(&mut self, error: &io::Error) -> bool {
-        self.complaint.raise(&format!("a connection could not be accepted: {error}; raise RLIMIT_NOFILE (ulimit -n)"));
-        if self.farewells.pop_front().is_some() {
-            return true;
-        }
+    /// Out of descriptors: takes one connection out of the queue at the reserve's expense.
+    fn relieve(&mut self, error: &io::Error) -> Relief {
         if self.reserve.take().is_none() {
-            return false;
+            return if self.farewells.pop_front().is_some() { Relief::GoOn } else { Relief::None };
         }
         let accepted = self.listener.accept();
-        if let Ok((mut stream, _)) = accepted {
-            self.shared.counters.refused_connections.fetch_add(1, Ordering::Relaxed);
-            self.write_refusal(&mut stream);
-            has_closed(&mut stream); // takes the request out of the buffer, so that closing does not reset
-        }
+        let relief = match accepted {
+            Ok((mut stream, _)) => {
+                self.complaint.raise(&format!("{error}: connections are refused; raise RLIMIT_NOFILE (ulimit -n)"));
+                self.shared.counters.refused_connections.fetch_add(1, Ordering::Relaxed);
+                self.write_refusal(&mut stream);
+                has_closed(&mut stream); // takes the request out of the buffer, so that closing does not reset
+                Relief::GoOn
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Relief::NotNeeded,
+            Err(_) => Relief::None,
+        };
         self.reserve = reserve();
-        self.reserve.is_some()
+        relief
     }
+}
+
+/// What came of an attempt to accept without a descriptor to spare.
+enum Relief {
+    /// The queue is one connection shorter, or there is a descriptor.
+    GoOn,
+    /// The queue is empty: the system looks for a descriptor first and for a connection then.
+    NotNeeded,
+    /// Nothing can be done now.
+    None,
 }
 
 fn reserve() -> Option<File> {

@@ -66,6 +66,12 @@ impl Client {
         answer
     }
 
+    /// Reads an answer, if the connection has not ended before its first byte.
+    pub(crate) fn try_answer(&mut self) -> Option<Answer> {
+        let ended = self.received.is_empty() && !matches!(self.stream.peek(&mut [0; 1]), Ok(1..));
+        (!ended).then(|| self.answer())
+    }
+
     /// Reads an answer without a body.
     pub(crate) fn head(&mut self) -> Answer {
         let end = loop {
