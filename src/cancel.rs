@@ -13,7 +13,7 @@
 //! itself; [`Crew::stats`](crate::Crew::stats) shows it meanwhile.
 
 use crate::deadline::Deadline;
-use crate::sync::{Arc, AtomicU8, Condvar, Mutex, Ordering, lock, thread, wait_until};
+use crate::sync::{Arc, AtomicU8, Condvar, Mutex, MutexGuard, Ordering, lock, thread, wait_until};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -121,6 +121,23 @@ struct Cleanups {
     registered: BTreeMap<u64, Cleanup>,
     /// The cleanup that runs right now, outside the lock, and the thread that runs it.
     running: Option<(u64, thread::ThreadId)>,
+    /// How many threads wait on `changed`: mostly none, and to wake nobody is a system call too.
+    waiting: usize,
+}
+
+impl Shared {
+    fn wait<'a>(&'a self, mut cleanups: MutexGuard<'a, Cleanups>, until: Option<Instant>) -> MutexGuard<'a, Cleanups> {
+        cleanups.waiting += 1;
+        cleanups = wait_until(&self.changed, cleanups, until);
+        cleanups.waiting -= 1;
+        cleanups
+    }
+
+    fn wake(&self, cleanups: &Cleanups) {
+        if cleanups.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
 }
 
 impl CancelToken {
@@ -201,7 +218,7 @@ impl CancelToken {
             if deadline.has_passed() {
                 return None;
             }
-            cleanups = wait_until(&self.shared.changed, cleanups, deadline.instant());
+            cleanups = self.shared.wait(cleanups, deadline.instant());
         }
     }
 }
@@ -233,7 +250,7 @@ impl Drop for Decision<'_> {
         let shared = &self.token.shared;
         let mut cleanups = lock(&shared.cleanups);
         cleanups.canceled_at = Some(Instant::now());
-        shared.changed.notify_all();
+        shared.wake(&cleanups);
         while let Some((id, cleanup)) = cleanups.registered.pop_first() {
             cleanups.running = Some((id, thread::current().id()));
             drop(cleanups);
@@ -242,7 +259,7 @@ impl Drop for Decision<'_> {
             }
             cleanups = lock(&shared.cleanups);
             cleanups.running = None;
-            shared.changed.notify_all();
+            shared.wake(&cleanups);
         }
     }
 }
@@ -268,7 +285,7 @@ impl Drop for CleanupGuard {
         }
         let me = thread::current().id();
         while cleanups.running.is_some_and(|(running, thread)| running == id && thread != me) {
-            cleanups = wait_until(&shared.changed, cleanups, None);
+            cleanups = shared.wait(cleanups, None);
         }
     }
 }
