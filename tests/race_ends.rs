@@ -38,17 +38,21 @@ fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sig
 }
 
 #[test]
-fn what_succeeded_by_the_deadline_is_kept() {
-    let crew = crew(2);
+fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not() {
+    let (crew, (observer, seen)) = (crew(2), Forwards::new());
     let deadline = Deadline::after(Duration::from_millis(300));
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(deadline);
-    let outcome = race.all(|attempt| match attempt.number() {
-        0 => Ok("in time"),
-        _ => Err(until_canceled(attempt)),
+    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(deadline).observer(observer);
+    let outcome = race.all(|attempt| {
+        if attempt.number() == 0 {
+            return Ok::<_, ()>("in time");
+        }
+        until_canceled(attempt);
+        Ok("late")
     });
     assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
     assert_eq!(outcome.winner().unwrap().value, "in time");
     assert_eq!(outcome.successes.len(), 1);
+    assert_eq!(ends(2, &seen), [AttemptEnd::Succeeded, AttemptEnd::Late]);
 }
 
 #[test]
