@@ -30,6 +30,17 @@ fn an_idle_server_stops_at_once() {
 }
 
 #[test]
+fn clients_that_never_close_do_not_hold_the_stop_up() {
+    let fixture = start_echo(settings());
+    let (mut before, mut refused) = (fixture.connect(), fixture.connect());
+    before.send("GET / HTTP/1.0\r\n\r\n").answer();
+    refused.send("bad\r\n\r\n").answer();
+    let began = Instant::now();
+    fixture.server.shutdown(PATIENCE);
+    assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+}
+
+#[test]
 fn requests_in_flight_are_answered_and_told_that_it_was_the_last() {
     let (begun, begins) = unbounded();
     let (go, told) = unbounded::<()>();

@@ -39,6 +39,8 @@ pub(super) const MAX_FIELDS: usize = 256;
 
 /// How long a closed connection is listened to, so that what the client still sends does not reset the last answer away.
 const LINGER: Duration = Duration::from_secs(2);
+/// The same under a drain, which waits for it.
+const DRAINING_LINGER: Duration = Duration::from_millis(200);
 
 /// The status an access line has when nobody was left to answer (nginx's).
 const CLIENT_GONE: u16 = 499;
@@ -239,8 +241,9 @@ impl Connection<'_> {
     /// sending side is closed first, and what the client still sends is dropped until it closes too.
     fn linger(&mut self) -> State {
         if self.link.stream.shutdown(Shutdown::Write).is_ok() {
-            let deadline = Instant::now() + LINGER;
-            self.input.drop_until(&self.link.stream, deadline);
+            self.link.begin_linger();
+            let patience = if self.shared.is_draining() { DRAINING_LINGER } else { LINGER };
+            self.input.drop_until(&self.link.stream, Instant::now() + patience);
         }
         State::Closed
     }

@@ -23,7 +23,7 @@ const WATCH_AFTER: Duration = Duration::from_millis(10);
 pub(super) struct Link {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    /// Whether the thread waits for the first byte of a request. Set by the thread, read by the drain; sequentially
+    /// Whether the thread waits for something the drain need not wait for. Set by the thread, read by the drain; sequentially
     /// consistent together with the phase, so that either the thread sees the drain or the drain sees the thread idle.
     idle: AtomicBool,
     /// Taken by the connection's thread at a request's begin and end, by the alarm and the watch in between; never held
@@ -48,8 +48,7 @@ impl Link {
         Link { stream, peer, idle: AtomicBool::new(false), slot: Mutex::default() }
     }
 
-    /// The connection's thread is about to wait for a request. Returns whether it may: under a drain it only takes what the
-    /// client has sent already.
+    /// The connection's thread is about to wait for a request. Under a drain it gets only what the client has sent already.
     pub(super) fn begin_idle(&self, shared: &Shared) {
         self.idle.store(true, Ordering::SeqCst);
         if shared.is_draining() {
@@ -60,6 +59,11 @@ impl Link {
     /// The first bytes of a request are here.
     pub(super) fn end_idle(&self) {
         self.idle.store(false, Ordering::SeqCst);
+    }
+
+    /// The last answer is out, and the connection's thread is about to wait for the client to close.
+    pub(super) fn begin_linger(&self) {
+        self.idle.store(true, Ordering::SeqCst);
     }
 
     /// Wakes the connection's thread when it waits for a request. What has arrived by now can still be read, so a request

@@ -126,12 +126,12 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Setting`] when a setting cannot be, [`Error::Listen`] when the address cannot be listened on,
-    /// [`Error::ThreadStart`] when the system refuses a thread.
+    /// [`Error::ThreadStart`] or [`Error::Io`] when the system refuses a thread or an event queue.
     pub fn start(crew: &Crew, settings: ServerSettings, handler: Arc<dyn Handler>) -> Result<Server, Error> {
         settings.check()?;
         settings::fit_open_files(settings.max_connections);
         let (listener, local_addr) = settings::listen(&settings.listen)?;
-        let (watch, watching) = Watch::start().map_err(Error::ThreadStart)?;
+        let (watch, watching) = Watch::start().map_err(Error::Io)?;
         let shared = Arc::new(Shared {
             settings,
             crew: crew.clone(),
