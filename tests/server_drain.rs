@@ -128,6 +128,36 @@ fn what_cannot_be_cancelled_is_cut() {
 }
 
 #[test]
+fn a_token_asked_for_after_the_timeout_is_cancelled_already() {
+    let (begun, begins) = unbounded();
+    let fixture = start(settings(), move |request: &Request<'_>| {
+        begun.send(()).unwrap();
+        server::eventually("it drains", || request.is_draining());
+        std::thread::sleep(Duration::from_millis(100));
+        let reason = request.token().wait(Deadline::after(PATIENCE));
+        Response::new(200, "text/plain", reason.map_or("none", CancelReason::as_str).as_bytes())
+    });
+    let mut client = fixture.connect();
+    client.get("/");
+    begins.recv_timeout(PATIENCE).unwrap();
+    let drained = fixture.server.shutdown(Duration::ZERO);
+    assert_eq!((drained.answered, drained.cut), (1, 0));
+    assert_eq!(client.answer().text(), "shutdown");
+}
+
+#[test]
+fn connections_that_have_just_come_do_not_hold_the_stop_up() {
+    for _ in 0..10 {
+        let fixture = start_echo(settings());
+        let clients: Vec<Client> = (0..50).map(|_| fixture.connect()).collect();
+        let began = Instant::now();
+        fixture.server.shutdown(PATIENCE);
+        assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+        drop(clients);
+    }
+}
+
+#[test]
 fn a_second_call_shortens_the_first() {
     let (begun, begins) = unbounded();
     let fixture = start(settings(), move |request: &Request<'_>| {
