@@ -4,7 +4,8 @@
 //! cost (how many were begun), and counting that must not show in the figures itself.
 //!
 //! The answer: [`Metrics`] is an [`Observer`] of the races and is told of each answer by the API. Every row is looked up
-//! once and kept, so an event costs one atomic addition. Rows appear with their first event.
+//! once and kept, so an event costs one atomic addition, and an answer's duration a lock held for a few instructions. Rows
+//! appear with their first event; those of the API's answers are there from the beginning.
 //!
 //! What this does not do: push. The text is written when somebody asks for it, in the OpenMetrics format, which Prometheus
 //! asks for first. No other module knows Prometheus.
@@ -15,7 +16,6 @@ use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, Ra
 use crate::race::Schedule;
 use crate::server::{Server, ServerStats};
 use crate::sync::lock;
-
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;

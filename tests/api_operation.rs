@@ -10,7 +10,7 @@ mod upstream;
 use http::{ask, get, read_reply, send};
 use served::{Served, figure, schedule};
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{Read, Write};
 use upstream::{Behavior, FakeUpstream, answer_with, eventually};
 
 fn quick() -> (FakeUpstream, Served) {
@@ -125,6 +125,19 @@ fn requests_in_flight_are_counted_while_they_are() {
 }
 
 #[test]
+fn an_operator_is_answered_when_the_server_takes_no_more_requests() {
+    let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
+    let served = Served::start(&upstream.url(), |settings| settings.server.max_in_flight = 1);
+    let racing = send(served.address(), "GET", "/api/smart", &[]);
+    upstream.next_request();
+    assert_eq!(get(served.address(), "/api/smart").status, 503);
+    for path in ["/healthz", "/readyz", "/metrics", "/", "/openapi.json"] {
+        assert_eq!(get(served.address(), path).status, 200, "{path}");
+    }
+    drop(racing);
+}
+
+#[test]
 fn connections_are_counted_while_they_are_open() {
     let (_upstream, served) = quick();
     // The scrape has one of its own.
@@ -139,11 +152,13 @@ fn connections_are_counted_while_they_are_open() {
 fn a_draining_server_is_healthy_and_not_ready() {
     let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
     let served = Served::start(&upstream.url(), |settings| settings.client.schedule = schedule(&[0]));
-    // A connection whose request begins before the drain and ends within it.
+    // Requests whose heads are read before the drain and whose bodies are sent under it.
     let kept = ["/readyz", "/healthz"].map(|path| {
         let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
         socket.set_read_timeout(Some(upstream::PATIENCE)).unwrap();
-        write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\n").unwrap();
+        write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n").unwrap();
+        let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        socket.read_exact(&mut go_on).unwrap();
         socket
     });
     let racing = send(served.address(), "GET", "/api/smart", &[]);
@@ -153,7 +168,7 @@ fn a_draining_server_is_healthy_and_not_ready() {
         // New connections are refused once the drain has begun.
         eventually("the drain has begun", || std::net::TcpStream::connect(served.address()).is_err());
         let [ready, healthy] = kept.map(|mut socket| {
-            socket.write_all(b"\r\n").unwrap();
+            socket.write_all(b".").unwrap();
             read_reply(socket)
         });
         assert_eq!(healthy.status, 200);

@@ -20,7 +20,7 @@ struct Running(Server);
 impl Running {
     fn start(settings: SampleSettings) -> Running {
         let crew = Crew::new(CrewSettings::default()).unwrap();
-        Running(served::listen(&crew, Arc::new(Sample::new(settings).unwrap())))
+        Running(Server::start(&crew, served::on_a_free_port(), Arc::new(Sample::new(settings).unwrap())).unwrap())
     }
 
     fn address(&self) -> SocketAddr {

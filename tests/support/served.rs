@@ -20,14 +20,19 @@ pub struct Settings {
     pub crew: CrewSettings,
     pub client: ClientSettings,
     pub api: ApiSettings,
+    pub server: ServerSettings,
 }
 
 impl Served {
     /// Hedges begin after 20 ms, unless `change` says otherwise.
     pub fn start(upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
         let metrics = Metrics::new();
-        let mut settings =
-            Settings { crew: CrewSettings::default(), client: ClientSettings::default(), api: ApiSettings::default() };
+        let mut settings = Settings {
+            crew: CrewSettings::default(),
+            client: ClientSettings::default(),
+            api: ApiSettings::default(),
+            server: on_a_free_port(),
+        };
         settings.client.upstreams = vec![upstream.to_owned()];
         settings.client.schedule = schedule(&[0, 20, 20]);
         settings.client.observer = Some(metrics.clone());
@@ -35,7 +40,7 @@ impl Served {
         let crew = Crew::new(settings.crew).unwrap();
         let client = Client::new(&crew, settings.client).unwrap();
         let api = Api::new(&crew, settings.api, client, metrics.clone());
-        let server = Arc::new(listen(&crew, Arc::new(api)));
+        let server = Arc::new(Server::start(&crew, settings.server, Arc::new(api)).unwrap());
         metrics.watch(&server);
         Served { crew, metrics, server }
     }
@@ -55,9 +60,8 @@ impl Drop for Served {
     }
 }
 
-pub fn listen(crew: &Crew, handler: Arc<dyn headstart::server::Handler>) -> Server {
-    let settings = ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() };
-    Server::start(crew, settings, handler).unwrap()
+pub fn on_a_free_port() -> ServerSettings {
+    ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() }
 }
 
 /// A schedule of start offsets in milliseconds.
