@@ -238,6 +238,20 @@ fn a_misspelt_variable_is_not_silent_and_those_of_kubernetes_are() {
     assert!(!finished.stderr.contains("8081"), "{finished:?}");
 }
 
+#[cfg(feature = "https")]
+#[test]
+fn a_mistake_that_only_the_client_can_find_is_named_as_it_was_given() {
+    let file = TempFile::new("ca.pem", "no certificate");
+    for args in
+        [&["--check", "--upstream-ca", file.path()][..], &["--listen", "127.0.0.1:0", "--upstream-ca", file.path()]]
+    {
+        let finished = finish(headstart(args));
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        let said = format!("--upstream-ca cannot be '{}': allowed is", file.path());
+        assert!(finished.stderr.contains(&said), "{finished:?}");
+    }
+}
+
 #[test]
 fn passwords_are_not_shown() {
     let finished = finish(headstart(&["--upstream", "http://user:hunter2@a/"]));

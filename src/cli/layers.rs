@@ -76,8 +76,8 @@ pub(super) struct Effective {
 }
 
 impl Effective {
-    /// How the setting that the library calls `name` was given.
-    pub(super) fn key_of(&self, name: &str) -> Option<String> {
+    /// What was given for the setting that the library calls `name`, which is not always the option's name.
+    pub(super) fn given_for(&self, name: &str) -> Option<&Given> {
         let name = name.replace('_', "-");
         let name = match name.as_str() {
             "upstreams" => "upstream",
@@ -86,7 +86,7 @@ impl Effective {
             same => same,
         };
         let of_sample = |option: &str| option.strip_prefix("sample-") == Some(name);
-        self.given.iter().find(|given| given.option.name == name || of_sample(given.option.name)).map(Given::key)
+        self.given.iter().find(|given| given.option.name == name || of_sample(given.option.name))
     }
 }
 

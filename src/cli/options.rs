@@ -119,9 +119,9 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "",
         help: "Certificate authorities to trust besides Mozilla's. A file in PEM format",
         set: |settings, text| {
-            std::fs::read(text)
-                .map(|pem| settings.client.trusted = vec![Certificates::Pem(pem)])
-                .map_err(|error| format!("allowed is a readable file in PEM format ({error})"))
+            std::fs::File::open(text).map_err(|error| format!("allowed is a readable file in PEM format ({error})"))?;
+            settings.client.trusted = vec![Certificates::File(text.into())];
+            Ok(())
         },
     },
     Opt {

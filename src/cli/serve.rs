@@ -78,12 +78,14 @@ pub(super) fn sample(effective: Effective) -> Result<(), Failure> {
 
 /// Builds what can be built without listening or calling anybody: finds what only the parts themselves know to be wrong.
 pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
-    let Settings { crew, client, sample, .. } = effective.settings.clone();
+    let Settings { crew, mut client, sample, .. } = effective.settings.clone();
     let crew = Crew::new(crew).map_err(cannot_run)?;
     Sample::new(sample).map_err(|error| refused(error, effective))?;
-    if !client.upstreams.is_empty() {
-        Client::new(&crew, client).map_err(|error| refused(error, effective))?;
+    if client.upstreams.is_empty() {
+        // In place of the embedded sample, whose address is not known before it listens.
+        client.upstreams = vec!["http://127.0.0.1/".to_owned()];
     }
+    Client::new(&crew, client).map_err(|error| refused(error, effective))?;
     Ok(())
 }
 
@@ -131,7 +133,9 @@ fn cannot_listen(at: &str, error: &io::Error) -> String {
 fn refused(error: Error, effective: &Effective) -> Failure {
     match error {
         Error::Setting { key, value, allowed } => {
-            let key = effective.key_of(&key).unwrap_or(key);
+            // As it was typed, where that is known: a library sees durations and certificates, not texts and paths.
+            let given = effective.given_for(&key).map(|given| (given.key(), given.text.clone()));
+            let (key, value) = given.unwrap_or((key, value));
             Failure::Mistakes(vec![Mistake::Value { key, value, allowed: format!("allowed is {allowed}") }])
         }
         error => cannot_run(error),
