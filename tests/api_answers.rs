@@ -300,9 +300,9 @@ fn a_success_is_answered_even_when_the_other_attempts_fail() {
 fn without_threads_for_hedges_the_primary_answers_alone() {
     let upstream = FakeUpstream::start(Behavior::AnswersAfter(Duration::from_millis(100)));
     let served = Served::start(&upstream.url(), |settings| {
-        // One thread's worth of claims for hedges, which the connection itself takes.
-        settings.crew.max_threads = 16;
-        settings.crew.kept_for_requests = 15;
+        // Two threads, one of them not for hedges: the connection itself takes the other.
+        settings.crew.max_threads = 2;
+        settings.crew.kept_for_requests = 1;
     });
     assert_json(&get(served.address(), "/api/smart"), r#"{"success":true,"response":{"late":true}}"#);
     assert_json(&get(served.address(), "/api/all"), r#"[{"late":true}]"#);

@@ -127,7 +127,7 @@ fn requests_in_flight_are_counted_while_they_are() {
 #[test]
 fn an_operator_is_answered_when_the_server_takes_no_more_requests() {
     let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
-    let served = Served::start(&upstream.url(), |settings| settings.server.max_in_flight = 1);
+    let served = Served::start(&upstream.url(), |settings| settings.api.max_in_flight = 1);
     let racing = send(served.address(), "GET", "/api/smart", &[]);
     upstream.next_request();
     assert_eq!(get(served.address(), "/api/smart").status, 503);

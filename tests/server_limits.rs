@@ -6,8 +6,7 @@ mod client;
 mod server;
 
 use client::{Client, End, PATIENCE};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use headstart::server::{Handler, Request, Response};
+use headstart::server::{Request, Response};
 use headstart::{Crew, CrewSettings, Error, Server, ServerSettings};
 use server::{Fixture, settings, start, start_echo};
 use std::io::Read;
@@ -171,59 +170,6 @@ fn a_reader_that_drips_is_closed() {
         fixture.server.stats().connections == 0
     });
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
-}
-
-/// Holds every request until it is told, but for `/health`.
-struct Holds {
-    begun: Sender<()>,
-    go_on: Receiver<()>,
-}
-
-impl Holds {
-    fn new() -> (Holds, Receiver<()>, Sender<()>) {
-        let ((begun, begins), (go, go_on)) = (bounded(1_000), bounded(1_000));
-        (Holds { begun, go_on }, begins, go)
-    }
-}
-
-impl Handler for Holds {
-    fn handle(&self, request: &Request<'_>) -> Response {
-        if request.path() != "/health" {
-            self.begun.send(()).unwrap();
-            let _ = self.go_on.recv_timeout(PATIENCE);
-        }
-        Response::new(200, "text/plain", &b"done"[..])
-    }
-
-    fn is_exempt_from_load(&self, request: &Request<'_>) -> bool {
-        request.path() == "/health"
-    }
-}
-
-#[test]
-fn more_requests_than_allowed_in_flight_are_refused_at_once() {
-    let (holds, begins, go) = Holds::new();
-    let fixture = start(ServerSettings { max_in_flight: 2, ..settings() }, holds);
-    let mut admitted = [fixture.connect(), fixture.connect()];
-    for client in &mut admitted {
-        client.get("/");
-    }
-    (0..2).for_each(|_| begins.recv_timeout(PATIENCE).unwrap());
-
-    let mut refused = fixture.connect();
-    for _ in 0..2 {
-        let answer = refused.get("/").answer();
-        assert_eq!((answer.status, answer.field("retry-after")), (503, Some("1")));
-        assert_eq!(answer.field("connection"), None, "the connection is not to blame");
-    }
-    assert_eq!(refused.get("/health").answer().status, 200);
-    (0..2).for_each(|_| go.send(()).unwrap());
-    admitted.iter_mut().for_each(|client| assert_eq!(client.answer().status, 200));
-    fixture.wait_until("room again", |fixture| fixture.server.stats().in_flight == 0);
-    refused.get("/");
-    begins.recv_timeout(PATIENCE).unwrap();
-    go.send(()).unwrap();
-    assert_eq!(refused.answer().status, 200);
 }
 
 /// One client more than there is room for, after it was told so.

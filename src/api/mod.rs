@@ -152,11 +152,6 @@ impl Handler for Api {
         self.metrics.answered(&self.answered[endpoint as usize], response.status(), request.received_at().elapsed());
         response
     }
-
-    /// What does not race answers at once, and an operator needs it most under load.
-    fn is_exempt_from_load(&self, request: &Request<'_>) -> bool {
-        !Endpoint::at(request.path()).is_raced()
-    }
 }
 
 impl fmt::Debug for Api {

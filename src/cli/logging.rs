@@ -1,18 +1,18 @@
 //! Log lines: where they go, and how they read.
 //!
 //! The contract of the levels, for the whole program: `error` and `warn` are what an operator has to act on; `info` is one
-//! access line per request, start and stop; `debug` is each attempt. `RUST_LOG` chooses, in the form of env_logger, whose
-//! filter this is; without it, `info`. The HTTP client's own lines are held at `warn` unless its module is asked for by name.
+//! access line per request, start and stop; `debug` is each attempt. `RUST_LOG` chooses, in the form of env_logger,
+//! which writes the lines; without it, `info`. The HTTP client's own lines are held at `warn` unless its module is asked for by name.
 //!
 //! A line is put together first and then written to standard error at once, so that lines of several threads do not mix.
 //! Nobody reading it is no reason to stop: a failed write is ignored. Whatever a client or an upstream put into a field, it
 //! cannot start a line of its own: control characters are escaped in both formats.
 
 use crate::cli::mistake::Mistake;
-use env_filter::{Builder, Filter};
+use env_logger::Builder;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
-use log::{LevelFilter, Log, Metadata, Record};
-use std::fmt::{self, Write as _};
+use log::{LevelFilter, Record};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -46,52 +46,36 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What `rust_log` lets through; `None` when the variable is not set.
-pub(super) fn filter(rust_log: Option<&str>) -> Result<Filter, Mistake> {
+/// A logger for what `rust_log` lets through; `None` when the variable is not set.
+pub(super) fn logger(rust_log: Option<&str>) -> Result<Builder, Mistake> {
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
     for module in QUIET {
         builder.filter_module(module, LevelFilter::Warn);
     }
     if let Some(directives) = rust_log.filter(|directives| !directives.is_empty()) {
-        builder.try_parse(directives).map_err(|error| Mistake::Value {
+        // env_logger says what it does not understand and goes on without it.
+        env_filter::Builder::new().try_parse(directives).map_err(|error| Mistake::Value {
             key: "RUST_LOG".to_owned(),
             value: directives.to_owned(),
             allowed: format!("allowed is a level, or module=level pairs separated by commas ({error})"),
         })?;
+        builder.parse_filters(directives);
     }
-    Ok(builder.build())
+    Ok(builder)
 }
 
 /// Starts logging. Called once.
-pub(super) fn start(filter: Filter, format: LogFormat) {
-    log::set_max_level(filter.filter());
-    // A logger that is there already stays; `main` starts none before.
-    let _ = log::set_boxed_logger(Box::new(Logger { filter, format }));
-}
-
-struct Logger {
-    filter: Filter,
-    format: LogFormat,
-}
-
-impl Log for Logger {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if !self.filter.matches(record) {
-            return;
-        }
-        let line = match self.format {
+pub(super) fn start(mut logger: Builder, format: LogFormat) {
+    logger.format(move |out, record| {
+        let line = match format {
             LogFormat::Text => text_line(SystemTime::now(), record),
             LogFormat::Json => json_line(SystemTime::now(), record),
         };
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
-    }
-
-    fn flush(&self) {}
+        out.write_all(line.as_bytes())
+    });
+    // A logger that is there already stays; `main` starts none before.
+    let _ = logger.try_init();
 }
 
 fn text_line(now: SystemTime, record: &Record<'_>) -> String {
@@ -183,12 +167,6 @@ fn each_field(record: &Record<'_>, visit: impl FnMut(&Key<'_>, &Value<'_>)) {
     let _ = record.key_values().visit(&mut Each(visit));
 }
 
-impl fmt::Debug for Logger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logger").field("format", &self.format).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +225,8 @@ mod tests {
     #[test]
     fn quiet_modules_speak_below_warn_only_when_named() {
         let enabled = |rust_log: Option<&str>, target: &str| {
-            filter(rust_log).unwrap().enabled(&Metadata::builder().target(target).level(Level::Debug).build())
+            let metadata = log::Metadata::builder().target(target).level(Level::Debug).build();
+            log::Log::enabled(&logger(rust_log).unwrap().build(), &metadata)
         };
         assert!(!enabled(None, "headstart"));
         assert!(enabled(Some("debug"), "headstart::race"));
@@ -258,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_mistake_in_rust_log_is_one() {
-        let mistake = filter(Some("headstart=loud")).unwrap_err().to_string();
+        let mistake = logger(Some("headstart=loud")).err().unwrap().to_string();
         assert!(mistake.starts_with("RUST_LOG cannot be 'headstart=loud': allowed is a level"), "{mistake}");
     }
 }

@@ -87,13 +87,13 @@ fn run() -> Result<(), Failure> {
 fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     let environment: Vec<_> = env::vars_os().collect();
     let resolved = layers::resolve(verb, matches, &environment);
-    let filter = env::var_os("RUST_LOG").map(|directives| directives.to_string_lossy().into_owned());
-    let filter = logging::filter(filter.as_deref());
-    let (effective, filter) = match (resolved, filter) {
-        (Ok(effective), Ok(filter)) => (effective, filter),
-        (resolved, filter) => {
+    let rust_log = env::var_os("RUST_LOG").map(|directives| directives.to_string_lossy().into_owned());
+    let logger = logging::logger(rust_log.as_deref());
+    let (effective, logger) = match (resolved, logger) {
+        (Ok(effective), Ok(logger)) => (effective, logger),
+        (resolved, logger) => {
             let mut mistakes = resolved.err().unwrap_or_default();
-            mistakes.extend(filter.err());
+            mistakes.extend(logger.err());
             return Err(Failure::Mistakes(mistakes));
         }
     };
@@ -102,7 +102,7 @@ fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
         effective.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
         return print(check::print(verb, &effective).as_bytes());
     }
-    logging::start(filter, effective.settings.log_format);
+    logging::start(logger, effective.settings.log_format);
     effective.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     match verb {
         Verb::Serve => serve::serve(effective),

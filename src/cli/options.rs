@@ -180,7 +180,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         used_by: UsedBy::Serve,
         kind: Kind::Quantity,
         value: "DURATION",
-        default: "15s",
+        default: "4s",
         help: "How long an idle connection to an upstream is kept. Best below the upstream's own limit",
         set: |settings, text| duration(text).map(|timeout| settings.client.idle_timeout = timeout),
     },
@@ -244,12 +244,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         value: "COUNT",
         default: "1024",
         help: "Requests raced at a time. One more is refused with 503",
-        set: |settings, text| {
-            let count = number(1..=1_000_000, text)?;
-            settings.api.max_in_flight = count;
-            settings.server.max_in_flight = count;
-            Ok(())
-        },
+        set: |settings, text| number(1..=1_000_000, text).map(|count| settings.api.max_in_flight = count),
     },
     Opt {
         name: "max-threads",

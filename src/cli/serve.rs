@@ -53,8 +53,9 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
     let metrics = Metrics::new();
     settings.client.observer = Some(metrics.clone());
     let client = Client::new(&crew, settings.client).map_err(|error| refused(error, &effective))?;
-    let api = Api::new(&crew, settings.api, client, metrics);
-    let server = start_server(&crew, settings.server, Arc::new(api), &effective)?;
+    let api = Api::new(&crew, settings.api, client, metrics.clone());
+    let server = Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?);
+    metrics.watch(&server);
     say_where(&server, "/api/smart?timeout=1000");
 
     drain(&mut stop, settings.drain_timeout, &server);
@@ -95,10 +96,8 @@ fn register_signals() -> Result<StopRequests, Failure> {
 
 fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Server, Failure> {
     let sample = Sample::new(effective.settings.sample.clone()).map_err(|error| refused(error, effective))?;
-    // Each request of the server in front may be several of the sample.
     let mut settings = effective.settings.server.clone();
     settings.listen = listen.to_owned();
-    settings.max_in_flight = settings.max_connections;
     start_server(crew, settings, Arc::new(sample), effective)
 }
 

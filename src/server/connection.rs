@@ -256,10 +256,6 @@ impl Connection<'_> {
 
 /// The handler's answer, or what stands in for it.
 fn respond(shared: &Shared, request: &Request<'_>) -> Response {
-    if shared.is_overloaded() && !shared.handler.is_exempt_from_load(request) {
-        shared.counters.refused();
-        return Response::problem(503, "too many requests in flight").with_header("Retry-After", "1");
-    }
     catch_unwind(AssertUnwindSafe(|| shared.handler.handle(request))).unwrap_or_else(|panic| {
         let Head { method, target, .. } = request.head;
         log::error!("the handler panicked at {method} {target}: {}", panic_message(&*panic));

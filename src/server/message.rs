@@ -17,14 +17,6 @@ use std::time::Instant;
 pub trait Handler: Send + Sync + 'static {
     /// The answer to `request`. A panic is logged and answered with `500`.
     fn handle(&self, request: &Request<'_>) -> Response;
-
-    /// Whether `request` is handled although [`ServerSettings::max_in_flight`](super::ServerSettings::max_in_flight) are
-    /// already: for health checks and metrics, which have to answer under load and do so at once. Asked only then.
-    /// Defaults to `false`.
-    fn is_exempt_from_load(&self, request: &Request<'_>) -> bool {
-        let _ = request;
-        false
-    }
 }
 
 impl<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static> Handler for F {

@@ -169,35 +169,11 @@ impl Server {
     pub fn stats(&self) -> ServerStats {
         self.shared.stats()
     }
-
-    /// A handle that tells the figures and does not keep the server running.
-    pub fn monitor(&self) -> ServerMonitor {
-        ServerMonitor { shared: self.shared.clone() }
-    }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("local_addr", &self.local_addr).field("stats", &self.stats()).finish()
-    }
-}
-
-/// Tells a server's figures, for who cannot borrow the [`Server`].
-#[derive(Clone)]
-pub struct ServerMonitor {
-    shared: Arc<Shared>,
-}
-
-impl ServerMonitor {
-    /// The figures of this moment.
-    pub fn stats(&self) -> ServerStats {
-        self.shared.stats()
-    }
-}
-
-impl fmt::Debug for ServerMonitor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerMonitor").field("stats", &self.stats()).finish()
     }
 }
 
@@ -211,7 +187,7 @@ pub struct ServerStats {
     pub in_flight: usize,
     /// Requests answered so far, those included whose answer is on its way.
     pub answered: u64,
-    /// Requests refused so far: malformed, too slow, or too many in flight.
+    /// Requests refused so far: malformed or too slow.
     pub refused: u64,
     /// Connections refused so far: too many of them, no thread or no descriptor.
     pub refused_connections: u64,
@@ -228,10 +204,6 @@ impl Shared {
 
     fn is_cutting(&self) -> bool {
         self.phase.load(Ordering::SeqCst) >= CUTTING
-    }
-
-    fn is_overloaded(&self) -> bool {
-        self.counters.in_flight.load(Ordering::Relaxed) > self.settings.max_in_flight
     }
 
     fn connections(&self) -> usize {
