@@ -68,8 +68,10 @@ impl TlsUpstream {
                         head.extend(byte);
                         if head.ends_with(b"\r\n\r\n") {
                             head.clear();
-                            stream.write_all(&says).unwrap();
-                            stream.flush().unwrap();
+                            // After a cut a request that was under way can still be read, and not be answered.
+                            if stream.write_all(&says).and_then(|()| stream.flush()).is_err() {
+                                break;
+                            }
                             if then == Then::Cut {
                                 stream.sock.shutdown(Shutdown::Both).unwrap();
                             }
