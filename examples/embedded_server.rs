@@ -1,32 +1,40 @@
-//! A server inside a program that has threads and a main loop of its own.
+//! The hedging API inside a program that has threads, a main loop and endpoints of its own.
 //!
-//! `cargo run --example embedded_server`, then `curl -i 'http://127.0.0.1:8081/hello?to=you'`; Enter stops it.
+//! `cargo run --example embedded_server http://127.0.0.1:9000/api/work`, then `curl -i http://127.0.0.1:8081/api/smart` and
+//! `curl -i 'http://127.0.0.1:8081/hello?to=you'`; Enter stops it.
 
-use headstart::server::{Request, Response};
-use headstart::{Crew, CrewSettings, Server, ServerSettings};
+use headstart::api::{Api, ApiSettings};
+use headstart::metrics::Metrics;
+use headstart::server::{Handler, Request, Response};
+use headstart::{Client, ClientSettings, Crew, CrewSettings, Server, ServerSettings};
 use std::sync::Arc;
 use std::time::Duration;
 
 fn main() -> Result<(), headstart::Error> {
+    let upstream = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:9000/api/work".to_owned());
     let crew = Crew::new(CrewSettings::default())?;
-    let handler = |request: &Request<'_>| match request.path() {
+    let metrics = Metrics::new();
+
+    let mut settings = ClientSettings::default();
+    settings.upstreams = vec![upstream];
+    settings.observer = Some(metrics.clone());
+    let client = Client::new(&crew, settings)?;
+    let api = Api::new(&crew, ApiSettings::default(), client, metrics.clone());
+
+    // The program's own paths first, everything else is the API's.
+    let handler = move |request: &Request<'_>| match request.path() {
         "/hello" => {
             let text = format!("hello, {}\n", request.query().unwrap_or("world"));
             Response::new(200, "text/plain", text.into_bytes())
         }
-        "/slow" => {
-            // Ends early when the client leaves.
-            let deadline = headstart::Deadline::after(Duration::from_secs(3));
-            match request.token().wait(deadline) {
-                None => Response::new(200, "text/plain", "done\n".as_bytes()),
-                Some(reason) => Response::problem(503, reason.as_str()),
-            }
-        }
-        _ => Response::problem(404, "there is /hello and /slow"),
+        _ => api.handle(request),
     };
     let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8081".to_owned());
-    let server = Server::start(&crew, ServerSettings { listen, ..ServerSettings::default() }, Arc::new(handler))?;
+    let settings = ServerSettings { listen, ..ServerSettings::default() };
+    let server = Arc::new(Server::start(&crew, settings, Arc::new(handler))?);
+    metrics.watch(&server);
 
+    // Here the program goes on with what it is there for.
     println!("listening on http://{}; Enter stops", server.local_addr());
     let _ = std::io::stdin().read_line(&mut String::new());
 

@@ -109,3 +109,8 @@ pub use event::Observer;
 pub use fetch::{Client, ClientSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule};
 pub use server::{Server, ServerSettings};
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -14,7 +14,7 @@ use crate::api::problem::{is_allowed, method_not_allowed, problem};
 use crate::cancel::CancelReason;
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::server::{Handler, Request, Response};
+use crate::server::{Handler, Note, Request, Response};
 use chance::{Chance, Fate};
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -201,14 +201,16 @@ impl Handler for Sample {
         if known && !is_allowed(request.method()) {
             return method_not_allowed();
         }
-        match request.path() {
+        let response = match request.path() {
             "/api/work" => self.work(request),
             "/no-context" => self.nap_blind(),
             "/with-context" => self.nap_watching(request),
             "/stats" => self.stats(),
             "/" => self.about(),
             _ => problem(404, "there is nothing at this path: / lists what there is"),
-        }
+        };
+        // Embedded, its access lines stand between the server's.
+        response.with_note("served_by", Note::Word("sample"))
     }
 }
 

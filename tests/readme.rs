@@ -1,0 +1,53 @@
+//! The README says what the binary does.
+
+#![cfg(feature = "cli")]
+
+use std::process::Command;
+
+/// One option as `--help` shows it: the flag with its value's name, and the default.
+fn options() -> Vec<(String, String)> {
+    let output = Command::new(env!("CARGO_BIN_EXE_headstart")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let mut options = Vec::<(String, String)>::new();
+    for line in help.lines() {
+        if let Some(flag) = line.strip_prefix("      --") {
+            let shown = flag.replace(['<', '>'], "").replace("[=BOOL]", "");
+            options.push((format!("--{shown}"), String::new()));
+        } else if let (Some((_, rest)), Some(last)) = (line.split_once("[default: "), options.last_mut()) {
+            last.1 = rest.split(']').next().unwrap().to_owned();
+        }
+    }
+    options
+}
+
+#[test]
+fn the_table_of_options_is_that_of_the_binary() {
+    let readme = include_str!("../README.md");
+    let options = options();
+    assert!(options.len() > 25, "{options:?}");
+    for (flag, default) in options {
+        if flag.starts_with("--sample-") {
+            let short = flag.split(' ').next().unwrap().replace("--sample-", "`--");
+            assert!(readme.contains(&short), "{flag} is not in the README");
+            continue;
+        }
+        if ["--config FILE", "--check"].contains(&flag.as_str()) {
+            assert!(readme.contains(&flag), "{flag} is not in the README");
+            continue;
+        }
+        let default = if default == "not set" { String::new() } else { format!("`{default}`") };
+        let row = format!("| `{flag}` | {default} |");
+        assert!(readme.contains(&row), "the README has no row {row}");
+    }
+}
+
+#[test]
+fn every_row_of_the_table_is_an_option() {
+    let options: Vec<String> = options().into_iter().map(|(flag, _)| flag).collect();
+    for line in include_str!("../README.md").lines() {
+        if let Some(row) = line.strip_prefix("| `--") {
+            let flag = format!("--{}", row.split('`').next().unwrap());
+            assert!(options.contains(&flag), "{flag} is not an option");
+        }
+    }
+}
