@@ -1,6 +1,8 @@
 //! The built binary as a process: started, read line by line, signalled, waited for. Every wait is bounded, and a process
 //! that is dropped is killed.
 
+#![allow(dead_code)] // each test file uses its part
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -89,6 +91,22 @@ impl Process {
         let stdout = rest(&self.out, until).concat();
         // Both pipes are closed from its side, so it is ending.
         (self.child.wait().expect("it is our child"), stdout)
+    }
+
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Takes in the lines on standard error until `is_enough` of all there were.
+    pub(crate) fn read_until(&mut self, what: &str, is_enough: impl Fn(&[String]) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_enough(&self.stderr) {
+            match self.err.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.stderr.push(line),
+                Err(end) => panic!("{end:?} before {what}; standard error: {:#?}", self.stderr),
+            }
+        }
     }
 
     #[cfg(unix)]

@@ -49,6 +49,8 @@ pub enum Behavior {
     ClosesIdle,
     /// Each request the next one, over all connections.
     TakesTurns(Arc<[Behavior]>),
+    /// What is chosen for a request by its head.
+    Chooses(fn(&str) -> Behavior),
 }
 
 /// What a fake has seen.
@@ -74,6 +76,7 @@ struct Shared {
     stopping: AtomicBool,
     accepts: AtomicUsize,
     requests: AtomicUsize,
+    abandoned: AtomicUsize,
     /// To end the connections' threads with, which own them.
     sockets: Mutex<Vec<Weak<TcpStream>>>,
     sights: Sender<Sight>,
@@ -89,6 +92,7 @@ impl FakeUpstream {
             stopping: AtomicBool::new(false),
             accepts: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
             sockets: Mutex::default(),
             sights: tell,
         });
@@ -115,6 +119,11 @@ impl FakeUpstream {
     /// Requests read so far.
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
+    }
+
+    /// Requests left hanging so far whose connection was then closed by the client.
+    pub fn abandoned(&self) -> usize {
+        self.shared.abandoned.load(Ordering::SeqCst)
     }
 
     /// Waits for the next request and returns its head.
@@ -191,12 +200,17 @@ impl Shared {
         for served in 0.. {
             let Some(head) = read_head(&mut reader)? else { return Ok(()) };
             let number = self.requests.fetch_add(1, Ordering::SeqCst);
-            let _ = self.sights.send(Sight::Request(head));
             let behavior = match &self.behavior {
-                Behavior::TakesTurns(turns) => &turns[number % turns.len()],
-                behavior => behavior,
+                Behavior::TakesTurns(turns) => turns[number % turns.len()].clone(),
+                Behavior::Chooses(choose) => choose(&head),
+                behavior => behavior.clone(),
             };
-            if !behave(behavior, socket, served)? {
+            let _ = self.sights.send(Sight::Request(head));
+            let keeps = behave(&behavior, socket, served);
+            if matches!(behavior, Behavior::HangsAfterRequest) {
+                self.abandoned.fetch_add(1, Ordering::SeqCst);
+            }
+            if !keeps? {
                 return Ok(());
             }
         }
@@ -252,7 +266,9 @@ fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Res
             socket.write_all(&answer("{}"))?;
             return Ok(false);
         }
-        Behavior::HangsAfterAccept | Behavior::TakesTurns(_) => unreachable!("not a way to treat one request"),
+        Behavior::HangsAfterAccept | Behavior::TakesTurns(_) | Behavior::Chooses(_) => {
+            unreachable!("not a way to treat one request")
+        }
     }
     Ok(true)
 }
@@ -260,6 +276,13 @@ fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Res
 /// A regular answer.
 pub fn answer(json: &str) -> Vec<u8> {
     answer_with("200 OK", "application/json", json)
+}
+
+/// The value of a field of a request's head, by its name in lower case.
+pub fn field<'a>(head: &'a str, name: &str) -> &'a str {
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let mut found = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+    found.next().unwrap_or_else(|| panic!("no {name} in {head}"))
 }
 
 /// An answer with this status, type and body.
