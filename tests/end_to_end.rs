@@ -150,7 +150,7 @@ fn an_upstream_that_closes_idle_connections_costs_no_client_an_error() {
     let mut upstream = Python::start();
     let headstart = Headstart::before(&upstream.url("/closes-idle"), &["--schedule", "0"]);
     let url = headstart.url("/api/smart");
-    // One right after the other: the connection is closed just as it is about to be used again.
+    // One right after the other: connections are closed before, while and after they are used again.
     let answers = fetch_all(&[url.as_str(); 200]);
     assert_eq!(answers.len(), 200);
     for answer in answers {

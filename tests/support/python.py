@@ -10,6 +10,7 @@ import http.server
 import itertools
 import json
 import os
+import random
 import select
 import ssl
 import sys
@@ -48,7 +49,9 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             self.linger(float(seconds))
         self.answer()
         if path == "closes-idle":
-            self.close_connection = True  # without having said so
+            # Without having said so, and sometimes when the next request is on its way or here already, unread.
+            time.sleep(random.uniform(0, 0.003))
+            self.close_connection = True
 
     def answer(self):
         body = BODY.encode()
