@@ -74,6 +74,7 @@ impl TlsUpstream {
                             }
                             if then == Then::Cut {
                                 stream.sock.shutdown(Shutdown::Both).unwrap();
+                                break; // the next request may be here already, and finds nobody
                             }
                         }
                     }
