@@ -87,7 +87,8 @@ fn of_1000_losers_99_percent_are_seen_closed_within_5_ms() {
             println!("p50 {:?}, p99 {p99:?}, max {:?}", sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
             p99
         });
-        if p99 <= BOUND + p99_by_hand {
+        // Twice: on a busy machine the two are waits for a turn, and differ by as much as they last.
+        if p99 <= BOUND + 2 * p99_by_hand {
             return;
         }
         seen.push((p99, p99_by_hand));

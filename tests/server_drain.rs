@@ -208,8 +208,10 @@ fn twenty_stops_under_load_lose_nothing_admitted() {
         std::thread::scope(|scope| {
             let counts: Vec<_> = (0..8)
                 .map(|_| {
-                    scope.spawn(|| {
-                        let mut client = fixture.connect();
+                    // Here, since a thread that gets its turn after the stop would find nobody to connect to.
+                    let mut client = fixture.connect();
+                    let enough = &enough;
+                    scope.spawn(move || {
                         let mut answered = 0;
                         while client.get("/").try_answer().is_some_and(|answer| answer.text() == "whole") {
                             answered += 1;
