@@ -154,8 +154,7 @@ fn ask_in_turn(address: SocketAddr, first: u64) -> Kinds {
 #[test]
 fn after_ten_thousand_requests_the_process_has_what_it_had_before() {
     let upstream = FakeUpstream::start(Behavior::Chooses(treat));
-    // The default keeps idle connections to the upstream for longer than this test waits.
-    let options = ["--listen", "127.0.0.1:0", "--upstream", &upstream.url(), "--upstream-idle-timeout", "4s"];
+    let options = ["--listen", "127.0.0.1:0", "--upstream", &upstream.url()];
     let mut process = Process::start(headstart(&options));
     let address = process.address().parse().unwrap();
     let id = process.id();
