@@ -4,10 +4,10 @@
 //! request. It is read before the request is handled, so that a handler's client has nothing left to say.
 
 use super::ServerSettings;
-use super::chunked::Chunked;
-use super::framing::{Body, Head, Refusal};
+use super::framing::{Head, Refusal};
 use super::input::{Rest, read};
 use super::link::Link;
+use super::remaining::Remaining;
 use super::render;
 use std::time::Instant;
 
@@ -20,23 +20,11 @@ pub(super) enum Broken {
     Lost,
 }
 
-/// How much of the body is still to come.
-enum Remaining {
-    Length(u64),
-    Chunks(Chunked),
-}
-
 /// Reads the body and drops it. `received` is what arrived together with the head.
 pub(super) fn skip(link: &Link, settings: &ServerSettings, head: &Head<'_>, received: &[u8]) -> Result<Rest, Broken> {
-    let mut remaining = match head.body {
-        Body::None => return Ok(Rest::FromBuffer(0)),
-        Body::Length(length) if length > settings.max_body => {
-            return Err(Broken::Refused(Refusal { status: 413, why: "body too large" }));
-        }
-        Body::Length(length) => Remaining::Length(length),
-        Body::Chunked => Remaining::Chunks(Chunked::new()),
-    };
-    let taken = remaining.take(received, settings.max_body).map_err(Broken::Refused)?;
+    let remaining = Remaining::of(head.body, settings.max_body).map_err(Broken::Refused)?;
+    let Some(mut remaining) = remaining else { return Ok(Rest::FromBuffer(0)) };
+    let taken = remaining.take(received).map_err(Broken::Refused)?;
     if remaining.is_over() {
         return Ok(Rest::FromBuffer(taken));
     }
@@ -65,30 +53,9 @@ fn receive(link: &Link, settings: &ServerSettings, remaining: &mut Remaining) ->
             Ok(Some(received)) => &buffer[..received],
             Ok(None) => continue,
         };
-        let taken = remaining.take(bytes, settings.max_body).map_err(Broken::Refused)?;
+        let taken = remaining.take(bytes).map_err(Broken::Refused)?;
         if remaining.is_over() {
             return Ok(Rest::Instead(bytes[taken..].to_vec()));
-        }
-    }
-}
-
-impl Remaining {
-    /// How many of `bytes` belong to the body.
-    fn take(&mut self, bytes: &[u8], limit: u64) -> Result<usize, Refusal> {
-        match self {
-            Remaining::Length(length) => {
-                let taken = (*length).min(bytes.len() as u64);
-                *length -= taken;
-                Ok(taken as usize)
-            }
-            Remaining::Chunks(chunks) => chunks.feed(bytes, limit),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match self {
-            Remaining::Length(length) => *length == 0,
-            Remaining::Chunks(chunks) => chunks.is_done(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod framing;
 mod input;
 mod link;
 mod message;
+mod remaining;
 mod render;
 mod settings;
 #[cfg(unix)]
