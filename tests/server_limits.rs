@@ -205,6 +205,26 @@ fn more_connections_than_allowed_are_refused_until_there_is_room() {
 }
 
 #[test]
+fn more_connections_of_one_client_than_allowed_are_refused_until_there_is_room() {
+    let fixture = start_echo(ServerSettings { max_connections_per_client: Some(2), ..settings() });
+    let mut admitted = [fixture.connect(), fixture.connect()];
+    admitted.iter_mut().for_each(|client| assert_eq!(client.get("/").answer().status, 200));
+    assert_not_reset((0..5).map(|_| turned_away(&fixture)).collect());
+    // Another address of the same machine is another client; Linux has all of 127/8.
+    #[cfg(target_os = "linux")]
+    {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+        socket.connect(&fixture.server.local_addr().into()).unwrap();
+        let mut other = Client::over(socket.into());
+        assert_eq!(other.get("/").answer().status, 200);
+    }
+    drop(admitted);
+    fixture.wait_until("room again", |fixture| fixture.server.stats().connections <= 1);
+    fixture.assert_serves();
+}
+
+#[test]
 fn connections_beyond_the_crews_threads_are_refused_until_there_is_room() {
     let crew = Crew::new(CrewSettings { max_threads: 1, kept_for_requests: 0, ..CrewSettings::default() }).unwrap();
     let server = Server::start(&crew, settings(), Arc::new(server::echo)).unwrap();
@@ -227,6 +247,10 @@ fn settings_that_cannot_be_are_named() {
         other => panic!("{other}"),
     };
     assert_eq!(named(start(ServerSettings { max_fields: 257, ..settings() })), "max_fields");
+    assert_eq!(
+        named(start(ServerSettings { max_connections_per_client: Some(0), ..settings() })),
+        "max_connections_per_client"
+    );
     assert_eq!(named(start(ServerSettings { max_connections: 0, ..settings() })), "max_connections");
     assert_eq!(named(start(ServerSettings { idle_timeout: Duration::ZERO, ..settings() })), "idle_timeout");
     let taken = start_echo(settings());

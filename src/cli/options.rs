@@ -40,6 +40,20 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| number(1..=1_000_000, text).map(|count| settings.server.max_connections = count),
     },
     Opt {
+        name: "max-connections-per-client",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "",
+        help: "Connections of one client address at a time. One more is answered with 503 and closed; without it, there is \
+               no such limit. Not for a server behind a proxy, whose clients all have one address",
+        set: |settings, text| {
+            settings.server.max_connections_per_client = Some(number(1..=1_000_000, text)?);
+            Ok(())
+        },
+    },
+    Opt {
         name: "max-head",
         section: SERVER,
         used_by: UsedBy::Serve,

@@ -1,7 +1,7 @@
 //! Taking connections in, and turning them away.
 //!
 //! One thread accepts and does nothing that can wait. A connection gets a thread of the crew; when there is none, or there are
-//! too many connections, it gets a `503` that was prepared before, without waiting. A refused client has usually sent its request
+//! too many connections, in all or of one client, it gets a `503` that was prepared before, without waiting. A refused client has usually sent its request
 //! already, and closing a socket with unread bytes resets it, answer and all; so the thread keeps the last few of them for a
 //! moment, in its own event loop, until they have read the answer and closed.
 //!
@@ -9,6 +9,7 @@
 //! descriptor is kept in reserve: it is given up to take the connection out, answer and close it.
 
 use super::Shared;
+use super::clients::Clients;
 use super::connection;
 use super::link::Link;
 use super::message::Response;
@@ -41,6 +42,7 @@ pub(super) struct Acceptor {
     poll: Poll,
     listener: TcpListener,
     shared: Arc<Shared>,
+    clients: Clients,
     /// Given up to get a connection out of the queue when there is no other descriptor.
     reserve: Option<File>,
     /// Refused connections that may not have read their answer yet, oldest first.
@@ -65,10 +67,12 @@ impl Acceptor {
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKE)?;
+        let clients = Clients::new(shared.settings.max_connections_per_client);
         let acceptor = Acceptor {
             poll,
             listener,
             shared,
+            clients,
             reserve: reserve(),
             farewells: VecDeque::new(),
             next_token: FIRST_FAREWELL,
@@ -138,6 +142,10 @@ impl Acceptor {
             self.complaint.raise("more connections than max_connections allows");
             return self.refuse(stream);
         }
+        let Some(place) = self.clients.admit(peer.ip()) else {
+            self.complaint.raise(&format!("{} has more connections than max_connections_per_client allows", peer.ip()));
+            return self.refuse(stream);
+        };
         let stream = net::TcpStream::from(stream);
         if let Err(error) = stream.set_nonblocking(false) {
             log::debug!("client {peer}: {error}");
@@ -146,7 +154,10 @@ impl Acceptor {
         let link = Arc::new(Link::new(stream, peer));
         let seat = shared.seat(&link);
         let label = shared.label.clone();
-        let run = Box::new(move || connection::serve(&seat.shared, &seat.link));
+        let run = Box::new(move || {
+            connection::serve(&seat.shared, &seat.link);
+            drop(place);
+        });
         if let Err(error) = self.shared.crew.spawn(Claim::Request, Job { label, token: None, run }) {
             self.complaint.raise(&format!("no thread for a connection: {error}"));
             // The job is gone and its handle with it, so this one is the last.

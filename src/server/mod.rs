@@ -15,6 +15,7 @@ mod accept;
 pub mod access;
 mod body;
 mod chunked;
+mod clients;
 mod connection;
 mod drain;
 mod framing;

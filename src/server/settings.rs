@@ -13,6 +13,9 @@ pub struct ServerSettings {
     pub listen: String,
     /// The most connections at a time; another one gets `503` and is closed. Each has a thread. Defaults to 4,096.
     pub max_connections: usize,
+    /// The most connections of one client at a time; another one gets `503` and is closed. A client is an IPv4 address or an
+    /// IPv6 network of 64 bits, so behind a proxy all clients are one. Defaults to `None`: no limit.
+    pub max_connections_per_client: Option<usize>,
     /// The most requests over one connection, after which it is closed. Defaults to `None`: no limit.
     pub max_requests_per_connection: Option<u64>,
     /// The largest head, in bytes; a larger one gets `431`. Defaults to 16 KiB.
@@ -38,6 +41,7 @@ impl Default for ServerSettings {
         ServerSettings {
             listen: "127.0.0.1:8081".to_owned(),
             max_connections: 4_096,
+            max_connections_per_client: None,
             max_requests_per_connection: None,
             max_head: 16 << 10,
             max_fields: 100,
@@ -55,6 +59,7 @@ impl ServerSettings {
     pub(super) fn check(&self) -> Result<(), Error> {
         let sizes = [
             ("max_connections", self.max_connections, 1..=usize::MAX),
+            ("max_connections_per_client", self.max_connections_per_client.unwrap_or(1), 1..=usize::MAX),
             ("max_head", self.max_head, 256..=1 << 20),
             ("max_fields", self.max_fields, 1..=super::connection::MAX_FIELDS),
             ("max_target", self.max_target, 1..=self.max_head),

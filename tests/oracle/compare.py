@@ -124,12 +124,22 @@ STRICTER = [
     ("malformed trailer field", lambda seen: seen.chunks()[2] == "trailer"),  # 7.1.2: as in the head
 ]
 
-# What we take although h11 does not: it counts digits, we count what they say; and it knows no space before an extension,
-# which has to be taken (RFC 9112, section 7.1.1).
+# What we take although h11 does not: it counts digits, we count what they say; it knows no space before an extension, which
+# has to be taken (RFC 9112, section 7.1.1); and it judges trailer fields that we drop unread (RFC 9110, section 6.5.1).
 LENIENT = [
-    ("Content-Length of more than 20 digits", lambda seen: any(re.fullmatch(rb"0+[0-9]{1,19}", v) and len(v) > 20 for v in seen.all(b"content-length"))),
+    (
+        "Content-Length of more than 20 digits",
+        lambda seen: any(len(value) > 20 and int(value) < 1 << 64 for value in seen.all(b"content-length")),
+    ),
     ("chunk size of more than 20 digits", lambda seen: any(len(size) > 20 for size in seen.chunks()[0])),
-    ("space before a chunk extension", lambda seen: re.search(rb"[0-9A-Fa-f][ \t]+;", seen.body) and not seen.chunks()[2]),
+    (
+        "framing field among the trailers",
+        lambda seen: any(re.match(rb"(?i:content-length|transfer-encoding):", line) for line in seen.chunks()[1]),
+    ),
+    (
+        "space before a chunk extension",
+        lambda seen: re.search(rb"[0-9A-Fa-f][ \t]+;", seen.body) and not seen.chunks()[2],
+    ),
 ]
 
 

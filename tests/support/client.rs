@@ -33,7 +33,11 @@ pub(crate) enum End {
 
 impl Client {
     pub(crate) fn connect(to: SocketAddr) -> Client {
-        let stream = TcpStream::connect(to).unwrap();
+        Client::over(TcpStream::connect(to).unwrap())
+    }
+
+    /// A client with this connection.
+    pub(crate) fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
