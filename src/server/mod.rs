@@ -123,15 +123,16 @@ struct Counters {
 impl Server {
     /// Listens and serves on threads of `crew` until [`Server::shutdown`].
     ///
-    /// Raises the process's soft limit of open files to its hard limit, and warns when that does not suffice.
+    /// Raises the process's soft limit of open files to its hard limit, and warns when fewer
+    /// connections fit in that than the settings allow.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] when a setting cannot be, [`Error::Listen`] when the address cannot be listened on,
     /// [`Error::ThreadStart`] or [`Error::Io`] when the system refuses a thread or an event queue.
-    pub fn start(crew: &Crew, settings: ServerSettings, handler: Arc<dyn Handler>) -> Result<Server, Error> {
+    pub fn start(crew: &Crew, mut settings: ServerSettings, handler: Arc<dyn Handler>) -> Result<Server, Error> {
         settings.check()?;
-        settings::fit_open_files(settings.max_connections);
+        settings.max_connections = settings::fit_open_files(settings.max_connections);
         let (listener, local_addr) = settings::listen(&settings.listen)?;
         let (watch, watching) = Watch::start().map_err(Error::Io)?;
         let shared = Arc::new(Shared {

@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct ServerSettings {
     /// Where to listen, as `address:port`; port 0 takes a free one. Defaults to `127.0.0.1:8081`.
     pub listen: String,
-    /// The most connections at a time; another one gets `503` and is closed. Each has a thread. Defaults to 4,096.
+    /// The most connections at a time; another one gets `503` and is closed. Each has a thread. Half of the files that the
+    /// process may have open are left for other things, upstreams above all, so there can be fewer. Defaults to 4,096.
     pub max_connections: usize,
     /// The most connections of one client at a time; another one gets `503` and is closed. A client is an IPv4 address or an
     /// IPv6 network of 64 bits, so behind a proxy all clients are one. Defaults to `None`: no limit.
@@ -118,9 +119,12 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Raises the soft limit of open files to the hard one, and warns when `connections` do not fit.
+/// Raises the soft limit of open files to the hard one, and returns how many connections fit, `connections` at most; warns
+/// when those are fewer.
+///
+/// A request admitted without a descriptor left for its upstream is worse off than one refused. So clients get half of them.
 #[cfg(unix)]
-pub(super) fn fit_open_files(connections: usize) {
+pub(super) fn fit_open_files(connections: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     /// Descriptors for everything else: standard streams, listener, event queues, a few upstream connections.
@@ -131,15 +135,18 @@ pub(super) fn fit_open_files(connections: usize) {
         // Some systems have a hard limit that cannot be reached; the soft one stays then.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
-    let wanted = connections as u64 + OTHERS;
-    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < wanted) {
-        log::warn!(
-            "max_connections is {connections}, but the process may only have {files} files open: raise RLIMIT_NOFILE \
-             (ulimit -n, LimitNOFILE=) to {wanted} and more, or lower max_connections"
-        );
-    }
+    let wanted = (connections as u64).saturating_mul(2).saturating_add(OTHERS);
+    let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < wanted) else { return connections };
+    let fitting = (files.saturating_sub(OTHERS) / 2).max(1) as usize;
+    log::warn!(
+        "max_connections is {connections}, but {fitting} are admitted, as the process may only have {files} files open: raise \
+         RLIMIT_NOFILE (ulimit -n, LimitNOFILE=) to {wanted} and more, or lower max_connections"
+    );
+    fitting
 }
 
 /// There is no such limit here.
 #[cfg(not(unix))]
-pub(super) fn fit_open_files(_connections: usize) {}
+pub(super) fn fit_open_files(connections: usize) -> usize {
+    connections
+}
