@@ -41,8 +41,12 @@ pub enum Behavior {
     DripsBody,
     /// As much body as is taken.
     EndlessBody,
+    /// Says the first bytes, and the others again and again, as long as they are taken.
+    Repeats(Vec<u8>, Vec<u8>),
     /// Says these bytes and resets the connection.
     SaysAndResets(Vec<u8>),
+    /// The same with a moment in between, in which the bytes are read.
+    SaysAndResetsLater(Vec<u8>),
     /// Answers the first request of a connection and closes it when the second is in.
     ClosesOnReuse,
     /// Answers a request and closes the connection, without having said so.
@@ -254,8 +258,17 @@ fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Res
                 socket.write_all(&[b' '; 4096])?;
             }
         }
-        Behavior::SaysAndResets(bytes) => {
+        Behavior::Repeats(first, again) => {
+            socket.write_all(first)?;
+            loop {
+                socket.write_all(again)?;
+            }
+        }
+        Behavior::SaysAndResets(bytes) | Behavior::SaysAndResetsLater(bytes) => {
             socket.write_all(bytes)?;
+            if matches!(behavior, Behavior::SaysAndResetsLater(_)) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             // Closing sends a reset instead of an end then.
             socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
             return Ok(false);
