@@ -9,7 +9,6 @@ mod hostile;
 #[allow(dead_code)] // not all of it is needed here
 mod process;
 #[path = "support/server.rs"]
-#[allow(dead_code)] // not all of it is needed here
 mod server;
 #[path = "support/upstream.rs"]
 mod upstream;

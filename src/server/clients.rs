@@ -10,11 +10,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
+/// By client, never 0. Taken when a connection begins or ends.
+type Connections = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
 /// The clients that are connected.
 #[derive(Debug)]
 pub(super) struct Clients {
     most: Option<usize>,
-    connections: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    connections: Connections,
 }
 
 impl Clients {
@@ -40,7 +43,7 @@ impl Clients {
 /// One connection of one client.
 #[derive(Debug)]
 pub(super) struct Place {
-    taken: Option<(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr)>,
+    taken: Option<(Connections, IpAddr)>,
 }
 
 impl Drop for Place {

@@ -58,6 +58,7 @@ impl Process {
         Process { child, out, err, stderr: Vec::new() }
     }
 
+    #[allow(dead_code)] // for those who look at the process from outside
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
