@@ -30,7 +30,8 @@ Signals:
   SIGTERM, SIGINT  no more requests are taken, those in flight finish within
                    --drain-timeout; ends with code 0
   a second one     ends at once, with code 143 or 130
-  SIGHUP           is logged and ignored: there is nothing to reload
+  SIGHUP           reads --tls-cert and --tls-key again, for new connections;
+                   what cannot be used is logged, and the old ones stay
 
 Exit codes:
   0  done, or stopped when told to

@@ -115,7 +115,21 @@ pub(super) fn resolve(
             None => winners.push(given),
         }
     }
+    mistakes.extend(alone(&winners));
     if mistakes.is_empty() { Ok(Effective { settings, given: winners, warnings }) } else { Err(mistakes) }
+}
+
+/// Options that come in pairs.
+const PAIRS: [(&str, &str); 2] = [("tls-cert", "tls-key"), ("tls-key", "tls-cert")];
+
+/// A mistake for each option that lacks its other half.
+fn alone(winners: &[Given]) -> Vec<Mistake> {
+    let given = |name: &str| winners.iter().find(|given| given.option.name == name && !given.text.is_empty());
+    PAIRS
+        .iter()
+        .filter_map(|(one, other)| given(one).filter(|_| given(other).is_none()).map(|one| (one, *other)))
+        .map(|(one, other)| Mistake::Alone { key: one.key(), other })
+        .collect()
 }
 
 /// The file named by flag or variable, and which of them named it.

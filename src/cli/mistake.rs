@@ -16,6 +16,8 @@ pub(super) enum Mistake {
     },
     /// There is no such option.
     Key { key: String, name: String },
+    /// An option was given, `key` as it was given, that means nothing without another.
+    Alone { key: String, other: &'static str },
     /// The file does not parse.
     Syntax { place: String, why: String },
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Mistake {
                 let keys: Vec<&str> = OPTIONS.iter().map(|option| option.key()).collect();
                 write!(f, " Allowed are {}", keys.join(", "))
             }
+            Mistake::Alone { key, other } => write!(f, "{} needs {other} beside it", key.escape_debug()),
             Mistake::Syntax { place, why } => write!(f, "{place}: {}", why.escape_debug()),
         }
     }

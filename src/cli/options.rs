@@ -6,7 +6,7 @@
 use crate::cli::logging::LogFormat;
 use crate::cli::option::{Kind, Opt, UsedBy};
 use crate::cli::values::{
-    duration, duration_or_zero, field_name, listen_address, number, offsets, rate, size, switch, urls,
+    duration, duration_or_zero, field_name, listen_address, number, offsets, rate, readable, size, switch, urls,
 };
 use headstart::fetch::Certificates;
 use headstart::{AfterFailure, Error, Schedule};
@@ -74,6 +74,42 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| size(0..=1 << 40, text).map(|bytes| settings.server.max_body = bytes),
     },
     Opt {
+        name: "tls-cert",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Path,
+        value: "FILE",
+        default: "",
+        help: "The server's certificate and its chain: with it and --tls-key, clients speak TLS. A file in PEM format",
+        set: |settings, text| {
+            settings.server.tls.get_or_insert_default().cert = readable(text)?;
+            Ok(())
+        },
+    },
+    Opt {
+        name: "tls-key",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Path,
+        value: "FILE",
+        default: "",
+        help: "The private key of --tls-cert, without a passphrase. A file in PEM format",
+        set: |settings, text| {
+            settings.server.tls.get_or_insert_default().key = readable(text)?;
+            Ok(())
+        },
+    },
+    Opt {
+        name: "handshake-timeout",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How long a TLS handshake may take. Then the connection is closed",
+        set: |settings, text| duration(text).map(|timeout| settings.server.handshake_timeout = timeout),
+    },
+    Opt {
         name: "head-timeout",
         section: SERVER,
         used_by: UsedBy::Serve,
@@ -133,8 +169,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "",
         help: "Certificate authorities to trust besides Mozilla's. A file in PEM format",
         set: |settings, text| {
-            std::fs::File::open(text).map_err(|error| format!("allowed is a readable file in PEM format ({error})"))?;
-            settings.client.trusted = vec![Certificates::File(text.into())];
+            settings.client.trusted = vec![Certificates::File(readable(text)?)];
             Ok(())
         },
     },

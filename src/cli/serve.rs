@@ -56,9 +56,15 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
     let api = Api::new(&crew, settings.api, client, metrics.clone());
     let server = Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?);
     metrics.watch(&server);
-    say_where(&server, "/api/smart?timeout=1000");
+    let secured = effective.settings.server.tls.is_some();
+    let scheme = if secured { "https" } else { "http" };
+    say_where(&server, scheme, "/api/smart?timeout=1000");
 
-    drain(&mut stop, settings.drain_timeout, &server);
+    let reload = || match secured {
+        true => reload(&server),
+        false => log::info!("SIGHUP ignored: there is nothing to reload"),
+    };
+    drain(&mut stop, reload, settings.drain_timeout, &server);
     if let Some(sample) = embedded {
         sample.shutdown(Duration::ZERO);
     }
@@ -71,15 +77,19 @@ pub(super) fn sample(effective: Effective) -> Result<(), Failure> {
     let mut stop = register_signals()?;
     let crew = Crew::new(effective.settings.crew.clone()).map_err(cannot_run)?;
     let server = start_sample(&crew, &effective.settings.sample_listen, &effective)?;
-    say_where(&server, "/api/work");
-    drain(&mut stop, effective.settings.drain_timeout, &server);
+    say_where(&server, "http", "/api/work");
+    let reload = || log::info!("SIGHUP ignored: there is nothing to reload");
+    drain(&mut stop, reload, effective.settings.drain_timeout, &server);
     dismiss(&crew);
     Ok(())
 }
 
 /// Builds what can be built without listening or calling anybody: finds what only the parts themselves know to be wrong.
 pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
-    let Settings { crew, mut client, sample, .. } = effective.settings.clone();
+    let Settings { server, crew, mut client, sample, .. } = effective.settings.clone();
+    if let Some(files) = server.tls {
+        files.check().map_err(|error| refused(error, effective))?;
+    }
     let crew = Crew::new(crew).map_err(cannot_run)?;
     Sample::new(sample).map_err(|error| refused(error, effective))?;
     if client.upstreams.is_empty() {
@@ -98,6 +108,7 @@ fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Serv
     let sample = Sample::new(effective.settings.sample.clone()).map_err(|error| refused(error, effective))?;
     let mut settings = effective.settings.server.clone();
     settings.listen = listen.to_owned();
+    settings.tls = None; // certificates are for who calls the front
     start_server(crew, settings, Arc::new(sample), effective)
 }
 
@@ -149,10 +160,12 @@ fn work_url(sample: &Server) -> String {
     format!("http://{}/api/work", sample.local_addr())
 }
 
-fn say_where(server: &Server, path: &str) {
+fn say_where(server: &Server, scheme: &str, path: &str) {
     let address = server.local_addr();
-    log::info!("listening on http://{address}");
-    log::info!("try: curl 'http://{}{path}'", reachable(address));
+    log::info!("listening on {scheme}://{address}");
+    // By its address the server has no name that its certificate could be for.
+    let curl = if scheme == "https" { "curl --insecure" } else { "curl" };
+    log::info!("try: {curl} '{scheme}://{}{path}'", reachable(address));
 }
 
 /// Where a client on this machine finds a server that listens on `address`.
@@ -166,9 +179,17 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Waits until told to stop, then lets `server` finish what it has begun.
-fn drain(stop: &mut StopRequests, timeout: Duration, server: &Server) {
-    let signal = stop.wait();
+/// Reads certificate and key again. A mistake in the files costs nothing: the server goes on with what it has.
+fn reload(server: &Server) {
+    match server.reload_tls() {
+        Ok(()) => log::info!("SIGHUP: new connections get what --tls-cert and --tls-key hold now"),
+        Err(error) => log::error!("SIGHUP: the certificate in use stays: {error}"),
+    }
+}
+
+/// Waits until told to stop, calling `reload` when told to do that, then lets `server` finish what it has begun.
+fn drain(stop: &mut StopRequests, reload: impl Fn(), timeout: Duration, server: &Server) {
+    let signal = stop.wait(reload);
     let at_most = humantime::format_duration(timeout);
     log::info!("{signal}: no more requests are taken, those in flight have {at_most}; a second signal ends at once");
     let Drained { answered, canceled, cut, .. } = server.shutdown(timeout);

@@ -26,8 +26,8 @@ impl StopRequests {
         Ok(StopRequests(stopping))
     }
 
-    /// Waits for a request to stop, and names it.
-    pub(super) fn wait(&mut self) -> &'static str {
+    /// Waits for a request to stop, and names it. Nothing asks for a reload here.
+    pub(super) fn wait(&mut self, _reload: impl Fn()) -> &'static str {
         while !self.0.load(Ordering::SeqCst) {
             std::thread::sleep(LOOK_EVERY);
         }

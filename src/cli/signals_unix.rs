@@ -1,8 +1,7 @@
 //! What the process is told from outside.
 //!
 //! SIGTERM and SIGINT mean stop. The first is waited for by the main thread, which then drains; a second one ends the
-//! process in the signal handler itself, so it works however stuck everything else is. SIGHUP, which would end a process
-//! that says nothing about it, is logged.
+//! process in the signal handler itself, so it works however stuck everything else is. SIGHUP means reload.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -25,13 +24,13 @@ impl StopRequests {
         Ok(StopRequests(Signals::new([SIGTERM, SIGINT, SIGHUP])?))
     }
 
-    /// Waits for a request to stop, and names it.
-    pub(super) fn wait(&mut self) -> &'static str {
+    /// Waits for a request to stop, and names it. Calls `reload` at each SIGHUP before.
+    pub(super) fn wait(&mut self, reload: impl Fn()) -> &'static str {
         for signal in self.0.forever() {
             match signal {
                 SIGTERM => return "SIGTERM",
                 SIGINT => return "SIGINT",
-                _ => log::info!("SIGHUP ignored: there is nothing to reload"),
+                _ => reload(),
             }
         }
         unreachable!("nobody closes the signals")

@@ -4,7 +4,9 @@
 //! allowed; who calls it knows the option's name and what was given.
 
 use std::fmt::Display;
+use std::fs::File;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use ureq::http::Uri;
@@ -45,6 +47,14 @@ pub(super) fn offsets(text: &str) -> Result<Vec<Duration>, String> {
          before it"
             .to_owned()
     })
+}
+
+/// The path of a file in PEM format that can be opened. What is in it is for its reader to judge.
+pub(super) fn readable(text: &str) -> Result<PathBuf, String> {
+    match File::open(text) {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(format!("allowed is a readable file in PEM format ({error})")),
+    }
 }
 
 /// A count of bytes in `range`: plain, or with `KiB`, `MiB` or `GiB`.

@@ -33,6 +33,9 @@ const FIRST_FAREWELL: usize = 2;
 const FAREWELL: Duration = Duration::from_secs(1);
 const MAX_FAREWELLS: usize = 64;
 
+/// The fatal alert `internal_error` of TLS, which also stands for a lack of resources (RFC 8446, section 6.2), as a record.
+const INTERNAL_ERROR: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
+
 /// How soon to try again when the system has no descriptor or memory and even the reserve is gone. Nobody tells when there is
 /// one again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -185,6 +188,12 @@ impl Acceptor {
 
     /// The send buffer of a new connection is empty, so this neither waits nor falls short.
     fn write_refusal(&mut self, stream: &mut TcpStream) {
+        if self.shared.identity.is_some() {
+            // Nobody waits here for a handshake, so TLS itself says no.
+            let _ = stream.write(INTERNAL_ERROR);
+            let _ = stream.shutdown(Shutdown::Write);
+            return;
+        }
         let response = Response::problem(503, "the server is at its limit").with_header("Retry-After", "1");
         self.refusal.render(&response, Persistence::Closed, Payload::Sent);
         let _ = stream.write(self.refusal.bytes());

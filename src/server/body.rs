@@ -5,10 +5,9 @@
 
 use super::ServerSettings;
 use super::framing::{Head, Refusal};
-use super::input::{Rest, read};
-use super::link::Link;
+use super::input::Rest;
 use super::remaining::Remaining;
-use super::render;
+use super::stream::Stream;
 use std::time::Instant;
 
 /// Why a body could not be read.
@@ -21,7 +20,12 @@ pub(super) enum Broken {
 }
 
 /// Reads the body and drops it. `received` is what arrived together with the head.
-pub(super) fn skip(link: &Link, settings: &ServerSettings, head: &Head<'_>, received: &[u8]) -> Result<Rest, Broken> {
+pub(super) fn skip(
+    stream: &mut Stream<'_>,
+    settings: &ServerSettings,
+    head: &Head<'_>,
+    received: &[u8],
+) -> Result<Rest, Broken> {
     let remaining = Remaining::of(head.body, settings.max_body).map_err(Broken::Refused)?;
     let Some(mut remaining) = remaining else { return Ok(Rest::FromBuffer(0)) };
     let taken = remaining.take(received).map_err(Broken::Refused)?;
@@ -29,17 +33,12 @@ pub(super) fn skip(link: &Link, settings: &ServerSettings, head: &Head<'_>, rece
         return Ok(Rest::FromBuffer(taken));
     }
     if head.expects_continue && received.is_empty() {
-        render::send(link, b"HTTP/1.1 100 Continue\r\n\r\n", settings.write_timeout).map_err(|_| Broken::Lost)?;
+        stream.send(b"HTTP/1.1 100 Continue\r\n\r\n", settings.write_timeout).map_err(|_| Broken::Lost)?;
     }
-    let rest = receive(link, settings, &mut remaining);
-    // The connection's own reads rely on this one.
-    match link.stream.set_read_timeout(Some(settings.idle_timeout)) {
-        Ok(()) => rest,
-        Err(_) => Err(Broken::Lost),
-    }
+    receive(stream, settings, &mut remaining)
 }
 
-fn receive(link: &Link, settings: &ServerSettings, remaining: &mut Remaining) -> Result<Rest, Broken> {
+fn receive(stream: &mut Stream<'_>, settings: &ServerSettings, remaining: &mut Remaining) -> Result<Rest, Broken> {
     let deadline = Instant::now() + settings.body_timeout;
     let mut buffer = [0; 4 << 10];
     loop {
@@ -47,8 +46,7 @@ fn receive(link: &Link, settings: &ServerSettings, remaining: &mut Remaining) ->
         if left.is_zero() {
             return Err(Broken::Refused(Refusal { status: 408, why: "the body took too long" }));
         }
-        link.stream.set_read_timeout(Some(left)).map_err(|_| Broken::Lost)?;
-        let bytes = match read(&mut &link.stream, &mut buffer) {
+        let bytes = match stream.receive(&mut buffer, left) {
             Ok(Some(0)) | Err(_) => return Err(Broken::Lost),
             Ok(Some(received)) => &buffer[..received],
             Ok(None) => continue,

@@ -23,6 +23,7 @@ use super::input::{Arrival, Input};
 use super::link::{Lease, Leased, Link};
 use super::message::{Ending, Note, Request, Response};
 use super::render::{Output, Payload, Persistence};
+use super::stream::Stream;
 use crate::cancel::CancelReason;
 use crate::error::panic_message;
 use httparse::Header;
@@ -64,21 +65,17 @@ enum State {
 /// Serves one connection until it ends.
 pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
     let settings = &shared.settings;
-    let prepared = link
-        .stream
-        .set_nodelay(true)
-        .and_then(|()| link.stream.set_read_timeout(Some(settings.idle_timeout)))
-        .and_then(|()| link.stream.set_write_timeout(Some(settings.write_timeout)));
-    if let Err(error) = prepared {
-        log::debug!("client {}: {error}", link.peer);
-        return;
-    }
+    let stream = match open(shared, link) {
+        Ok(stream) => stream,
+        Err(error) => return log::debug!("client {} not served: {error}", link.peer),
+    };
     let limits = HeadLimits { head: settings.max_head, target: settings.max_target };
     let mut connection = Connection {
         shared,
         link,
         limits,
-        input: Input::new(settings.idle_timeout),
+        stream,
+        input: Input::new(),
         output: Output::default(),
         scan: HeadScan::default(),
         answered: 0,
@@ -96,10 +93,23 @@ pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
     }
 }
 
+/// Makes the socket ready to be read as HTTP. A handshake is none of what a drain waits for: nothing was asked yet.
+fn open<'a>(shared: &Arc<Shared>, link: &'a Link) -> io::Result<Stream<'a>> {
+    let mut stream = Stream::new(&link.stream, &shared.settings)?;
+    if let Some(identity) = &shared.identity {
+        link.begin_idle(shared);
+        let secured = stream.secure(identity, shared.settings.handshake_timeout);
+        link.end_idle();
+        secured?;
+    }
+    Ok(stream)
+}
+
 struct Connection<'a> {
     shared: &'a Arc<Shared>,
     link: &'a Arc<Link>,
     limits: HeadLimits,
+    stream: Stream<'a>,
     input: Input,
     output: Output,
     /// How far the head at the buffer's beginning was looked at.
@@ -114,11 +124,11 @@ impl Connection<'_> {
         if self.input.bytes().is_empty() {
             self.link.begin_idle(self.shared);
             let timeout = self.shared.settings.idle_timeout;
-            let arrival = self.input.receive(&self.link.stream, timeout, self.limits.head);
+            let arrival = self.input.receive(&mut self.stream, timeout, self.limits.head);
             self.link.end_idle();
             match arrival {
                 Ok(Arrival::Bytes) => {}
-                Ok(Arrival::End | Arrival::Timeout) => return State::Closed,
+                Ok(Arrival::End | Arrival::Timeout) => return self.part(),
                 Err(error) => return self.lost(&error),
             }
         }
@@ -141,14 +151,14 @@ impl Connection<'_> {
             let left = deadline.saturating_duration_since(Instant::now());
             let arrival = match left.is_zero() {
                 true => Ok(Arrival::Timeout),
-                false => self.input.receive(&self.link.stream, left, self.limits.head),
+                false => self.input.receive(&mut self.stream, left, self.limits.head),
             };
             match arrival {
                 Ok(Arrival::Bytes) => match self.look() {
                     State::Receiving(_) => {}
                     next => return next,
                 },
-                Ok(Arrival::Timeout) if self.scan.is_before_request() => return State::Closed,
+                Ok(Arrival::Timeout) if self.scan.is_before_request() => return self.part(),
                 Ok(Arrival::Timeout) => {
                     return State::Refused(Refusal { status: 408, why: "the head took too long" }, since);
                 }
@@ -170,7 +180,7 @@ impl Connection<'_> {
             Err(refusal) => return State::Refused(refusal, received_at),
         };
         let after_head = &self.input.bytes()[end_of_head..];
-        let rest = match body::skip(self.link, settings, &head, after_head) {
+        let rest = match body::skip(&mut self.stream, settings, &head, after_head) {
             Ok(rest) => rest,
             Err(body::Broken::Refused(refusal)) => return State::Refused(refusal, received_at),
             Err(body::Broken::Lost) => return State::Closed,
@@ -201,7 +211,7 @@ impl Connection<'_> {
         self.output.render(&response, persistence, payload);
         line.bytes = self.output.body_len();
         self.shared.counters.answered();
-        let sent = self.output.send(self.link, early, settings.write_timeout);
+        let sent = self.output.send(&mut self.stream, early, settings.write_timeout);
         if access::is_on() {
             line.elapsed = received_at.elapsed();
             line.log();
@@ -223,7 +233,7 @@ impl Connection<'_> {
         self.output.render(&response, Persistence::Closed, Payload::Sent);
         let bytes = self.output.body_len();
         self.shared.counters.refused();
-        let sent = self.output.send(self.link, 0, self.shared.settings.write_timeout);
+        let sent = self.output.send(&mut self.stream, 0, self.shared.settings.write_timeout);
         if access::is_on() {
             let path = self.input.first_line();
             let notes = &[("refused", Note::Word(refusal.why))];
@@ -240,11 +250,18 @@ impl Connection<'_> {
     /// From `Lingering`: closing a socket with unread bytes resets the connection, and the reset can overtake the answer. So the
     /// sending side is closed first, and what the client still sends is dropped until it closes too.
     fn linger(&mut self) -> State {
+        self.stream.say_goodbye();
         if self.link.stream.shutdown(Shutdown::Write).is_ok() {
             self.link.begin_linger();
             let patience = if self.shared.is_draining() { DRAINING_LINGER } else { LINGER };
             self.input.drop_until(&self.link.stream, Instant::now() + patience);
         }
+        State::Closed
+    }
+
+    /// Nobody waits for anything any more.
+    fn part(&mut self) -> State {
+        self.stream.say_goodbye();
         State::Closed
     }
 

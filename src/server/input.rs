@@ -1,6 +1,7 @@
 //! The incoming side of one connection: a buffer, and reads with a bounded wait.
 
-use std::io::{self, ErrorKind, Read};
+use super::stream::{Stream, read};
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -24,14 +25,11 @@ pub(super) struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// The socket's read timeout as it is set now.
-    timeout: Duration,
 }
 
 impl Input {
-    /// For a socket whose read timeout is `timeout`.
-    pub(super) fn new(timeout: Duration) -> Input {
-        Input { buffer: vec![0; FIRST_SIZE], start: 0, end: 0, timeout }
+    pub(super) fn new() -> Input {
+        Input { buffer: vec![0; FIRST_SIZE], start: 0, end: 0 }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -39,13 +37,9 @@ impl Input {
     }
 
     /// Waits up to `timeout` for more, which is appended. The buffer grows up to `most` bytes and has to have room left then.
-    pub(super) fn receive(&mut self, mut stream: &TcpStream, timeout: Duration, most: usize) -> io::Result<Arrival> {
+    pub(super) fn receive(&mut self, stream: &mut Stream<'_>, timeout: Duration, most: usize) -> io::Result<Arrival> {
         self.make_room(most);
-        if timeout != self.timeout {
-            stream.set_read_timeout(Some(timeout))?;
-            self.timeout = timeout;
-        }
-        match read(&mut stream, &mut self.buffer[self.end..])? {
+        match stream.receive(&mut self.buffer[self.end..], timeout)? {
             Some(0) => Ok(Arrival::End),
             Some(received) => {
                 self.end += received;
@@ -83,14 +77,14 @@ impl Input {
         }
     }
 
-    /// Reads and drops until the peer closes, the connection breaks or `deadline` comes.
-    pub(super) fn drop_until(&mut self, mut stream: &TcpStream, deadline: Instant) {
+    /// Reads and drops, whatever is spoken over the socket, until the peer closes, the connection breaks or `deadline` comes.
+    pub(super) fn drop_until(&mut self, mut socket: &TcpStream, deadline: Instant) {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+            if left.is_zero() || socket.set_read_timeout(Some(left)).is_err() {
                 return;
             }
-            match read(&mut stream, &mut self.buffer) {
+            match read(|| socket.read(&mut self.buffer)) {
                 Ok(Some(1..)) => {}
                 _ => return,
             }
@@ -113,17 +107,4 @@ pub(super) enum Rest {
     FromBuffer(usize),
     /// It was read elsewhere; the buffer is used up.
     Instead(Vec<u8>),
-}
-
-/// One read; `None` when the socket's timeout has passed.
-pub(super) fn read(stream: &mut &TcpStream, into: &mut [u8]) -> io::Result<Option<usize>> {
-    loop {
-        match stream.read(into) {
-            Ok(received) => return Ok(Some(received)),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Unix says the one, Windows the other.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -41,6 +41,17 @@ pub(super) struct Slot {
     pub(super) watched: bool,
     /// How many bytes of the response the watch has sent.
     pub(super) early: usize,
+    pub(super) at_end: AtEnd,
+}
+
+/// What the end of a client's sending means while its request is worked on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum AtEnd {
+    /// Ask, by sending the opening of the response, whether the client is still there.
+    #[default]
+    Ask,
+    /// The client has gone. Under TLS there is nothing to ask with, and hardly a client closes one side only.
+    Gone,
 }
 
 impl Link {
@@ -118,7 +129,8 @@ impl<'a> Lease<'a> {
     fn begin(&self) -> (CancelToken, AlarmGuard) {
         let token = CancelToken::new();
         let request = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
-        *lock(&self.link.slot) = Slot { token: Some(token.clone()), request, watched: false, early: 0 };
+        let at_end = if self.shared.identity.is_some() { AtEnd::Gone } else { AtEnd::Ask };
+        *lock(&self.link.slot) = Slot { token: Some(token.clone()), request, watched: false, early: 0, at_end };
         // After the slot is filled: who cuts looks there after it has changed the phase.
         if self.shared.is_cutting() {
             token.cancel(CancelReason::Shutdown);

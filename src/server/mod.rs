@@ -9,7 +9,7 @@
 //! Threads: `headstart-accept` takes connections in, `headstart-watch` notices clients that leave; both begin in
 //! [`Server::start`] and are joined by [`Server::shutdown`]. Connections run on the crew's threads.
 //!
-//! What this does not do: TLS, bodies (they are read and dropped), HTTP/2. It knows no upstream and no endpoint.
+//! What this does not do: bodies (they are read and dropped), HTTP/2. It knows no upstream and no endpoint.
 
 mod accept;
 pub mod access;
@@ -25,6 +25,12 @@ mod message;
 mod remaining;
 mod render;
 mod settings;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 #[cfg(unix)]
 mod watch;
 #[cfg(not(unix))]
@@ -33,7 +39,7 @@ mod watch;
 
 pub use drain::Drained;
 pub use message::{Ending, Handler, Note, Request, Response};
-pub use settings::ServerSettings;
+pub use settings::{ServerSettings, TlsSettings};
 
 use crate::crew::Crew;
 use crate::error::Error;
@@ -46,6 +52,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use tls::Identity;
 use watch::Watch;
 
 /// A running server. Dropping it is [`shutdown`](Server::shutdown) with no time to drain.
@@ -84,6 +91,8 @@ pub struct Server {
 /// What all threads of a server share.
 struct Shared {
     settings: ServerSettings,
+    /// Who the server is to clients that come through TLS. Without it they come in the clear.
+    identity: Option<Identity>,
     crew: Crew,
     handler: Arc<dyn Handler>,
     watch: Arc<Watch>,
@@ -132,11 +141,13 @@ impl Server {
     /// [`Error::ThreadStart`] or [`Error::Io`] when the system refuses a thread or an event queue.
     pub fn start(crew: &Crew, mut settings: ServerSettings, handler: Arc<dyn Handler>) -> Result<Server, Error> {
         settings.check()?;
+        let identity = settings.tls.as_ref().map(Identity::load).transpose()?;
         settings.max_connections = settings::fit_open_files(settings.max_connections);
         let (listener, local_addr) = settings::listen(&settings.listen)?;
         let (watch, watching) = Watch::start().map_err(Error::Io)?;
         let shared = Arc::new(Shared {
             settings,
+            identity,
             crew: crew.clone(),
             handler,
             watch,
@@ -166,6 +177,16 @@ impl Server {
     /// Where it listens: with port 0 in the settings, the port that was free.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Reads the files of [`ServerSettings::tls`] again, for the connections to come; those that are open keep what they began
+    /// with. Without TLS this does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when there is no certificate and matching key in them; what was there stays in use then.
+    pub fn reload_tls(&self) -> Result<(), Error> {
+        self.shared.identity.as_ref().map_or(Ok(()), Identity::reload)
     }
 
     /// The figures of this moment.

@@ -4,11 +4,11 @@
 //! has [`ServerSettings::write_timeout`](super::ServerSettings::write_timeout) for each 64 KiB, so neither one that stops
 //! reading nor one that reads drop by drop keeps a thread for long.
 
-use super::link::Link;
 use super::message::{Ending, Response};
+use super::stream::Stream;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What every response begins with. The client-gone watch may have sent it early.
 pub(super) const OPENING: &[u8] = b"HTTP/1.1 ";
@@ -94,10 +94,9 @@ impl Output {
         &self.bytes
     }
 
-    /// Sends the buffer but for its first `early` bytes, which have been sent before. The socket's write timeout is
-    /// `timeout`: it bounds each wait in the system, the clock here bounds their sum.
-    pub(super) fn send(&mut self, link: &Link, early: usize, timeout: Duration) -> io::Result<()> {
-        let sent = send(link, &self.bytes[early..], timeout);
+    /// Sends the buffer but for its first `early` bytes, which have been sent before. Each window has `timeout`.
+    pub(super) fn send(&mut self, stream: &mut Stream<'_>, early: usize, timeout: Duration) -> io::Result<()> {
+        let sent = self.bytes[early..].chunks(WINDOW).try_for_each(|window| stream.send(window, timeout));
         if self.bytes.capacity() > KEPT {
             self.bytes = Vec::new();
             self.body_at = 0;
@@ -114,25 +113,6 @@ impl Output {
             let _ = write!(self.date, "{}", httpdate::HttpDate::from(now));
         }
     }
-}
-
-/// Sends `bytes`, window by window.
-pub(super) fn send(link: &Link, bytes: &[u8], timeout: Duration) -> io::Result<()> {
-    for window in bytes.chunks(WINDOW) {
-        let began = Instant::now();
-        let mut left = window;
-        while !left.is_empty() {
-            match (&link.stream).write(left) {
-                Ok(sent) => left = &left[sent..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-            if !left.is_empty() && began.elapsed() >= timeout {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-        }
-    }
-    Ok(())
 }
 
 fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {

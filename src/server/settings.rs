@@ -1,9 +1,11 @@
 //! What a server allows, and what the system allows it.
 
+use super::tls::Identity;
 use crate::error::Error;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a [`Server`](super::Server) listens and what it allows.
@@ -27,6 +29,10 @@ pub struct ServerSettings {
     pub max_target: usize,
     /// The largest body that is read and dropped, in bytes; a larger one gets `413`. Defaults to 64 KiB.
     pub max_body: u64,
+    /// Whom clients find behind TLS. Defaults to `None`: they come in the clear. Needs the feature `tls`.
+    pub tls: Option<TlsSettings>,
+    /// How long a TLS handshake may take; then the connection is closed. Defaults to 10 s.
+    pub handshake_timeout: Duration,
     /// How long a head may take from its first byte on; then `408`. Defaults to 10 s.
     pub head_timeout: Duration,
     /// How long a body may take from the end of the head on; then `408`. Defaults to 10 s.
@@ -35,6 +41,26 @@ pub struct ServerSettings {
     pub idle_timeout: Duration,
     /// How long a client may take to read each 64 KiB of an answer; then it is closed. Defaults to 10 s.
     pub write_timeout: Duration,
+}
+
+/// The files that a server proves itself with. They are read at start and by [`Server::reload_tls`](super::Server::reload_tls).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate and its chain, in PEM format.
+    pub cert: PathBuf,
+    /// The certificate's private key, in PEM format, without a passphrase.
+    pub key: PathBuf,
+}
+
+impl TlsSettings {
+    /// Reads the files and forgets them: tells what a server would find wrong with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when a file cannot be read, is no certificate or no key, or they do not belong together.
+    pub fn check(&self) -> Result<(), Error> {
+        Identity::load(self).map(drop)
+    }
 }
 
 impl Default for ServerSettings {
@@ -48,6 +74,8 @@ impl Default for ServerSettings {
             max_fields: 100,
             max_target: 8 << 10,
             max_body: 64 << 10,
+            tls: None,
+            handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
@@ -71,6 +99,7 @@ impl ServerSettings {
             }
         }
         let times = [
+            ("handshake_timeout", self.handshake_timeout),
             ("head_timeout", self.head_timeout),
             ("body_timeout", self.body_timeout),
             ("idle_timeout", self.idle_timeout),

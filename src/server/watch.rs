@@ -12,9 +12,10 @@
 //! them. It writes only under the lock of the [`Link`]'s slot and only without waiting. A cancellation runs without a lock.
 //!
 //! What this does not do: see a FIN behind more pipelined bytes than the receive buffer holds, or notice that a client which
-//! half-closed and took the opening has closed since. Such a request runs to its end. Under TLS nothing may be sent early.
+//! half-closed and took the opening has closed since. Such a request runs to its end. Under TLS nothing can be sent early, so a
+//! FIN means gone there; a `close_notify` without a FIN is not seen before the request is over.
 
-use super::link::Link;
+use super::link::{AtEnd, Link};
 use super::render::OPENING;
 use crate::cancel::CancelReason;
 use crate::sync::lock;
@@ -124,7 +125,11 @@ impl Watch {
             }
             let is_gone = event.is_error()
                 || event.is_write_closed()
-                || event.is_read_closed() && slot.early == 0 && !is_listening(&link, &mut slot.early);
+                || event.is_read_closed()
+                    && match slot.at_end {
+                        AtEnd::Gone => true,
+                        AtEnd::Ask => slot.early == 0 && !is_listening(&link, &mut slot.early),
+                    };
             slot.token.clone().filter(|_| is_gone)
         };
         if token.is_some_and(|token| token.cancel(CancelReason::ClientGone)) {

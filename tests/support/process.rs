@@ -58,11 +58,6 @@ impl Process {
         Process { child, out, err, stderr: Vec::new() }
     }
 
-    #[allow(dead_code)] // for those who look at the process from outside
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits for a line on standard error that contains `part`, and returns the first, new or read before.
     pub(crate) fn wait_for(&mut self, part: &str) -> String {
         let until = Instant::now() + PATIENCE;

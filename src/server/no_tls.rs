@@ -1,0 +1,46 @@
+//! What stands in for TLS in a build without the feature `tls`: nobody has an identity, so no session begins.
+
+use super::settings::TlsSettings;
+use super::stream::Socket;
+use crate::error::Error;
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+/// Cannot be had.
+pub(super) struct Identity(Infallible);
+
+impl Identity {
+    pub(super) fn load(files: &TlsSettings) -> Result<Identity, Error> {
+        Err(Error::Setting {
+            key: "tls_cert".to_owned(),
+            value: files.cert.display().to_string(),
+            allowed: "nothing: TLS needs a build with the feature `tls`".to_owned(),
+        })
+    }
+
+    pub(super) fn reload(&self) -> Result<(), Error> {
+        match self.0 {}
+    }
+}
+
+/// Cannot be had.
+pub(super) struct Session(Infallible);
+
+impl Session {
+    pub(super) fn begin(identity: &Identity, _: &mut Socket<'_>, _: Duration) -> io::Result<Session> {
+        match identity.0 {}
+    }
+
+    pub(super) fn receive(&mut self, _: &mut Socket<'_>, _: &mut [u8], _: Duration) -> io::Result<Option<usize>> {
+        match self.0 {}
+    }
+
+    pub(super) fn send(&mut self, _: &mut Socket<'_>, _: &[u8], _: Duration) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn say_goodbye(&mut self, _: &mut Socket<'_>) {
+        match self.0 {}
+    }
+}

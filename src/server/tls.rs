@@ -1,0 +1,174 @@
+//! TLS towards clients: who the server is, and one session over one socket.
+//!
+//! The problem: a handshake is a conversation of its own with a peer that may be slow, silent or speak something else, and a
+//! record of up to 16 KiB that comes byte by byte makes many reads of what looks like one.
+//!
+//! The answer: the connection's own thread shakes hands, never the accepting one, and everything that reads has one deadline for
+//! all the reads it takes. Certificate and key are read from their files at start and whenever [`Identity::reload`] is called;
+//! a session keeps what it began with.
+//!
+//! TLS 1.3 and 1.2, HTTP/1.1 by ALPN, no early data (it can be replayed) and no renegotiation (rustls has none).
+//!
+//! What this does not do: client certificates, several certificates by name.
+
+use super::settings::TlsSettings;
+use super::stream::{Socket, read, write_by};
+use crate::error::Error;
+use crate::sync::lock;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What the server proves itself with.
+pub(super) struct Identity {
+    files: TlsSettings,
+    /// For the sessions to come. Taken to copy or replace it, not while files are read.
+    config: Mutex<Arc<ServerConfig>>,
+}
+
+impl Identity {
+    /// Reads certificate and key.
+    pub(super) fn load(files: &TlsSettings) -> Result<Identity, Error> {
+        Ok(Identity { files: files.clone(), config: Mutex::new(configure(files)?) })
+    }
+
+    /// Reads them again, for the sessions to come. After an error all is as before.
+    pub(super) fn reload(&self) -> Result<(), Error> {
+        let config = configure(&self.files)?;
+        *lock(&self.config) = config;
+        Ok(())
+    }
+}
+
+fn configure(TlsSettings { cert, key }: &TlsSettings) -> Result<Arc<ServerConfig>, Error> {
+    let refused = |name: &str, path: &Path, what: &str, why: String| Error::Setting {
+        key: name.to_owned(),
+        value: path.display().to_string(),
+        allowed: format!("{what} ({why})"),
+    };
+    let of_cert =
+        |why| refused("tls_cert", cert, "a file in PEM format with the certificate for tls_key, and its chain", why);
+    let of_key = |why| {
+        refused("tls_key", key, "a file in PEM format with the private key of tls_cert, without a passphrase", why)
+    };
+
+    let chain: Vec<_> = CertificateDer::pem_file_iter(cert)
+        .and_then(|certificates| certificates.collect())
+        .map_err(|error| of_cert(in_words(error)))?;
+    if chain.is_empty() {
+        return Err(of_cert(in_words(pem::Error::NoItemsFound)));
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(in_words(error)))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has suites for both versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| match error {
+            rustls::Error::InvalidCertificate(_) => of_cert(error.to_string()),
+            error => of_key(error.to_string()),
+        })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn in_words(error: pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => "none found".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// One connection's session.
+pub(super) struct Session {
+    tls: ServerConnection,
+}
+
+impl Session {
+    /// Shakes hands over `socket`, which may take up to `timeout`.
+    pub(super) fn begin(identity: &Identity, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<Session> {
+        let config = lock(&identity.config).clone();
+        let mut session = Session { tls: ServerConnection::new(config).map_err(io::Error::other)? };
+        let deadline = Instant::now() + timeout;
+        while session.tls.is_handshaking() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match session.take_in(socket, left)? {
+                Some(1..) => {}
+                Some(0) => {
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "closed before the end of the handshake"));
+                }
+                None => return Err(io::Error::new(ErrorKind::TimedOut, "the handshake took too long")),
+            }
+        }
+        Ok(session)
+    }
+
+    /// As [`Stream::receive`](super::stream::Stream::receive). A client that closes without a word of TLS has ended its sending
+    /// like one that says so: requests know their own ends.
+    pub(super) fn receive(
+        &mut self,
+        socket: &mut Socket<'_>,
+        into: &mut [u8],
+        timeout: Duration,
+    ) -> io::Result<Option<usize>> {
+        let deadline = Instant::now() + timeout;
+        let mut left = timeout;
+        loop {
+            match self.tls.reader().read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Some(0)),
+                received => return received.map(Some),
+            }
+            if self.take_in(socket, left)?.is_none() {
+                return Ok(None);
+            }
+            left = deadline.saturating_duration_since(Instant::now());
+        }
+    }
+
+    /// One read from the socket, of whatever part of a record, and what TLS has to say to it.
+    fn take_in(&mut self, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<Option<usize>> {
+        if timeout.is_zero() {
+            return Ok(None);
+        }
+        socket.set_read_timeout(timeout)?;
+        let received = read(|| self.tls.read_tls(&mut socket.raw()))?;
+        let processed = self.tls.process_new_packets();
+        let answered = self.flush(socket, timeout);
+        // An alert that does not reach the client is of less interest than what it was about.
+        processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        answered.map(|()| received)
+    }
+
+    /// As [`Stream::send`](super::stream::Stream::send).
+    pub(super) fn send(&mut self, socket: &mut Socket<'_>, bytes: &[u8], timeout: Duration) -> io::Result<()> {
+        let mut left = bytes;
+        write_by(timeout, || {
+            // Takes as much as its buffer has room for.
+            left = &left[self.tls.writer().write(left)?..];
+            self.tls.write_tls(&mut socket.raw())?;
+            Ok(left.is_empty() && !self.tls.wants_write())
+        })
+    }
+
+    pub(super) fn say_goodbye(&mut self, socket: &mut Socket<'_>) {
+        self.tls.send_close_notify();
+        // Once only: a client that leaves no room for so few bytes does without.
+        let _ = self.tls.write_tls(&mut socket.raw());
+    }
+
+    fn flush(&mut self, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<()> {
+        if !self.tls.wants_write() {
+            return Ok(());
+        }
+        write_by(timeout, || {
+            self.tls.write_tls(&mut socket.raw())?;
+            Ok(!self.tls.wants_write())
+        })
+    }
+}
