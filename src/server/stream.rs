@@ -10,6 +10,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+/// The shortest wait the system knows; a timeout of zero is none to it.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
 /// One connection, as its thread reads and writes it.
 pub(super) struct Stream<'a> {
     socket: Socket<'a>,
@@ -31,7 +34,7 @@ impl<'a> Stream<'a> {
     /// Waits up to `timeout` for bytes; `None` when there were none by then, 0 when the client sends no more.
     pub(super) fn receive(&mut self, into: &mut [u8], timeout: Duration) -> io::Result<Option<usize>> {
         match &mut self.session {
-            None => self.socket.receive(into, timeout),
+            None => self.socket.read(timeout, |socket| socket.read(into)),
             Some(session) => session.receive(&mut self.socket, into, timeout),
         }
     }
@@ -39,7 +42,13 @@ impl<'a> Stream<'a> {
     /// Sends all of `bytes`, for which the client has `timeout`.
     pub(super) fn send(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<()> {
         match &mut self.session {
-            None => self.socket.send(bytes, timeout),
+            None => {
+                let mut left = bytes;
+                self.socket.write(timeout, |socket| {
+                    left = &left[socket.write(left)?..];
+                    Ok(left.is_empty())
+                })
+            }
             Some(session) => session.send(&mut self.socket, bytes, timeout),
         }
     }
@@ -48,6 +57,8 @@ impl<'a> Stream<'a> {
     /// it from an answer that was cut.
     pub(super) fn say_goodbye(&mut self) {
         if let Some(session) = &mut self.session {
+            // A client that leaves no room for so few bytes does without.
+            let _ = self.socket.stream.set_write_timeout(Some(AT_ONCE));
             session.say_goodbye(&mut self.socket);
         }
     }
@@ -68,30 +79,38 @@ impl<'a> Socket<'a> {
         Ok(Socket { stream, timeout: settings.idle_timeout })
     }
 
-    fn receive(&mut self, into: &mut [u8], timeout: Duration) -> io::Result<Option<usize>> {
-        self.set_read_timeout(timeout)?;
-        read(|| self.stream.read(into))
-    }
-
-    pub(super) fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
+    /// One read, which is `once`, of what comes within `timeout`; `None` when nothing does.
+    pub(super) fn read(
+        &mut self,
+        timeout: Duration,
+        mut once: impl FnMut(&mut &TcpStream) -> io::Result<usize>,
+    ) -> io::Result<Option<usize>> {
         if timeout != self.timeout {
             self.stream.set_read_timeout(Some(timeout))?;
             self.timeout = timeout;
         }
-        Ok(())
+        read(|| once(&mut &*self.stream))
     }
 
-    fn send(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<()> {
-        let mut left = bytes;
-        write_by(timeout, || {
-            left = &left[self.stream.write(left)?..];
-            Ok(left.is_empty())
-        })
-    }
-
-    /// For who reads and writes with these timeouts by other means.
-    pub(super) fn raw(&self) -> &'a TcpStream {
-        self.stream
+    /// Writes, until `once` says that all is written or `timeout` has passed. The socket's own timeout bounds each wait in the
+    /// system, the clock here bounds their sum.
+    pub(super) fn write(
+        &mut self,
+        timeout: Duration,
+        mut once: impl FnMut(&mut &TcpStream) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let began = Instant::now();
+        loop {
+            match once(&mut &*self.stream) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if began.elapsed() >= timeout {
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
     }
 }
 
@@ -104,23 +123,6 @@ pub(super) fn read(mut once: impl FnMut() -> io::Result<usize>) -> io::Result<Op
             // Unix says the one, Windows the other.
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(None),
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Writes until `once` says that all is written. The socket's write timeout bounds each wait in the system, the clock here bounds
-/// their sum.
-pub(super) fn write_by(timeout: Duration, mut once: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
-    let began = Instant::now();
-    loop {
-        match once() {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        if began.elapsed() >= timeout {
-            return Err(ErrorKind::TimedOut.into());
         }
     }
 }

@@ -12,7 +12,7 @@
 //! What this does not do: client certificates, several certificates by name.
 
 use super::settings::TlsSettings;
-use super::stream::{Socket, read, write_by};
+use super::stream::Socket;
 use crate::error::Error;
 use crate::sync::lock;
 use rustls::pki_types::pem::{self, PemObject};
@@ -136,8 +136,7 @@ impl Session {
         if timeout.is_zero() {
             return Ok(None);
         }
-        socket.set_read_timeout(timeout)?;
-        let received = read(|| self.tls.read_tls(&mut socket.raw()))?;
+        let received = socket.read(timeout, |mut socket| self.tls.read_tls(&mut socket))?;
         let processed = self.tls.process_new_packets();
         let answered = self.flush(socket, timeout);
         // An alert that does not reach the client is of less interest than what it was about.
@@ -148,26 +147,25 @@ impl Session {
     /// As [`Stream::send`](super::stream::Stream::send).
     pub(super) fn send(&mut self, socket: &mut Socket<'_>, bytes: &[u8], timeout: Duration) -> io::Result<()> {
         let mut left = bytes;
-        write_by(timeout, || {
+        socket.write(timeout, |mut socket| {
             // Takes as much as its buffer has room for.
             left = &left[self.tls.writer().write(left)?..];
-            self.tls.write_tls(&mut socket.raw())?;
+            self.tls.write_tls(&mut socket)?;
             Ok(left.is_empty() && !self.tls.wants_write())
         })
     }
 
     pub(super) fn say_goodbye(&mut self, socket: &mut Socket<'_>) {
         self.tls.send_close_notify();
-        // Once only: a client that leaves no room for so few bytes does without.
-        let _ = self.tls.write_tls(&mut socket.raw());
+        let _ = socket.write(Duration::ZERO, |mut socket| self.tls.write_tls(&mut socket).map(|_| true));
     }
 
     fn flush(&mut self, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<()> {
         if !self.tls.wants_write() {
             return Ok(());
         }
-        write_by(timeout, || {
-            self.tls.write_tls(&mut socket.raw())?;
+        socket.write(timeout, |mut socket| {
+            self.tls.write_tls(&mut socket)?;
             Ok(!self.tls.wants_write())
         })
     }
