@@ -7,7 +7,6 @@ mod client;
 #[path = "support/hostile.rs"]
 mod hostile;
 #[path = "support/process.rs"]
-#[allow(dead_code)] // not all of it is needed here
 mod process;
 #[path = "support/upstream.rs"]
 mod upstream;
