@@ -13,9 +13,13 @@ fn options() -> Vec<(String, String)> {
         if let Some(flag) = line.strip_prefix("      --") {
             let shown = flag.replace(['<', '>'], "").replace("[=BOOL]", "");
             options.push((format!("--{shown}"), String::new()));
-        } else if let (Some((_, rest)), Some(last)) = (line.split_once("[default: "), options.last_mut()) {
-            last.1 = rest.split(']').next().unwrap().to_owned();
+        } else if let (Some(text), Some(last)) = (line.strip_prefix("          "), options.last_mut()) {
+            last.1 += &format!("{text} ");
         }
+    }
+    for (_, text) in &mut options {
+        let default = text.split("[default: ").nth(1).and_then(|rest| rest.split(']').next());
+        *text = default.unwrap_or_default().to_owned();
     }
     options
 }
