@@ -364,6 +364,37 @@ fn stops_under_load_lose_nothing_admitted() {
     }
 }
 
+/// A stop ends the wait for a request by closing our receiving side, which must not be taken for the client's leaving.
+#[test]
+fn requests_that_come_with_the_stop_are_answered_or_not_begun() {
+    for _ in 0..20 {
+        let admitted = Arc::new(AtomicU64::new(0));
+        let (fixture, certificate) = secured(
+            {
+                let admitted = admitted.clone();
+                move |request: &Request<'_>| {
+                    admitted.fetch_add(1, Ordering::SeqCst);
+                    // Until the client is watched, and longer.
+                    request.token().wait(Deadline::after(Duration::from_millis(40)));
+                    Response::new(200, "text/plain", &b"whole"[..])
+                }
+            },
+            unchanged,
+        );
+        let clients: Vec<_> = (0..24).map(|_| connect(&fixture, &certificate)).collect();
+        std::thread::scope(|scope| {
+            let answers: Vec<_> = clients
+                .into_iter()
+                .map(|mut client| scope.spawn(move || u64::from(client.get("/").try_answer().is_some())))
+                .collect();
+            let drained = fixture.server.shutdown(PATIENCE);
+            assert_eq!((drained.canceled, drained.cut), (0, 0));
+            let answered: u64 = answers.into_iter().map(|answer| answer.join().unwrap()).sum();
+            assert_eq!(answered, admitted.load(Ordering::SeqCst));
+        });
+    }
+}
+
 #[test]
 fn a_reload_is_for_the_connections_to_come() {
     let (fixture, mut certificate) = secured(echo, unchanged);

@@ -26,6 +26,8 @@ pub(super) struct Link {
     /// Whether the thread waits for something the drain need not wait for. Set by the thread, read by the drain; sequentially
     /// consistent together with the phase, so that either the thread sees the drain or the drain sees the thread idle.
     idle: AtomicBool,
+    /// Whether the receiving side was closed from here, after which its end says nothing about the client.
+    deaf: AtomicBool,
     /// Taken by the connection's thread at a request's begin and end, by the alarm and the watch in between; never held
     /// across a call that can block or a cleanup.
     pub(super) slot: Mutex<Slot>,
@@ -56,7 +58,7 @@ pub(super) enum AtEnd {
 
 impl Link {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Link {
-        Link { stream, peer, idle: AtomicBool::new(false), slot: Mutex::default() }
+        Link { stream, peer, idle: AtomicBool::new(false), deaf: AtomicBool::new(false), slot: Mutex::default() }
     }
 
     /// The connection's thread is about to wait for a request. Under a drain it gets only what the client has sent already.
@@ -81,8 +83,14 @@ impl Link {
     /// that is already here gets its answer.
     pub(super) fn end_idle_wait(&self) {
         if self.idle.load(Ordering::SeqCst) {
+            self.deaf.store(true, Ordering::SeqCst);
             let _ = self.stream.shutdown(Shutdown::Read);
         }
+    }
+
+    /// Whether [`Link::end_idle_wait`] has closed the receiving side. The system reports that like a client's FIN.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::SeqCst)
     }
 
     /// Cancels the request under way, if it has a token.

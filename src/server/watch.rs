@@ -127,7 +127,7 @@ impl Watch {
                 || event.is_write_closed()
                 || event.is_read_closed()
                     && match slot.at_end {
-                        AtEnd::Gone => true,
+                        AtEnd::Gone => !link.is_deaf(),
                         AtEnd::Ask => slot.early == 0 && !is_listening(&link, &mut slot.early),
                     };
             slot.token.clone().filter(|_| is_gone)
