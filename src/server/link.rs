@@ -43,6 +43,7 @@ pub(super) struct Slot {
     pub(super) watched: bool,
     /// How many bytes of the response the watch has sent.
     pub(super) early: usize,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only the watch asks, which is absent there"))]
     pub(super) at_end: AtEnd,
 }
 
@@ -89,6 +90,7 @@ impl Link {
     }
 
     /// Whether [`Link::end_idle_wait`] has closed the receiving side. The system reports that like a client's FIN.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only the watch asks, which is absent there"))]
     pub(super) fn is_deaf(&self) -> bool {
         self.deaf.load(Ordering::SeqCst)
     }
