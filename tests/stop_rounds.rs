@@ -31,6 +31,8 @@ const KEPT: usize = 16;
 const FRESH: usize = 4;
 /// Requests that are at the upstream when the signal comes, and stay there until the server drains.
 const HELD: usize = 4;
+/// Connections opened, with a request each, in the last moment before the signal: many are still in the accept queue then.
+const BURST: usize = 50;
 /// Answers after which the server is under load.
 const WARM: u64 = 300;
 /// "At once", on a busy machine.
@@ -54,6 +56,7 @@ fn twenty_stops_under_load_lose_no_admitted_request() {
             let clients: Vec<_> = kept.chain(fresh).collect();
             eventually("it is under load", || load.answered.load(Ordering::SeqCst) >= WARM);
 
+            let burst: Vec<_> = (0..BURST).map(|_| open_with_request(at)).collect();
             load.signaled.store(true, Ordering::SeqCst);
             let began = Instant::now();
             server.signal(Signal::TERM);
@@ -66,7 +69,11 @@ fn twenty_stops_under_load_lose_no_admitted_request() {
                 assert_eq!((answer.status, answer.field("connection")), (200, Some("close")), "round {round}");
                 assert_eq!(client.end(), End::Closed);
             }
-            let exchanges = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+            let mut exchanges: Vec<_> = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+            exchanges.extend(burst.into_iter().map(|(trace, mut stream)| {
+                let (end, _) = outcome(&mut stream, &trace);
+                Exchange { trace, sent_before: true, end }
+            }));
             let (status, _) = server.wait();
             assert_eq!(status.code(), Some(0), "round {round}: {:?}", server.stderr);
             assert!(began.elapsed() < DRAIN_TIMEOUT, "it ended after {:?}", began.elapsed());
@@ -209,17 +216,31 @@ impl Load {
         let trace = new_trace();
         let sent = stream.write_all(request(&trace).as_bytes());
         let sent_before = sent.is_ok() && !self.signaled.load(Ordering::SeqCst);
-        let (end, goes_on) = match read_answer(stream) {
-            Ok(None) => (Outcome::Untouched, false),
-            Ok(Some((answer, goes_on))) if answer.status == 200 && answer.text().contains(&trace) => {
-                self.answered.fetch_add(1, Ordering::SeqCst);
-                (Outcome::Answered, goes_on)
-            }
-            Ok(Some((answer, _))) => (Outcome::Wrong(format!("{answer:?}")), false),
-            Err(error) => (Outcome::Wrong(error.to_string()), false),
-        };
+        let (end, goes_on) = outcome(stream, &trace);
+        if end == Outcome::Answered {
+            self.answered.fetch_add(1, Ordering::SeqCst);
+        }
         exchanges.push(Exchange { trace, sent_before, end });
         goes_on
+    }
+}
+
+fn open_with_request(at: SocketAddr) -> (String, TcpStream) {
+    let trace = new_trace();
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.write_all(request(&trace).as_bytes()).unwrap();
+    (trace, stream)
+}
+
+/// What becomes of a request, and whether its connection goes on afterwards.
+fn outcome(stream: &mut TcpStream, trace: &str) -> (Outcome, bool) {
+    match read_answer(stream) {
+        Ok(None) => (Outcome::Untouched, false),
+        Ok(Some((answer, goes_on))) if answer.status == 200 && answer.text().contains(trace) => {
+            (Outcome::Answered, goes_on)
+        }
+        Ok(Some((answer, _))) => (Outcome::Wrong(format!("{answer:?}")), false),
+        Err(error) => (Outcome::Wrong(error.to_string()), false),
     }
 }
 
