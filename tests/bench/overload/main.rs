@@ -15,6 +15,10 @@ mod cpus;
 #[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
+#[path = "../harness/procfs.rs"]
+#[allow(dead_code)] // as above
+mod procfs;
+#[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
 #[path = "../trial/mod.rs"]
