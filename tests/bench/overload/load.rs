@@ -4,6 +4,7 @@ use crate::trial::Result;
 use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -26,8 +27,8 @@ pub(crate) enum Pace {
 pub(crate) struct Load {
     poll: Poll,
     connections: Vec<Connection>,
-    /// Those without a request under way; the one that has rested longest is last.
-    free: Vec<usize>,
+    /// Those without a request under way, the one that has rested longest first.
+    free: VecDeque<usize>,
 }
 
 struct Connection {
@@ -84,7 +85,7 @@ impl Load {
                 Pace::Open(rate) => ((now.as_secs_f64() * rate) as u64).saturating_sub(tally.sent + tally.unsent),
             };
             for _ in 0..due {
-                match self.free.pop() {
+                match self.free.pop_front() {
                     Some(at) => {
                         self.connections[at].send()?;
                         tally.sent += 1;
@@ -106,7 +107,7 @@ impl Load {
             for event in &events {
                 let at = event.token().0;
                 if self.connections[at].receive(&mut tally)? {
-                    self.free.insert(0, at);
+                    self.free.push_back(at);
                 }
             }
         }
