@@ -13,8 +13,9 @@ mod server;
 mod upstream;
 
 use client::Client;
+use headstart::server::{Request, Response};
 use hostile::{Binary, within_three_tries};
-use server::eventually;
+use server::{eventually, settings, start};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -180,4 +181,36 @@ fn a_thousand_resets_before_the_first_byte_is_read_cost_no_thread() {
     eventually("all threads have left", || binary.threads() <= 8);
     eventually("all descriptors are closed", || binary.descriptors() < 40);
     binary.assert_serves();
+}
+
+#[test]
+fn handlers_that_panic_by_the_hundred_cost_no_thread_and_nobody_else_an_answer() {
+    let (begun, begins) = crossbeam_channel::unbounded();
+    let (go, told) = crossbeam_channel::unbounded::<()>();
+    let fixture = start(settings(), move |request: &Request<'_>| {
+        if request.path() == "/panic" {
+            panic!("as told");
+        }
+        begun.send(()).unwrap();
+        told.recv_timeout(upstream::PATIENCE).unwrap();
+        Response::new(200, "text/plain", &b"fine"[..])
+    });
+    let mut others: Vec<Client> = (0..10).map(|_| fixture.connect()).collect();
+    for other in &mut others {
+        other.get("/");
+        begins.recv_timeout(upstream::PATIENCE).unwrap();
+    }
+    let mut panicking: Vec<Client> = (0..20).map(|_| fixture.connect()).collect();
+    for _ in 0..10 {
+        panicking.iter_mut().for_each(|client| assert_eq!(client.get("/panic").answer().status, 500));
+    }
+    assert_eq!(fixture.server.stats().in_flight, others.len());
+    others.iter().for_each(|_| go.send(()).unwrap());
+    others.iter_mut().for_each(|other| assert_eq!(other.answer().text(), "fine"));
+    drop((others, panicking));
+    fixture.wait_until("all connections end", |fixture| fixture.server.stats().connections == 0);
+    fixture.wait_until("all threads are back", |fixture| {
+        let stats = fixture.crew.stats();
+        stats.idle == stats.threads && stats.stuck.is_empty()
+    });
 }
