@@ -79,7 +79,7 @@ fn whole<'a>(args: &[&'a str]) -> Vec<&'a str> {
     whole
 }
 
-/// The time below which 99 of 100 requests of a healthy client are answered. It asks again and again, `/healthy` over one
+/// The time below which 99 of 100 requests of a healthy client are answered. It asks again and again, for `/healthz` over one
 /// connection, until `is_over`.
 pub(crate) fn p99(address: SocketAddr, is_over: impl Fn(usize) -> bool) -> Duration {
     let mut client = Client::connect(address);
