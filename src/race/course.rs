@@ -13,6 +13,7 @@ use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, Ra
 use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crate::sync::{Arc, Mutex, lock};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,6 @@ where
     E: Send + 'static,
     F: Fn(&Attempt) -> Result<T, E> + Send + Sync + 'static,
 {
-    let attempts = race.schedule.offsets().len();
-    let (inbox, arrivals) = bounded(attempts + 1);
     let parent = race.token.clone();
     let course = Arc::new(Course {
         race,
@@ -36,7 +35,7 @@ where
         primary,
         started: Instant::now(),
         token: CancelToken::new(),
-        inbox,
+        inbox: OnceLock::new(),
         lineup: Mutex::new(Lineup { next: 0, begun: 0, alarm: None }),
         call,
     });
@@ -48,10 +47,14 @@ where
         course.end(CancelReason::DeadlineExceeded);
     }
     course.begin_due();
+    let mut first = None;
     if primary == Primary::OnCaller {
-        course.run_attempt(0);
+        course.run_attempt(0, |event| match course.inbox.get() {
+            None => first = Some(event),
+            Some(_) => course.tell(event), // something was here before it
+        });
     }
-    let outcome = course.collect(&arrivals);
+    let outcome = course.collect(first);
     course.report_race(&outcome);
     outcome
 }
@@ -62,6 +65,8 @@ enum Event<T, E> {
     Canceled(CancelReason),
 }
 
+type Inbox<T, E> = (Sender<Event<T, E>>, Receiver<Event<T, E>>);
+
 /// A race under way, shared by the waiting thread, the attempts and the alarm.
 struct Course<T, E, F> {
     race: Race,
@@ -71,7 +76,9 @@ struct Course<T, E, F> {
     started: Instant,
     /// Decided once, and with it the race.
     token: CancelToken,
-    inbox: Sender<Event<T, E>>,
+    /// Made for the first message: a race that its primary wins on the calling thread sends none, and a channel would be
+    /// a third of what it costs.
+    inbox: OnceLock<Inbox<T, E>>,
     lineup: Mutex<Lineup>,
     call: F,
 }
@@ -143,7 +150,7 @@ where
         let job = Job {
             label: self.race.label.clone(),
             token: Some(self.token.clone()),
-            run: Box::new(move || course.run_attempt(number)),
+            run: Box::new(move || course.run_attempt(number, |event| course.tell(event))),
         };
         let claim = if number == 0 { Claim::Request } else { Claim::Hedge };
         if let Err(error) = self.race.crew.spawn(claim, job) {
@@ -153,8 +160,8 @@ where
         }
     }
 
-    /// One attempt, from its beginning to the message about its end.
-    fn run_attempt(self: &Arc<Self>, number: usize) {
+    /// One attempt, from its beginning to the message about its end, which `deliver` takes.
+    fn run_attempt(self: &Arc<Self>, number: usize, deliver: impl FnOnce(Event<T, E>)) {
         if !self.may_begin() {
             return;
         }
@@ -168,7 +175,7 @@ where
         };
         let elapsed = began.elapsed();
         let end = match &result {
-            Ok(_) => self.succeed(number, result),
+            Ok(_) => self.succeed(number, result, deliver),
             Err(cause) => {
                 let end = match (cause, self.token.reason()) {
                     (Cause::Panicked(message), _) => {
@@ -178,7 +185,7 @@ where
                     (_, Some(reason)) => AttemptEnd::Canceled(reason),
                     (_, None) => AttemptEnd::Failed,
                 };
-                self.tell(Event::Ended(number, result));
+                deliver(Event::Ended(number, result));
                 if self.race.after_failure == AfterFailure::Hedge {
                     self.hurry();
                 }
@@ -198,15 +205,15 @@ where
     }
 
     /// A success: the first one decides the race, when one is all that is wanted.
-    fn succeed(&self, number: usize, result: Result<T, Cause<E>>) -> AttemptEnd {
+    fn succeed(&self, number: usize, result: Result<T, Cause<E>>, deliver: impl FnOnce(Event<T, E>)) -> AttemptEnd {
         match self.wanted {
             Wanted::First => match self.token.decide(CancelReason::Superseded) {
                 // The message goes out before the losers are ended, so no cleanup stands between it and the answer.
-                Some(_losers) => self.tell(Event::Ended(number, result)),
+                Some(_losers) => deliver(Event::Ended(number, result)),
                 None => return AttemptEnd::Late,
             },
             Wanted::All if self.token.is_canceled() => return AttemptEnd::Late,
-            Wanted::All => self.tell(Event::Ended(number, result)),
+            Wanted::All => deliver(Event::Ended(number, result)),
         }
         AttemptEnd::Succeeded
     }
@@ -232,16 +239,20 @@ where
     }
 
     fn tell(&self, event: Event<T, E>) {
-        // The inbox has room for everything that is ever sent, and a late message may find nobody reading.
-        let _ = self.inbox.try_send(event);
+        // The inbox has room for everything that is ever sent; nobody reads what is late.
+        let _ = self.inbox().0.try_send(event);
     }
 
-    /// The one place where the caller waits. Nothing begins once it has returned.
-    fn collect(&self, arrivals: &Receiver<Event<T, E>>) -> Outcome<T, E> {
+    fn inbox(&self) -> &Inbox<T, E> {
+        self.inbox.get_or_init(|| bounded(self.race.schedule.offsets().len() + 1))
+    }
+
+    /// The one place where the caller waits. `first` is what came before any message. Nothing begins once it has returned.
+    fn collect(&self, mut first: Option<Event<T, E>>) -> Outcome<T, E> {
         let attempts = self.race.schedule.offsets().len();
         let (mut successes, mut failures) = (Vec::new(), Vec::new());
         let end = loop {
-            match self.next_event(arrivals) {
+            match first.take().unwrap_or_else(|| self.next_event()) {
                 Event::Ended(attempt, Ok(value)) => successes.push(Success { attempt, value }),
                 Event::Ended(attempt, Err(cause)) => failures.push(Failure { attempt, cause }),
                 Event::Canceled(reason) => break RaceEnd::Canceled(reason),
@@ -256,8 +267,9 @@ where
         Outcome { end, successes, failures, begun: self.close() }
     }
 
-    fn next_event(&self, arrivals: &Receiver<Event<T, E>>) -> Event<T, E> {
+    fn next_event(&self) -> Event<T, E> {
         const OPEN: &str = "this race holds a sender";
+        let (_, arrivals) = self.inbox();
         if let Deadline::At(deadline) = self.race.deadline {
             match arrivals.recv_deadline(deadline) {
                 Ok(event) => return event,
