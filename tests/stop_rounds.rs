@@ -11,7 +11,6 @@
 #[path = "support/client.rs"]
 mod client;
 #[path = "support/process.rs"]
-#[allow(dead_code)] // the command line's tests use more of it
 mod process;
 
 use client::{Answer, Client, End, PATIENCE};
