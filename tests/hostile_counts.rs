@@ -168,6 +168,23 @@ fn clients_that_take_all_the_descriptors_they_get_leave_some_for_upstreams() {
 }
 
 #[test]
+fn a_storm_beyond_the_address_space_for_threads_passes() {
+    within_three_tries(|| {
+        let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
+        let binary = Binary::start_with_limit("-v 600000", &["--upstream", &upstream.url(), "--schedule", "0,0,0"]);
+        let mut clients: Vec<Client> = (0..700).map(|_| binary.connect()).collect();
+        for client in &mut clients {
+            client.get("/api/smart?timeout=500");
+        }
+        let statuses: Vec<u16> = clients.iter_mut().map(|client| client.answer().status).collect();
+        assert!(statuses.iter().all(|status| [408, 503].contains(status)), "{statuses:?}");
+        assert!(statuses.contains(&408) && statuses.contains(&503), "{statuses:?}");
+        drop(clients);
+        assert_serves_within_a_second(&binary, Instant::now())
+    });
+}
+
+#[test]
 fn a_thousand_resets_before_the_first_byte_is_read_cost_no_thread() {
     let binary = Binary::start(&[]);
     binary.assert_serves();

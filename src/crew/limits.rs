@@ -2,6 +2,9 @@
 //!
 //! On Linux a thread of the standard library takes four memory mappings (its stack, the stack's guard, the signal stack
 //! and that one's guard), so `vm.max_map_count` ends a process long before memory does.
+//!
+//! A limited address space is the one limit that is not refused politely: where the stacks have taken it all, the next small
+//! allocation ends the process. So threads may only have what is left of it after a share for everything else.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +12,12 @@ use std::path::Path;
 /// Mappings and process ids left to everything that is not a thread of ours.
 const MARGIN: u64 = 1_000;
 const MAPPINGS_PER_THREAD: u64 = 4;
+/// Address space left to everything that is not a thread's, and that of each thread: its stack with some working memory.
+const SPACE_MARGIN: u64 = 128 << 20;
+const SPACE_PER_THREAD: u64 = 2 << 20;
+/// What glibc's allocator reserves for each of its arenas. Every thread begins one, up to eight per processor or to
+/// `MALLOC_ARENA_MAX`.
+const SPACE_PER_ARENA: u64 = 64 << 20;
 /// Assumed where nothing can be read: low enough for every system we know.
 const UNKNOWN: u64 = 2_048;
 
@@ -24,7 +33,7 @@ pub struct ThreadLimit {
 
 impl ThreadLimit {
     /// Reads the limits that hold for this process now: `vm.max_map_count`, `kernel.pid_max`, `kernel.threads-max`, the
-    /// control group's `pids.max` and `RLIMIT_NPROC`.
+    /// control group's `pids.max`, `RLIMIT_NPROC` and `RLIMIT_AS`.
     pub fn of_this_system() -> ThreadLimit {
         let limits = [
             (
@@ -35,6 +44,7 @@ impl ThreadLimit {
             (number("/proc/sys/kernel/threads-max").map(less_margin), "kernel.threads-max"),
             (cgroup_pids_max().map(less_margin), "the control group's pids.max"),
             (max_user_processes().map(less_margin), "RLIMIT_NPROC (ulimit -u)"),
+            (address_space().map(|bytes| threads_in(bytes, arenas())), "RLIMIT_AS (ulimit -v)"),
         ];
         let (threads, setting) = limits
             .into_iter()
@@ -48,6 +58,20 @@ impl ThreadLimit {
 fn less_margin(limit: u64) -> u64 {
     // A small limit still gets threads: half of it, when the margin would leave less.
     limit.saturating_sub(MARGIN).max(limit / 2)
+}
+
+/// How many threads fit in an address space when the first `arenas` of them come with an arena.
+fn threads_in(bytes: u64, arenas: u64) -> u64 {
+    let bytes = bytes.saturating_sub(SPACE_MARGIN);
+    let with_arena = (bytes / (SPACE_PER_THREAD + SPACE_PER_ARENA)).min(arenas);
+    let rest = bytes - with_arena * (SPACE_PER_THREAD + SPACE_PER_ARENA);
+    let without_arena = if with_arena == arenas { rest / SPACE_PER_THREAD } else { 0 };
+    (with_arena + without_arena).max(1)
+}
+
+fn arenas() -> u64 {
+    let chosen = std::env::var("MALLOC_ARENA_MAX").ok().and_then(|text| text.parse().ok());
+    chosen.unwrap_or_else(|| 8 * std::thread::available_parallelism().map_or(1, |processors| processors.get() as u64))
 }
 
 fn number(path: &str) -> Option<u64> {
@@ -67,7 +91,30 @@ fn max_user_processes() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nproc).current
 }
 
+#[cfg(unix)]
+fn address_space() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::As).current
+}
+
+#[cfg(not(unix))]
+fn address_space() -> Option<u64> {
+    None
+}
+
 #[cfg(not(unix))]
 fn max_user_processes() -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_space_holds_arenas_first_and_stacks_then() {
+        assert_eq!(threads_in(0, 32), 1);
+        assert_eq!(threads_in(SPACE_MARGIN + (66 << 20) * 3, 32), 3);
+        assert_eq!(threads_in(SPACE_MARGIN + (66 << 20) * 2 + (2 << 20) * 10, 2), 12);
+        assert!(threads_in(u64::MAX, 32) > 1 << 40);
+    }
 }
