@@ -5,7 +5,7 @@
 //! next one begins. Where ours differs on purpose, `compare.py` lists the choice and finds its reason in the bytes by itself;
 //! any other disagreement fails.
 //!
-//! `cargo test` judges 30,000 cases; a million, in about four minutes on four cores:
+//! `cargo test` judges 30,000 cases; a million, in a minute on four idle cores:
 //!
 //! ```text
 //! HEADSTART_ORACLE_CASES=1000000 cargo test --test oracle -- --nocapture
