@@ -260,6 +260,7 @@ fn redirects_are_followed_only_when_asked() {
 
     let follows = client(&crew, fake.url(), |settings| settings.max_redirects = 1);
     assert_eq!(follows.get(PATIENCE).unwrap().as_str(), "{}");
+    assert_eq!(field(&target.next_request(), "host"), Some(&*target.address().to_string()));
     let round = FakeUpstream::start(redirect_to("/again"));
     let result = client(&crew, round.url(), |settings| settings.max_redirects = 2).get(PATIENCE);
     assert!(matches!(result, Err(Error::Status(302))), "{result:?}");

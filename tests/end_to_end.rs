@@ -15,7 +15,7 @@ use process::{Process, headstart};
 use python::{Python, curl, fetch, fetch_all, has};
 use rustix::process::Signal;
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -384,7 +384,7 @@ mod https {
             return;
         }
         // The system takes the connections in; nobody ever accepts, reads or says anything.
-        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let headstart = Headstart::before(&format!("https://{}/", silent.local_addr().unwrap()), &[]);
         let answer = fetch(&headstart.url("/api/smart?timeout=600"));
         assert_eq!(answer.status, 408, "{answer:?}");
