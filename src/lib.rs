@@ -32,6 +32,7 @@
 //! # Features
 //!
 //! - `https` (default): `https://` upstreams, through rustls.
+//! - `tls` (default): TLS towards clients, through rustls.
 //! - `tls` (default): TLS towards the server's clients, through rustls.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
