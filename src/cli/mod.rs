@@ -22,6 +22,7 @@ mod serve;
 mod settings;
 mod values;
 
+mod second_signal;
 #[cfg(not(unix))]
 #[path = "signals_other.rs"]
 mod signals;

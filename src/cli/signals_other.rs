@@ -3,8 +3,6 @@
 //! Windows delivers Ctrl-C as SIGINT, for which signal-hook can raise a flag there and no more: waiting for a console event
 //! takes unsafe code. So the main thread looks at the flag a few times a second. A second Ctrl-C ends the process.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +15,7 @@ pub(super) struct StopRequests(Arc<AtomicBool>);
 
 impl StopRequests {
     pub(super) fn register() -> io::Result<StopRequests> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            // In this order: the flag is still down when the first signal asks for it.
-            flag::register_conditional_shutdown(signal, 128 + signal, stopping.clone())?;
-            flag::register(signal, stopping.clone())?;
-        }
-        Ok(StopRequests(stopping))
+        super::second_signal::ends_the_process().map(StopRequests)
     }
 
     /// Waits for a request to stop, and names it. Nothing asks for a reload here.

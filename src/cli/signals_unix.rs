@@ -4,23 +4,15 @@
 //! process in the signal handler itself, so it works however stuck everything else is. SIGHUP means reload.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Stop requests. From the moment this exists no signal above does what it would by default.
 pub(super) struct StopRequests(Signals);
 
 impl StopRequests {
     pub(super) fn register() -> io::Result<StopRequests> {
-        let stopping = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            // In this order: the flag is still down when the first signal asks for it.
-            flag::register_conditional_shutdown(signal, 128 + signal, stopping.clone())?;
-            flag::register(signal, stopping.clone())?;
-        }
+        super::second_signal::ends_the_process()?;
         Ok(StopRequests(Signals::new([SIGTERM, SIGINT, SIGHUP])?))
     }
 
