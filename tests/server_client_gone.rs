@@ -86,6 +86,8 @@ fn a_client_that_closes_ends_its_request() {
         works.assert_canceled(left);
     }
     works.fixture.wait_until("all is over", |fixture| fixture.server.stats().connections == 0);
+    // The watch counts after it has cancelled.
+    works.fixture.wait_until("all are counted", |fixture| fixture.server.stats().clients_gone >= REQUESTS.len() as u64);
     assert_eq!(works.fixture.server.stats().clients_gone, REQUESTS.len() as u64);
     assert_eq!(works.fixture.server.stats().answered, 0);
 }
