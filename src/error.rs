@@ -16,8 +16,12 @@ pub enum Error {
     },
     /// The system refused to start a thread.
     ThreadStart(io::Error),
-    /// The call was ended before it was done.
+    /// The time was over before the call was done.
+    TimedOut,
+    /// The call was ended before it was done, and before its time was over.
     Canceled(CancelReason),
+    /// A call without a timeout of its own, and no default timeout installed.
+    NoDefaultTimeout,
     /// A setting has a value it cannot have.
     Setting {
         /// The setting's name as the user knows it.
@@ -86,7 +90,9 @@ impl fmt::Display for Error {
         match self {
             Error::NoThread { bound } => write!(f, "no thread left: the bound is {bound}"),
             Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
+            Error::TimedOut => f.write_str("timed out"),
             Error::Canceled(reason) => write!(f, "canceled: {reason}"),
+            Error::NoDefaultTimeout => f.write_str("no timeout given and no default timeout installed"),
             Error::Setting { key, value, allowed } => write!(f, "{key} cannot be '{value}': {allowed}"),
             Error::Listen { at, source } => write!(f, "cannot listen on {at}: {source}"),
             Error::Lookup { host, source } => write!(f, "no address for '{host}': {source}"),
@@ -115,6 +121,16 @@ impl std::error::Error for Error {
             | Error::Lost { source, .. }
             | Error::Io(source) => Some(source),
             _ => None,
+        }
+    }
+}
+
+/// [`CancelReason::DeadlineExceeded`] is [`Error::TimedOut`], every other reason [`Error::Canceled`].
+impl From<CancelReason> for Error {
+    fn from(reason: CancelReason) -> Self {
+        match reason {
+            CancelReason::DeadlineExceeded => Error::TimedOut,
+            reason => Error::Canceled(reason),
         }
     }
 }

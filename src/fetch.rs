@@ -221,14 +221,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As said, most often [`Error::Canceled`].
+    /// As said, most often [`Error::TimedOut`].
     pub fn get(&self, timeout: Duration) -> Result<Json, Error> {
         let mut outcome = self.first(&Call::until(Deadline::after(timeout)));
         if let Some(winner) = outcome.successes.pop() {
             return Ok(winner.value);
         }
         if let RaceEnd::Canceled(reason) = outcome.end {
-            return Err(Error::Canceled(reason));
+            return Err(reason.into());
         }
         let first = outcome.failures.swap_remove(0); // a race that was not ended has an end of each attempt
         Err(match first.cause {

@@ -32,7 +32,6 @@
 //! # Features
 //!
 //! - `https` (default): `https://` upstreams, through rustls.
-//! - `tls` (default): TLS towards clients, through rustls.
 //! - `tls` (default): TLS towards the server's clients, through rustls.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
@@ -42,8 +41,8 @@
 //! main, cli                         the binary: options, log, signals, run, exit code
 //! api, metrics, sample              what the product answers (knows no sockets)
 //! server                            the HTTP front: connections, framing, limits, client gone, drain
-//! fetch, upstream                   blocking clients that can be ended
-//! race                              several blocking calls for one result, against a deadline
+//! fetch, upstream, …                blocking clients that can be ended
+//! race, timeout                     several blocking calls for one result, or one, against a deadline
 //! crew                              OS threads: borrowed, returned, woken late
 //! cancel, deadline, event, error    the ground floor
 //! ```
@@ -101,6 +100,7 @@ pub mod race;
 pub mod sample;
 pub mod server;
 mod sync;
+pub mod timeout;
 mod upstream;
 
 pub use cancel::{CancelReason, CancelToken, CleanupGuard};
@@ -111,6 +111,7 @@ pub use event::Observer;
 pub use fetch::{Client, ClientSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule};
 pub use server::{Server, ServerSettings};
+pub use timeout::{IntoTimeLimit, TimeLimit};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -8,10 +8,10 @@ use std::process::Command;
 const HOUSE: [&[&str]; 7] = [
     &["sync", "deadline", "cancel", "error", "event"],
     &["crew"],
-    &["race"],
-    &["upstream", "fetch"],
+    &["race", "timeout"],
+    &["upstream", "fetch", "xmlrpc", "memcached", "mysql", "command"],
     &["server"],
-    &["api", "metrics", "sample"],
+    &["api", "metrics", "sample", "fault"],
     &["main", "cli"],
 ];
 

@@ -78,7 +78,7 @@ fn connect(
         }
     }
     Err(match token.reason() {
-        Some(reason) => Error::Canceled(reason),
+        Some(reason) => reason.into(),
         None => Error::Connect { to: format!("{host}:{port}"), source: last },
     })
 }

@@ -51,7 +51,7 @@ impl Hold {
 
     /// The error of a call that was ended.
     pub(super) fn canceled(&self) -> Option<Error> {
-        self.token.reason().map(Error::Canceled)
+        self.token.reason().map(Error::from)
     }
 
     /// Takes the right back. `false` when it may have been used.

@@ -29,7 +29,6 @@ mod trace;
 pub use names::{Lookup, SystemLookup};
 pub(crate) use trace::TraceContext;
 
-use crate::cancel::CancelReason;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::race::Attempt;
@@ -138,7 +137,7 @@ impl Upstreams {
         let upstream = &self.list[turn % self.list.len()];
         let token = attempt.token();
         if attempt.deadline().has_passed() {
-            return Err(Error::Canceled(CancelReason::DeadlineExceeded));
+            return Err(Error::TimedOut);
         }
         let _current = call::enter(token);
         let agent = self.pool.take(upstream.origin).unwrap_or_else(|| self.new_agent());
@@ -154,7 +153,7 @@ impl Upstreams {
             self.pool.put(upstream.origin, agent);
         }
         match (result, token.reason()) {
-            (Err(_), Some(reason)) => Err(Error::Canceled(reason)),
+            (Err(_), Some(reason)) => Err(reason.into()),
             (result, _) => result,
         }
     }

@@ -104,7 +104,7 @@ impl Names {
                 }
                 self.give_up(host, waiter);
                 Err(match woken {
-                    Ok(Wake::Canceled(reason)) => Error::Canceled(reason),
+                    Ok(Wake::Canceled(reason)) => reason.into(),
                     _ => Failed::new(io::ErrorKind::TimedOut, "no answer in time").into_error(host),
                 })
             }
