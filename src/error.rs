@@ -14,6 +14,11 @@ pub enum Error {
         /// The most threads it may have for this claim.
         bound: usize,
     },
+    /// So many cancelled calls run on that no other is begun.
+    TooManyStuck {
+        /// The most there may be.
+        most: usize,
+    },
     /// The system refused to start a thread.
     ThreadStart(io::Error),
     /// The time was over before the call was done.
@@ -89,6 +94,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoThread { bound } => write!(f, "no thread left: the bound is {bound}"),
+            Error::TooManyStuck { most } => write!(f, "{most} canceled calls have not returned: no other is begun"),
             Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
             Error::TimedOut => f.write_str("timed out"),
             Error::Canceled(reason) => write!(f, "canceled: {reason}"),

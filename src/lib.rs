@@ -111,7 +111,7 @@ pub use event::Observer;
 pub use fetch::{Client, ClientSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule};
 pub use server::{Server, ServerSettings};
-pub use timeout::{IntoTimeLimit, TimeLimit};
+pub use timeout::{Budget, DefaultTimeout, IntoTimeLimit, TimeLimit, TimedCall, with_timeout, with_timeout_on};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -3,15 +3,18 @@
 //! One file without a script and without anything from elsewhere. It is written on the server and reloads itself, so it is
 //! live with scripts off, and its security policy can forbid everything but its own style.
 
-use crate::crew::CrewStats;
+use crate::crew::{CrewStats, StuckCall};
 use crate::metrics::Summary;
 use crate::server::{Request, Response};
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::time::Duration;
 
 const TEMPLATE: &str = include_str!("page.html");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const STUCK_CALLS_SHOWN: usize = 20;
 
 /// What the page shows.
 pub(super) struct Figures {
@@ -49,6 +52,7 @@ fn fill(host: &str, figures: &Figures) -> String {
         ("{stuck}", crew.stuck.len().to_string()),
         ("{winners}", winners(&summary.winners, won)),
         ("{host}", host.to_owned()),
+        ("{stuck_calls}", stuck_calls(&crew.stuck)), // the last: labels may hold anything
     ];
     values.iter().fold(TEMPLATE.to_owned(), |page, (place, value)| page.replace(place, value))
 }
@@ -66,6 +70,25 @@ fn winners(winners: &[u64], won: u64) -> String {
         let _ = writeln!(rows, "  <tr><td>{name}</td><td>{bar}</td>{numbers}</tr>"); // a string takes everything
         rows
     })
+}
+
+/// The longest overdue first, and not all of thousands.
+fn stuck_calls(calls: &[StuckCall]) -> String {
+    if calls.is_empty() {
+        return "  <tr><td>none</td></tr>\n".to_owned();
+    }
+    let mut calls: Vec<&StuckCall> = calls.iter().collect();
+    calls.sort_by_key(|call| Reverse(call.overdue));
+    calls.iter().take(STUCK_CALLS_SHOWN).fold(String::new(), |mut rows, call| {
+        let label = escaped(&call.label);
+        let overdue = call.overdue.as_secs_f64();
+        let _ = writeln!(rows, r#"  <tr><td>{label}</td><td class="number">{overdue:.1} s overdue</td></tr>"#);
+        rows
+    })
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// What the client called the server, if that is a host and port and nothing else: it ends up in the page.
@@ -95,6 +118,7 @@ fn in_words(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::crew::{Crew, CrewSettings};
+    use crate::timeout::TimedCall;
 
     #[test]
     fn every_place_in_the_page_is_filled() {
@@ -118,6 +142,20 @@ mod tests {
         for figure in ["1 h 2 min", "30.0 %", "25.0 %", "hedge 1", "http://localhost:1/api/smart"] {
             assert!(body.contains(figure), "{figure} in {body}");
         }
+    }
+
+    #[test]
+    fn stuck_calls_are_listed_the_longest_overdue_first_and_harmless() {
+        let crew = Crew::new(CrewSettings::default()).unwrap();
+        let (_open, never) = crossbeam_channel::bounded::<()>(0);
+        for label in ["first <b>", "second {host}"] {
+            let never = never.clone();
+            let call = TimedCall::new().on(&crew).label(label).limit(Duration::from_millis(1));
+            call.run(move |_| never.recv_timeout(Duration::from_secs(20))).unwrap_err();
+        }
+        let rows = stuck_calls(&crew.stats().stuck);
+        let (first, second) = (rows.find("first &lt;b&gt;").unwrap(), rows.find("second {host}").unwrap());
+        assert!(first < second, "{rows}");
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct CrewSettings {
     /// a sixteenth of the default `max_threads`; more than half of `max_threads` counts as half, so that a small crew
     /// hedges too.
     pub kept_for_requests: usize,
+    /// How many cancelled jobs may run on before calls that could become one more are refused
+    /// ([`Error::TooManyStuck`]). Defaults to a sixteenth of the default `max_threads`.
+    pub max_stuck: usize,
     /// How long a thread waits for its next job before it leaves. Defaults to 5 s.
     pub idle_timeout: Duration,
     /// The stack of each thread, in bytes. Defaults to 1 MiB, of which the system only backs what is touched.
@@ -49,6 +52,7 @@ impl Default for CrewSettings {
         CrewSettings {
             max_threads,
             kept_for_requests: max_threads / 16,
+            max_stuck: max_threads / 16,
             idle_timeout: Duration::from_secs(5),
             stack_size: 1 << 20,
             name: "headstart".to_owned(),
@@ -74,6 +78,9 @@ pub struct Job {
     /// The work itself. A panic is logged and costs nothing else.
     pub run: Box<dyn FnOnce() + Send>,
 }
+
+/// How long a cancelled job has run on when it counts against [`CrewSettings::max_stuck`], and its return is logged.
+const STUCK_AFTER: Duration = Duration::from_millis(100);
 
 /// A handle to a set of threads; clones are handles to the same set.
 ///
@@ -230,6 +237,21 @@ impl Crew {
         stats
     }
 
+    /// The bound of stuck jobs, when it is reached. Jobs cancelled within the last [`STUCK_AFTER`] do not count: most of them
+    /// are about to return.
+    pub(crate) fn is_full_of_stuck_calls(&self) -> Option<usize> {
+        let most = self.shared.settings.max_stuck;
+        let state = lock(&self.shared.state);
+        if state.seats.len() - state.idle.len() < most {
+            return None; // mostly so, and known without looking at each
+        }
+        let seats = state.seats.clone();
+        drop(state);
+        let now = Instant::now();
+        let stuck = seats.iter().filter_map(|seat| lock(&seat.work).stuck(now));
+        (stuck.filter(|call| call.overdue >= STUCK_AFTER).count() >= most).then_some(most)
+    }
+
     /// Takes no more jobs, lets idle threads leave at once and busy ones when they are done, and waits for that until
     /// `timeout` is over. Returns how many threads were still busy then; they leave when their job returns.
     ///
@@ -258,7 +280,10 @@ impl Shared {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
                 log::error!("{label} panicked: {}", crate::error::panic_message(&*panic));
             }
-            *lock(&seat.work) = Work::Idle;
+            let ended = std::mem::take(&mut *lock(&seat.work));
+            if let Some(call) = ended.stuck(Instant::now()).filter(|call| call.overdue >= STUCK_AFTER) {
+                log::warn!("{label} returned {:?} after it was canceled", call.overdue);
+            }
             let mut state = lock(&self.state);
             if state.closing {
                 break;

@@ -96,8 +96,14 @@ pub(crate) fn crew(max_threads: usize) -> Crew {
 }
 
 pub(crate) fn crew_with_patience(max_threads: usize, idle_timeout: Duration) -> Crew {
-    let settings =
-        CrewSettings { max_threads, kept_for_requests: 0, idle_timeout, stack_size: 0x2000, name: "model".to_owned() };
+    let settings = CrewSettings {
+        max_threads,
+        kept_for_requests: 0,
+        max_stuck: max_threads,
+        idle_timeout,
+        stack_size: 0x2000,
+        name: "model".to_owned(),
+    };
     Crew::new(settings).expect("loom has threads")
 }
 

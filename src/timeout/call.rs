@@ -1,0 +1,273 @@
+//! The call itself: a thread of the crew runs it, the caller waits for it at one place.
+
+use super::{DefaultTimeout, IntoTimeLimit, TimeLimit};
+use crate::cancel::{CancelReason, CancelToken};
+use crate::crew::{Claim, Crew, CrewSettings, Job};
+use crate::deadline::Deadline;
+use crate::error::{Error, panic_message};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long past its end a call is waited for, so that its thread is home when the caller is told: 5 ms.
+pub const GRACE: Duration = Duration::from_millis(5);
+
+/// Runs `call` on a thread of the process's own crew and returns what it returns, if it does so within `limit`.
+///
+/// ```
+/// use headstart::{Error, with_timeout};
+/// use std::time::Duration;
+///
+/// let length = with_timeout(Duration::from_secs(5), || std::fs::read("Cargo.toml").map(|text| text.len()))??;
+/// assert!(length > 0);
+///
+/// let (_open, never) = std::sync::mpsc::channel::<()>();
+/// let late = with_timeout(Duration::from_millis(20), move || never.recv());
+/// assert!(matches!(late, Err(Error::TimedOut)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::TimedOut`] when the time is over; then the call itself runs on for as long as it likes, since nothing here can
+/// end it (see [`TimedCall::cleanup`] and [`with_timeout_on`] for what can). Otherwise as [`TimedCall::run`].
+///
+/// # Panics
+///
+/// With what `call` panics with.
+pub fn with_timeout<T: Send + 'static>(
+    limit: impl IntoTimeLimit,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    TimedCall::new().limit(limit).run(|_| call())
+}
+
+/// Runs `call` on a resource that can be freed: when the time is over, `free` is called on it.
+///
+/// ```
+/// use headstart::{Error, with_timeout_on};
+/// use std::io::Read;
+/// use std::net::{Shutdown, TcpListener, TcpStream};
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// let silent = TcpListener::bind("127.0.0.1:0")?;
+/// let socket = Arc::new(TcpStream::connect(silent.local_addr()?)?);
+/// let read = with_timeout_on(
+///     Duration::from_millis(20),
+///     &socket,
+///     |socket| socket.shutdown(Shutdown::Both),
+///     |mut socket| socket.read(&mut [0; 64]),
+/// );
+/// assert!(matches!(read, Err(Error::TimedOut)));
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Errors
+///
+/// As [`TimedCall::run`].
+///
+/// # Panics
+///
+/// With what `call` panics with.
+pub fn with_timeout_on<R, T, C>(
+    limit: impl IntoTimeLimit,
+    resource: &Arc<R>,
+    free: impl FnOnce(&R) -> C + Send + 'static,
+    call: impl FnOnce(&R) -> T + Send + 'static,
+) -> Result<T, Error>
+where
+    R: Send + Sync + 'static,
+    T: Send + 'static,
+    C: CleanupResult,
+{
+    let (freed, used) = (resource.clone(), resource.clone());
+    TimedCall::new().limit(limit).cleanup(move || free(&freed)).run(move |_| call(&used))
+}
+
+/// A call to be run against a deadline: what is set here, and the closure.
+///
+/// ```
+/// use headstart::{Crew, CrewSettings, Deadline, TimedCall};
+/// use std::time::Duration;
+///
+/// let crew = Crew::new(CrewSettings::default())?;
+/// let reason = TimedCall::new()
+///     .on(&crew)
+///     .label("wait for the door")
+///     .limit(Duration::from_millis(20))
+///     .run(|token| token.wait(Deadline::Never));
+/// assert!(reason.is_err()); // timed out, and the closure was told so by its token
+/// # Ok::<(), headstart::Error>(())
+/// ```
+#[must_use = "nothing is called before `run`"]
+pub struct TimedCall {
+    crew: Option<Crew>,
+    label: Arc<str>,
+    limit: Option<Result<TimeLimit, Error>>,
+    cleanup: Option<Box<dyn FnOnce() -> Result<(), String>>>,
+}
+
+impl TimedCall {
+    /// A call on the process's own crew, with the default timeout and without a cleanup.
+    pub fn new() -> TimedCall {
+        TimedCall { crew: None, label: "timed call".into(), limit: None, cleanup: None }
+    }
+
+    /// The crew whose thread runs the call. Defaults to one that the process has for this, with default settings.
+    pub fn on(mut self, crew: &Crew) -> TimedCall {
+        self.crew = Some(crew.clone());
+        self
+    }
+
+    /// What the call is called among the stuck calls and in the log. Defaults to `timed call`.
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> TimedCall {
+        self.label = label.into();
+        self
+    }
+
+    /// How long the call may take, counted from here. Defaults to [`DefaultTimeout`], asked when the call begins.
+    pub fn limit(mut self, limit: impl IntoTimeLimit) -> TimedCall {
+        self.limit = Some(limit.into_time_limit());
+        self
+    }
+
+    /// What frees the resource the call hangs in: a socket shut down, a process killed.
+    ///
+    /// Runs when the call is ended early, because its time is over or its limit's token was cancelled: exactly once then, also
+    /// when the time was over before the call began, and never otherwise. It runs on the calling thread, before the caller is
+    /// told, so a cleanup that blocks holds the caller up. That it failed or panicked is logged; the caller is told of the timeout.
+    pub fn cleanup<C: CleanupResult>(mut self, cleanup: impl FnOnce() -> C + 'static) -> TimedCall {
+        self.cleanup = Some(Box::new(|| cleanup().into_result()));
+        self
+    }
+
+    /// Runs `call` and returns what it returns. `call` is given a token that is cancelled when the call is to end, for code
+    /// that asks or registers its own cleanup there.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was cancelled. The call has ended
+    ///   then, or is given up after [`GRACE`] more.
+    /// - [`Error::NoDefaultTimeout`], [`Error::NoThread`], [`Error::TooManyStuck`] and [`Error::ThreadStart`]: nothing was called.
+    ///
+    /// # Panics
+    ///
+    /// With what `call` panics with.
+    pub fn run<T: Send + 'static>(self, call: impl FnOnce(&CancelToken) -> T + Send + 'static) -> Result<T, Error> {
+        let limit = self.limit.unwrap_or_else(|| DefaultTimeout.into_time_limit())?;
+        let crew = self.crew.map_or_else(own_crew, Ok)?;
+        if let Err(over) = limit.check() {
+            clean_up(&self.label, self.cleanup);
+            return Err(over);
+        }
+        if let Some(most) = crew.is_full_of_stuck_calls() {
+            return Err(Error::TooManyStuck { most });
+        }
+        let token = CancelToken::new();
+        let (inbox, arrivals) = bounded(2);
+        // Only a message: the cleanup is foreign code, and whoever cancels has others to see to.
+        let _canceled = limit.token().on_cancel({
+            let inbox = inbox.clone();
+            move |reason| drop(inbox.try_send(Event::Canceled(reason)))
+        });
+        let run = {
+            let (token, label) = (token.clone(), self.label.clone());
+            move || {
+                let result = catch_unwind(AssertUnwindSafe(|| call(&token)));
+                if let (Err(panic), true) = (&result, token.is_canceled()) {
+                    log::error!("{label} panicked after it was ended: {}", panic_message(&**panic));
+                }
+                drop(inbox.try_send(Event::Returned(result))); // nobody is left to read what comes too late
+            }
+        };
+        crew.spawn(Claim::Request, Job { label: self.label.clone(), token: Some(token.clone()), run: Box::new(run) })?;
+        let reason = match next(&arrivals, limit.deadline()) {
+            Event::Returned(result) => return returned(result),
+            Event::Canceled(reason) => reason,
+        };
+        token.cancel(reason);
+        clean_up(&self.label, self.cleanup);
+        if matches!(next(&arrivals, Deadline::after(GRACE)), Event::Canceled(_)) {
+            log::warn!("{} runs on after it was ended ({reason})", self.label);
+        }
+        Err(reason.into())
+    }
+}
+
+impl Default for TimedCall {
+    fn default() -> Self {
+        TimedCall::new()
+    }
+}
+
+impl fmt::Debug for TimedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimedCall").field("label", &self.label).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// All that wakes the waiting thread.
+enum Event<T> {
+    Returned(Result<T, Box<dyn Any + Send>>),
+    Canceled(CancelReason),
+}
+
+/// What comes first; that the time is over, when nothing does.
+fn next<T>(arrivals: &Receiver<Event<T>>, until: Deadline) -> Event<T> {
+    let arrived = match until.instant() {
+        Some(until) => arrivals.recv_deadline(until),
+        None => arrivals.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    };
+    arrived.unwrap_or(Event::Canceled(CancelReason::DeadlineExceeded))
+}
+
+fn returned<T>(result: Result<T, Box<dyn Any + Send>>) -> Result<T, Error> {
+    result.map_err(|panic| resume_unwind(panic))
+}
+
+fn clean_up(label: &str, cleanup: Option<Box<dyn FnOnce() -> Result<(), String>>>) {
+    let Some(cleanup) = cleanup else { return };
+    match catch_unwind(AssertUnwindSafe(cleanup)) {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => log::error!("the cleanup of {label} failed: {why}"),
+        Err(panic) => log::error!("the cleanup of {label} panicked: {}", panic_message(&*panic)),
+    }
+}
+
+/// What a cleanup may return: nothing, or a result whose error is logged.
+pub trait CleanupResult {
+    /// Why the cleanup failed, in words.
+    ///
+    /// # Errors
+    ///
+    /// The cleanup's own.
+    fn into_result(self) -> Result<(), String>;
+}
+
+impl CleanupResult for () {
+    fn into_result(self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<T, E: fmt::Display> CleanupResult for Result<T, E> {
+    fn into_result(self) -> Result<(), String> {
+        self.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// The crew of calls that name none.
+fn own_crew() -> Result<Crew, Error> {
+    static CREW: OnceLock<Crew> = OnceLock::new();
+    match CREW.get() {
+        Some(crew) => Ok(crew.clone()),
+        None => {
+            let crew = Crew::new(CrewSettings::default())?;
+            Ok(CREW.get_or_init(|| crew).clone()) // of two that came at once, the later one's is dropped
+        }
+    }
+}
