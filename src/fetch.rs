@@ -15,14 +15,16 @@ use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::event::{Observer, RaceEnd};
-use crate::race::{AfterFailure, Cause, Outcome, Primary, Race, Schedule, Wanted};
-use crate::upstream::{TraceContext, UpstreamSettings, Upstreams};
+use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Race, Schedule, Wanted};
+use crate::upstream::{UpstreamSettings, Upstreams};
+use serde::de::IgnoredAny;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+pub(crate) use crate::upstream::TraceContext;
 pub use crate::upstream::{Lookup, SystemLookup};
 
 /// How a [`Client`] calls its upstreams.
@@ -116,11 +118,7 @@ pub struct Client {
 
 struct Shared {
     upstreams: Upstreams,
-    /// The races to be run, ready but for what differs from call to call.
-    hedged: Race,
-    at_once: Race,
-    /// Calls so far: which upstream the next one turns to first.
-    calls: AtomicUsize,
+    racer: Racer,
 }
 
 /// When the attempts of a call start.
@@ -157,6 +155,19 @@ impl Call<'_> {
 pub struct Json(String);
 
 impl Json {
+    /// `text`, if it is JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Json`] when it is not.
+    pub fn parse(text: Vec<u8>) -> Result<Json, Error> {
+        let text = String::from_utf8(text).map_err(|error| Error::Json(error.to_string()))?;
+        match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(IgnoredAny) => Ok(Json(text)),
+            Err(error) => Err(Error::Json(error.to_string())),
+        }
+    }
+
     /// The bytes, as the upstream sent them.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
@@ -192,12 +203,7 @@ impl Client {
             [first, others @ ..] => format!("GET {first} or {} others", others.len()),
             [] => String::new(),
         };
-        let mut hedged =
-            Race::new(crew).schedule(settings.schedule.clone()).after_failure(settings.after_failure).label(label);
-        if let Some(observer) = &settings.observer {
-            hedged = hedged.observer(observer.clone());
-        }
-        let at_once = hedged.clone().schedule(settings.schedule.at_once());
+        let racer = Racer::new(crew, &settings, label);
         let upstreams = Upstreams::new(
             crew,
             UpstreamSettings {
@@ -213,7 +219,7 @@ impl Client {
                 lookup: settings.lookup,
             },
         )?;
-        Ok(Client { shared: Arc::new(Shared { upstreams, hedged, at_once, calls: AtomicUsize::new(0) }) })
+        Ok(Client { shared: Arc::new(Shared { upstreams, racer }) })
     }
 
     /// The first success within `timeout`, hedged, or why there is none: the end of the race when it was ended, the first
@@ -254,20 +260,56 @@ impl Client {
 
     fn run(&self, call: &Call<'_>, wanted: Wanted) -> Outcome<Json, Error> {
         let shared = self.shared.clone();
+        let trace = TraceContext::continuing(call.traceparent);
+        self.shared.racer.run(call, wanted, Primary::OnCaller, move |turn, attempt| {
+            shared.upstreams.get(turn, attempt, &trace).map(Json)
+        })
+    }
+
+    /// One attempt of somebody else's race, at the upstream whose turn it is.
+    pub(crate) fn attempt(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
+        self.shared.upstreams.get(turn, attempt, trace).map(Json)
+    }
+}
+
+/// The races of one resource, ready but for what differs from call to call.
+pub(crate) struct Racer {
+    hedged: Race,
+    at_once: Race,
+    /// Calls so far: at whose turn the next one begins.
+    calls: AtomicUsize,
+}
+
+impl Racer {
+    /// Races as `settings` say; `label` names their attempts.
+    pub(crate) fn new(crew: &Crew, settings: &ClientSettings, label: String) -> Racer {
+        let mut hedged =
+            Race::new(crew).schedule(settings.schedule.clone()).after_failure(settings.after_failure).label(label);
+        if let Some(observer) = &settings.observer {
+            hedged = hedged.observer(observer.clone());
+        }
+        let at_once = hedged.clone().schedule(settings.schedule.at_once());
+        Racer { hedged, at_once, calls: AtomicUsize::new(0) }
+    }
+
+    /// Runs `attempt` with the number of its turn, which is one further with each attempt and each call.
+    pub(crate) fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, primary: Primary, attempt: F) -> Outcome<T, Error>
+    where
+        T: Send + 'static,
+        F: Fn(usize, &Attempt) -> Result<T, Error> + Send + Sync + 'static,
+    {
         let mut race = match call.start {
-            Start::Hedged => shared.hedged.clone(),
-            Start::AtOnce => shared.at_once.clone(),
+            Start::Hedged => self.hedged.clone(),
+            Start::AtOnce => self.at_once.clone(),
         };
         race = race.deadline(call.deadline);
         if let Some(token) = call.token {
             race = race.token(token);
         }
-        let turn = shared.calls.fetch_add(1, Ordering::Relaxed);
-        let trace = TraceContext::continuing(call.traceparent);
-        race.run(wanted, Primary::OnCaller, move |attempt| {
-            let result = shared.upstreams.get(turn.wrapping_add(attempt.number()), attempt, &trace);
-            result.map(Json).inspect_err(|error| {
-                log::debug!("race {} attempt {}: {error}", attempt.race(), attempt.number());
+        let first = self.calls.fetch_add(1, Ordering::Relaxed);
+        race.run(wanted, primary, move |running| {
+            attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {
+                log::debug!("race {} attempt {}: {error}", running.race(), running.number());
             })
         })
     }

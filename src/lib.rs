@@ -99,6 +99,7 @@ pub mod metrics;
 pub mod race;
 pub mod sample;
 pub mod server;
+mod source;
 mod sync;
 pub mod timeout;
 mod upstream;

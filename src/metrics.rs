@@ -118,13 +118,13 @@ impl Metrics {
 
     /// Where the answers of one endpoint are counted. `statuses` are those it is expected to answer with: their rows show
     /// from the beginning.
-    pub(crate) fn endpoint(&self, path: &'static str, statuses: &[u16]) -> EndpointMetrics {
+    pub(crate) fn endpoint(&self, path: &str, statuses: &[u16]) -> EndpointMetrics {
         let expected = statuses.iter().map(|status| (*status, self.answers(path, *status))).collect();
-        EndpointMetrics { path, expected, durations: None }
+        EndpointMetrics { path: path.into(), expected, durations: None }
     }
 
     /// The same for one whose answers take their time, which is counted too.
-    pub(crate) fn timed_endpoint(&self, path: &'static str, statuses: &[u16]) -> EndpointMetrics {
+    pub(crate) fn timed_endpoint(&self, path: &str, statuses: &[u16]) -> EndpointMetrics {
         let durations = self.durations.get_or_create_owned(&vec![("endpoint", path.to_owned())]);
         EndpointMetrics { durations: Some(durations), ..self.endpoint(path, statuses) }
     }
@@ -133,14 +133,14 @@ impl Metrics {
     pub(crate) fn answered(&self, endpoint: &EndpointMetrics, status: u16, elapsed: Duration) {
         match endpoint.expected.iter().find(|(expected, _)| *expected == status) {
             Some((_, counter)) => counter.inc(),
-            None => self.answers(endpoint.path, status).inc(),
+            None => self.answers(&endpoint.path, status).inc(),
         };
         if let Some(durations) = &endpoint.durations {
             durations.observe(elapsed.as_secs_f64());
         }
     }
 
-    fn answers(&self, path: &'static str, status: u16) -> Counter {
+    fn answers(&self, path: &str, status: u16) -> Counter {
         self.requests.get_or_create_owned(&vec![("endpoint", path.to_owned()), ("status", status.to_string())])
     }
 
@@ -196,7 +196,7 @@ impl fmt::Debug for Metrics {
 
 /// One endpoint's rows.
 pub(crate) struct EndpointMetrics {
-    path: &'static str,
+    path: Arc<str>,
     expected: Vec<(u16, Counter)>,
     durations: Option<Histogram>,
 }

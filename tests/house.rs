@@ -10,7 +10,7 @@ const HOUSE: [&[&str]; 7] = [
     &["crew"],
     &["race", "timeout"],
     &["upstream", "fetch", "xmlrpc", "memcached", "mysql", "command"],
-    &["server"],
+    &["source", "server"],
     &["api", "metrics", "sample", "fault"],
     &["main", "cli"],
 ];

@@ -8,16 +8,20 @@
 //! leaves is the front's to know, how an upstream is called the client's.
 
 mod answer;
+mod openapi;
 mod page;
 mod permit;
 pub(crate) mod problem;
 mod route;
+mod served;
 mod timeout;
+
+pub use served::{RouteSettings, Strategy};
 
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::fetch::{Call, Client, Json, Start};
+use crate::fetch::{Call, Client, ClientSettings, Json};
 use crate::metrics::{self, EndpointMetrics, Metrics};
 use crate::race::Outcome;
 use crate::server::{Handler, Request, Response};
@@ -25,6 +29,8 @@ use page::Figures;
 use permit::Permits;
 use problem::{is_allowed, method_not_allowed, problem};
 use route::{Endpoint, ROUTES};
+use served::Served;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,6 +59,8 @@ pub struct Api {
     permits: Permits,
     /// By [`Endpoint`].
     answered: Vec<EndpointMetrics>,
+    routes: Vec<Served>,
+    openapi: Cow<'static, [u8]>,
     started: Instant,
 }
 
@@ -69,8 +77,24 @@ impl Api {
             permits: Permits::new(settings.max_in_flight),
             answered: ROUTES.iter().map(|route| route.count_in(&metrics)).collect(),
             metrics,
+            routes: Vec::new(),
+            openapi: Cow::Borrowed(openapi::FIXED),
             started: Instant::now(),
         }
+    }
+
+    /// Adds routes to the fixed endpoints. `client` is how `http` and `https` sources are called, but for what a route has of
+    /// its own; the schedule of every route that has none is from there too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for the path or source that cannot be used: taken, malformed, or of a feature that this build lacks.
+    pub fn with_routes(mut self, routes: Vec<RouteSettings>, client: &ClientSettings) -> Result<Api, Error> {
+        for route in routes {
+            self.routes.push(Served::new(&self.crew, route, client, &self.metrics)?);
+        }
+        self.openapi = openapi::with_routes(&self.routes);
+        Ok(self)
     }
 
     fn answer(&self, endpoint: Endpoint, request: &Request<'_>) -> Response {
@@ -81,28 +105,35 @@ impl Api {
             return method_not_allowed();
         }
         match endpoint {
-            Endpoint::Smart => self.race(request, Start::Hedged, Client::first, answer::of_first),
-            Endpoint::First => self.race(request, Start::AtOnce, Client::first, answer::of_first),
-            Endpoint::All => self.race(request, Start::AtOnce, Client::all, answer::of_all),
-            Endpoint::WithinTimeout => self.race(request, Start::AtOnce, Client::all, answer::of_within_timeout),
+            Endpoint::Smart => self.race_upstreams(request, Strategy::Smart),
+            Endpoint::First => self.race_upstreams(request, Strategy::First),
+            Endpoint::All => self.race_upstreams(request, Strategy::All),
+            Endpoint::WithinTimeout => self.race_upstreams(request, Strategy::WithinTimeout),
             Endpoint::Healthz => plain(200, "ok\n"),
             Endpoint::Readyz => self.readiness(request),
             Endpoint::Metrics => self.figures(),
             Endpoint::Page => self.page(request),
-            Endpoint::OpenApi => Response::new(200, "application/json", include_bytes!("openapi.json").as_slice()),
+            Endpoint::OpenApi => Response::new(200, "application/json", self.openapi.clone()),
             Endpoint::Unknown => unreachable!("answered above"),
         }
     }
 
-    /// One race. `run` says what it is run for, `answer` what its outcome means.
+    fn race_upstreams(&self, request: &Request<'_>, strategy: Strategy) -> Response {
+        self.race(request, strategy, None, |call| match strategy {
+            Strategy::Smart | Strategy::First => self.client.first(call),
+            Strategy::All | Strategy::WithinTimeout => self.client.all(call),
+        })
+    }
+
+    /// One race, which `run` runs; `strategy` says when its attempts start and what its outcome means.
     fn race(
         &self,
         request: &Request<'_>,
-        start: Start,
-        run: impl FnOnce(&Client, &Call<'_>) -> Outcome<Json, Error>,
-        answer: impl FnOnce(&Outcome<Json, Error>) -> Response,
+        strategy: Strategy,
+        timeout: Option<Duration>,
+        run: impl FnOnce(&Call<'_>) -> Outcome<Json, Error>,
     ) -> Response {
-        let timeout = match timeout::parse(request.query(), self.timeout_ceiling) {
+        let timeout = match timeout::parse(request.query(), timeout, self.timeout_ceiling) {
             Ok(timeout) => timeout,
             Err(detail) => return problem(400, &detail),
         };
@@ -110,13 +141,13 @@ impl Api {
             return answer::overloaded(&format!("{} others are in flight", self.permits.most()));
         };
         let call = Call {
-            start,
+            start: strategy.start(),
             deadline: request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At),
             token: Some(request.token()),
             traceparent: request.header("traceparent").and_then(|value| str::from_utf8(value).ok()),
         };
-        let outcome = run(&self.client, &call);
-        answer(&outcome)
+        let outcome = run(&call);
+        strategy.answer()(&outcome)
     }
 
     fn readiness(&self, request: &Request<'_>) -> Response {
@@ -130,6 +161,7 @@ impl Api {
             in_flight: self.permits.taken(),
             max_in_flight: self.permits.most(),
             crew: self.crew.stats(),
+            routes: self.routes.iter().map(|route| (route.path.clone(), route.strategy.as_str())).collect(),
         };
         page::render(request, &figures)
     }
@@ -148,8 +180,19 @@ impl Api {
 impl Handler for Api {
     fn handle(&self, request: &Request<'_>) -> Response {
         let endpoint = Endpoint::at(request.path());
-        let response = self.answer(endpoint, request);
-        self.metrics.answered(&self.answered[endpoint as usize], response.status(), request.received_at().elapsed());
+        let route = match endpoint {
+            Endpoint::Unknown => self.routes.iter().find(|route| route.path == request.path()),
+            _ => None,
+        };
+        let (response, answered) = match route {
+            Some(route) if !is_allowed(request.method()) => (method_not_allowed(), &route.answered),
+            Some(route) => {
+                let run = |call: &Call<'_>| route.run(call);
+                (self.race(request, route.strategy, route.timeout, run), &route.answered)
+            }
+            None => (self.answer(endpoint, request), &self.answered[endpoint as usize]),
+        };
+        self.metrics.answered(answered, response.status(), request.received_at().elapsed());
         response
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Figures {
     pub(super) in_flight: usize,
     pub(super) max_in_flight: usize,
     pub(super) crew: CrewStats,
+    /// The routes beside the fixed endpoints: path and strategy.
+    pub(super) routes: Vec<(String, &'static str)>,
 }
 
 /// The page.
@@ -34,7 +36,7 @@ pub(super) fn render(request: &Request<'_>, figures: &Figures) -> Response {
 }
 
 fn fill(host: &str, figures: &Figures) -> String {
-    let Figures { uptime, summary, in_flight, max_in_flight, crew } = figures;
+    let Figures { uptime, summary, in_flight, max_in_flight, crew, routes } = figures;
     let won: u64 = summary.winners.iter().sum();
     let won_by_hedges: u64 = summary.winners.iter().skip(1).sum();
     let values = [
@@ -51,6 +53,7 @@ fn fill(host: &str, figures: &Figures) -> String {
         ("{threads_bound}", crew.max_threads.to_string()),
         ("{stuck}", crew.stuck.len().to_string()),
         ("{winners}", winners(&summary.winners, won)),
+        ("{routes}", routes_in_rows(routes)),
         ("{host}", host.to_owned()),
         ("{stuck_calls}", stuck_calls(&crew.stuck)), // the last: labels may hold anything
     ];
@@ -68,6 +71,15 @@ fn winners(winners: &[u64], won: u64) -> String {
         let bar = format!(r#"<progress max="{won}" value="{wins}"></progress>"#);
         let numbers = format!(r#"<td class="number">{wins}</td><td class="number">{share}</td>"#);
         let _ = writeln!(rows, "  <tr><td>{name}</td><td>{bar}</td>{numbers}</tr>"); // a string takes everything
+        rows
+    })
+}
+
+fn routes_in_rows(routes: &[(String, &'static str)]) -> String {
+    routes.iter().fold(String::new(), |mut rows, (path, strategy)| {
+        let path = escaped(path).replace('\'', "&#39;");
+        let _ =
+            writeln!(rows, "  <tr><td>route, {strategy}</td><td><code>curl 'http://{{host}}{path}'</code></td></tr>");
         rows
     })
 }
@@ -135,11 +147,14 @@ mod tests {
             in_flight: 1,
             max_in_flight: 64,
             crew: Crew::new(CrewSettings::default()).unwrap().stats(),
+            routes: vec![("/api/cache".to_owned(), "smart")],
         };
         let page = fill("localhost:1", &figures);
         let body = page.split("</style>").nth(1).unwrap();
         assert!(!body.contains(['{', '}']), "{body}");
-        for figure in ["1 h 2 min", "30.0 %", "25.0 %", "hedge 1", "http://localhost:1/api/smart"] {
+        for figure in
+            ["1 h 2 min", "30.0 %", "25.0 %", "hedge 1", "http://localhost:1/api/smart", "http://localhost:1/api/cache"]
+        {
             assert!(body.contains(figure), "{figure} in {body}");
         }
     }

@@ -8,16 +8,17 @@ use std::time::Duration;
 /// How much of a wrong value is repeated to who sent it.
 const SHOWN: usize = 40;
 
-/// The timeout that `query` names, or `ceiling` when it names none. Other parameters are none of our business.
+/// The timeout that `query` names, or `otherwise` (at most `ceiling`, which it is without one) when it names none. Other parameters are none of our business.
 ///
 /// # Errors
 ///
 /// What is wrong, in words, with the value and what is allowed.
-pub(super) fn parse(query: Option<&str>, ceiling: Duration) -> Result<Duration, String> {
-    let Some(query) = query else { return Ok(ceiling) };
+pub(super) fn parse(query: Option<&str>, otherwise: Option<Duration>, ceiling: Duration) -> Result<Duration, String> {
+    let otherwise = otherwise.map_or(ceiling, |otherwise| otherwise.min(ceiling));
+    let Some(query) = query else { return Ok(otherwise) };
     let mut values =
         form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "timeout").map(|(_, value)| value);
-    let Some(value) = values.next() else { return Ok(ceiling) };
+    let Some(value) = values.next() else { return Ok(otherwise) };
     let most = ceiling.as_millis();
     if values.next().is_some() {
         return Err(format!("timeout is given more than once: allowed is one integer from 1 to {most} (milliseconds)"));
@@ -49,14 +50,14 @@ mod tests {
     const CEILING: Duration = Duration::from_secs(60);
 
     fn millis(query: &str) -> Result<u128, String> {
-        parse(Some(query), CEILING).map(|timeout| timeout.as_millis())
+        parse(Some(query), None, CEILING).map(|timeout| timeout.as_millis())
     }
 
     #[test]
     fn an_absent_timeout_is_the_ceiling() {
-        assert_eq!(parse(None, CEILING), Ok(CEILING));
+        assert_eq!(parse(None, None, CEILING), Ok(CEILING));
         for query in ["", "&", "Timeout=5", "xtimeout=5", "a=timeout", "timeout%3D5"] {
-            assert_eq!(parse(Some(query), CEILING), Ok(CEILING), "{query}");
+            assert_eq!(parse(Some(query), None, CEILING), Ok(CEILING), "{query}");
         }
     }
 

@@ -39,7 +39,13 @@ fn in_toml(kind: Kind, text: &str) -> Value {
         Kind::List(separator) => {
             Value::Array(text.split(separator).filter(|element| !element.is_empty()).map(element_in_toml).collect())
         }
+        Kind::Routes => Value::Array(text.lines().map(route_in_toml).collect()),
     }
+}
+
+/// A route that was a table is one again.
+fn route_in_toml(line: &str) -> Value {
+    serde_json::from_str::<toml::Table>(line).map_or_else(|_| Value::String(line.to_owned()), Value::Table)
 }
 
 fn element_in_toml(text: &str) -> Value {

@@ -110,7 +110,7 @@ fn flag(option: &'static Opt, long: &'static str) -> Arg {
             .default_missing_value("true")
             .value_parser(ValueParser::string())
             .allow_negative_numbers(false),
-        Kind::List(' ') => arg.value_hint(ValueHint::Url),
+        Kind::List(' ') | Kind::Routes => arg.value_hint(ValueHint::Url),
         _ => arg,
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration file: TOML, one key for each option, no tables.
+//! The configuration file: TOML, one key for each option; a route may be a table.
 //!
 //! A file is read once, at start. Every value knows its line, so that a mistake can be found.
 
@@ -74,8 +74,37 @@ fn text_of(kind: Kind, value: &DeValue<'_>) -> Option<String> {
                 .collect();
             Some(texts?.join(&separator.to_string()))
         }
+        (Kind::Routes, DeValue::Array(elements)) => {
+            let lines: Option<Vec<String>> = elements.iter().map(|element| one_line(element.get_ref())).collect();
+            Some(lines?.join("\n"))
+        }
+        (Kind::Routes, one) => one_line(one),
         _ => None,
     }
+}
+
+/// A route on one line: text as it is, a table in JSON.
+fn one_line(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Table(_) => in_json(value).map(|json| json.to_string()),
+        _ => None,
+    }
+}
+
+fn in_json(value: &DeValue<'_>) -> Option<serde_json::Value> {
+    Some(match value {
+        DeValue::String(text) => text.to_string().into(),
+        DeValue::Boolean(switch) => (*switch).into(),
+        DeValue::Integer(number) => in_decimal(number)?.parse::<i64>().ok()?.into(),
+        DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
+        DeValue::Array(elements) => elements.iter().map(|element| in_json(element.get_ref())).collect::<Option<_>>()?,
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| Some((key.get_ref().to_string(), in_json(value.get_ref())?)))
+            .collect::<Option<_>>()?,
+        DeValue::Datetime(_) => return None,
+    })
 }
 
 fn in_decimal(number: &DeInteger<'_>) -> Option<String> {
@@ -90,6 +119,7 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::Quantity => "an integer, or text with a unit",
         Kind::Switch => "true or false",
         Kind::List(_) => "text in quotes, or an array",
+        Kind::Routes => "text in quotes, or a table",
     }
 }
 
@@ -104,6 +134,7 @@ fn example(kind: Kind) -> &'static str {
         Kind::Switch => "true",
         Kind::List(' ') => "[\"http://127.0.0.1:9000/\"]",
         Kind::List(_) => "[0, 300, 300]",
+        Kind::Routes => "[\"/api/http=http://127.0.0.1:9000/\"]",
     }
 }
 

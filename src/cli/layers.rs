@@ -192,7 +192,7 @@ fn from_flags(verb: Verb, matches: &ArgMatches) -> Vec<Given> {
     for option in OPTIONS {
         let Some(flag) = option.flag(verb) else { continue };
         let Some(values) = matches.get_many::<String>(option.name) else { continue };
-        let text = values.map(String::as_str).collect::<Vec<_>>().join(" ");
+        let text = values.map(String::as_str).collect::<Vec<_>>().join(option.separator());
         given.push(Given { option, text, origin: Origin::Flag(format!("--{flag}")) });
     }
     given

@@ -18,6 +18,7 @@ mod mistake;
 mod option;
 mod options;
 mod probe;
+mod routes;
 mod serve;
 mod settings;
 mod values;

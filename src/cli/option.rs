@@ -52,6 +52,8 @@ pub(super) enum Kind {
     Switch,
     /// Text, or an array; as one text, its elements are separated by this.
     List(char),
+    /// Text, a table, or an array of these; as one text, each has a line of its own.
+    Routes,
 }
 
 impl Opt {
@@ -74,9 +76,14 @@ impl Opt {
         self.name
     }
 
+    /// What separates several values in one text.
+    pub(super) fn separator(&self) -> &'static str {
+        if self.kind == Kind::Routes { "\n" } else { " " }
+    }
+
     /// Whether the flag can be given several times.
     pub(super) fn repeats(&self) -> bool {
-        self.kind == Kind::List(' ')
+        matches!(self.kind, Kind::List(' ') | Kind::Routes)
     }
 }
 

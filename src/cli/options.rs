@@ -5,6 +5,7 @@
 
 use crate::cli::logging::LogFormat;
 use crate::cli::option::{Kind, Opt, UsedBy};
+use crate::cli::routes::routes;
 use crate::cli::values::{
     duration, duration_or_zero, field_name, listen_address, number, offsets, rate, readable, size, switch, urls,
 };
@@ -242,6 +243,20 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "x-request-timeout-ms",
         help: "The header field that tells upstreams the time left. In milliseconds",
         set: |settings, text| field_name(text).map(|name| settings.client.timeout_header = name),
+    },
+    Opt {
+        name: "route",
+        section: UPSTREAM,
+        used_by: UsedBy::Serve,
+        kind: Kind::Routes,
+        value: "PATH=SOURCE",
+        default: "",
+        help: "Another path and what is raced for it. SOURCE is an http or https URL, memcached://HOST:PORT/KEY, \
+               mysql://USER@HOST/DATABASE?query=SELECT..., xmlrpc://HOST:PORT/PATH?method=NAME or command:PROGRAM ARGUMENT..., \
+               as far as this build has them. Repeatable; a path given again adds a source, and attempts take its sources in turn. \
+               In the file, a table [[route]] has path and source, and its own strategy (smart, first, all or \
+               within-timeout), schedule, hedge-on-failure and timeout",
+        set: |settings, text| routes(text).map(|routes| settings.routes = routes),
     },
     Opt {
         name: "schedule",

@@ -52,8 +52,9 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
 
     let metrics = Metrics::new();
     settings.client.observer = Some(metrics.clone());
-    let client = Client::new(&crew, settings.client).map_err(|error| refused(error, &effective))?;
+    let client = Client::new(&crew, settings.client.clone()).map_err(|error| refused(error, &effective))?;
     let api = Api::new(&crew, settings.api, client, metrics.clone());
+    let api = api.with_routes(settings.routes, &settings.client).map_err(|error| refused(error, &effective))?;
     let server = Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?);
     metrics.watch(&server);
     let secured = effective.settings.server.tls.is_some();
@@ -86,7 +87,7 @@ pub(super) fn sample(effective: Effective) -> Result<(), Failure> {
 
 /// Builds what can be built without listening or calling anybody: finds what only the parts themselves know to be wrong.
 pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
-    let Settings { server, crew, mut client, sample, .. } = effective.settings.clone();
+    let Settings { server, crew, mut client, api, routes, sample, .. } = effective.settings.clone();
     if let Some(files) = server.tls {
         files.check().map_err(|error| refused(error, effective))?;
     }
@@ -96,7 +97,9 @@ pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
         // In place of the embedded sample, whose address is not known before it listens.
         client.upstreams = vec!["http://127.0.0.1/".to_owned()];
     }
-    Client::new(&crew, client).map_err(|error| refused(error, effective))?;
+    let upstreams = Client::new(&crew, client.clone()).map_err(|error| refused(error, effective))?;
+    let api = Api::new(&crew, api, upstreams, Metrics::new());
+    api.with_routes(routes, &client).map_err(|error| refused(error, effective))?;
     Ok(())
 }
 
@@ -144,7 +147,11 @@ fn refused(error: Error, effective: &Effective) -> Failure {
     match error {
         Error::Setting { key, value, allowed } => {
             // As it was typed, where that is known: a library sees durations and certificates, not texts and paths.
-            let given = effective.given_for(&key).map(|given| (given.key(), given.text.clone()));
+            // One route of several names itself.
+            let given = effective.given_for(&key).map(|given| match key.as_str() {
+                "route" => (given.key(), value.clone()),
+                _ => (given.key(), given.text.clone()),
+            });
             let (key, value) = given.unwrap_or((key, value));
             Failure::Mistakes(vec![Mistake::Value { key, value, allowed: format!("allowed is {allowed}") }])
         }

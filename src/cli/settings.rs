@@ -1,7 +1,7 @@
 //! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
 
 use crate::cli::logging::LogFormat;
-use headstart::api::ApiSettings;
+use headstart::api::{ApiSettings, RouteSettings};
 use headstart::sample::SampleSettings;
 use headstart::{ClientSettings, CrewSettings, ServerSettings};
 use std::time::Duration;
@@ -12,6 +12,7 @@ pub(super) struct Settings {
     pub(super) server: ServerSettings,
     pub(super) client: ClientSettings,
     pub(super) api: ApiSettings,
+    pub(super) routes: Vec<RouteSettings>,
     pub(super) crew: CrewSettings,
     pub(super) sample: SampleSettings,
     /// Where `headstart sample` listens.
@@ -26,6 +27,7 @@ impl Default for Settings {
             server: ServerSettings::default(),
             client: ClientSettings::default(),
             api: ApiSettings::default(),
+            routes: Vec::new(),
             crew: CrewSettings::default(),
             sample: SampleSettings::default(),
             sample_listen: String::new(),

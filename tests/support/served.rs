@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
-use headstart::api::{Api, ApiSettings};
+use headstart::api::{Api, ApiSettings, RouteSettings};
 use headstart::metrics::Metrics;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Schedule, Server, ServerSettings};
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ pub struct Settings {
     pub crew: CrewSettings,
     pub client: ClientSettings,
     pub api: ApiSettings,
+    pub routes: Vec<RouteSettings>,
     pub server: ServerSettings,
 }
 
@@ -31,6 +32,7 @@ impl Served {
             crew: CrewSettings::default(),
             client: ClientSettings::default(),
             api: ApiSettings::default(),
+            routes: Vec::new(),
             server: on_a_free_port(),
         };
         settings.client.upstreams = vec![upstream.to_owned()];
@@ -38,8 +40,9 @@ impl Served {
         settings.client.observer = Some(metrics.clone());
         change(&mut settings);
         let crew = Crew::new(settings.crew).unwrap();
-        let client = Client::new(&crew, settings.client).unwrap();
+        let client = Client::new(&crew, settings.client.clone()).unwrap();
         let api = Api::new(&crew, settings.api, client, metrics.clone());
+        let api = api.with_routes(settings.routes, &settings.client).unwrap();
         let server = Arc::new(Server::start(&crew, settings.server, Arc::new(api)).unwrap());
         metrics.watch(&server);
         Served { crew, metrics, server }

@@ -1,0 +1,52 @@
+//! From the text that names a source to the source.
+
+use super::Source;
+use crate::crew::Crew;
+use crate::error::Error;
+use crate::fetch::{Client, ClientSettings};
+
+/// What a source's text may begin with, the feature it takes, and whether this build has it.
+const SCHEMES: [(&str, &str, bool); 7] = [
+    ("http", "", true),
+    ("https", "https", cfg!(feature = "https")),
+    ("memcached", "memcached", cfg!(feature = "memcached")),
+    ("mysql", "mysql", cfg!(feature = "mysql")),
+    ("xmlrpc", "xmlrpc", cfg!(feature = "xmlrpc")),
+    ("xmlrpcs", "xmlrpc", cfg!(feature = "xmlrpc")),
+    ("command", "command", cfg!(all(feature = "command", unix))),
+];
+
+/// The source that `text` names.
+pub(super) fn source(crew: &Crew, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    if !SCHEMES.iter().any(|(known, _, is_there)| *known == scheme && *is_there) {
+        return Err(no_such_source(text, scheme));
+    }
+    match scheme {
+        "http" | "https" => {
+            let settings = ClientSettings { upstreams: vec![text.to_owned()], ..settings.clone() };
+            Ok(Box::new(Client::new(crew, settings).map_err(|error| of_route(error, text))?))
+        }
+        _ => Err(no_such_source(text, scheme)),
+    }
+}
+
+/// The same mistake, as one of the route that `text` is of.
+fn of_route(error: Error, text: &str) -> Error {
+    match error {
+        Error::Setting { allowed, .. } => Error::Setting { key: "route".to_owned(), value: text.to_owned(), allowed },
+        other => other,
+    }
+}
+
+fn no_such_source(text: &str, scheme: &str) -> Error {
+    let here = SCHEMES.iter().filter(|(.., is_there)| *is_there).map(|(known, ..)| format!("{known}:"));
+    let here = here.collect::<Vec<_>>().join(", ");
+    let allowed = match SCHEMES.iter().find(|(known, ..)| *known == scheme) {
+        Some((_, feature, _)) => {
+            format!("what this build has ({here}); {scheme}: takes one with the feature {feature}")
+        }
+        None => format!("a URL or command that begins with one of {here}"),
+    };
+    Error::Setting { key: "route".to_owned(), value: text.to_owned(), allowed }
+}
