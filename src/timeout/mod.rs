@@ -12,11 +12,13 @@
 //! What this does not do: end a call that has no cleanup and asks no token. Nothing can. Such a call is logged, runs on with
 //! its thread, is listed in [`CrewStats::stuck`](crate::CrewStats::stuck), and once there are
 //! [`CrewSettings::max_stuck`](crate::CrewSettings::max_stuck) of them further calls are refused with
-//! [`Error::TooManyStuck`](crate::Error::TooManyStuck).
+//! [`Error::TooManyStuck`](crate::Error::TooManyStuck). The [guide] tells which way to end a call is for what.
 
 mod call;
 mod default;
 mod limit;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 pub use call::{CleanupResult, GRACE, TimedCall, with_timeout, with_timeout_on};
 pub use default::{Budget, DefaultTimeout, DefaultTimeoutScope};
