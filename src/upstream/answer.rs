@@ -28,7 +28,12 @@ pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<
         drain(response);
         return Err(Error::ContentType(found));
     }
-    let text = String::from_utf8(read(response, to, max_body)?).map_err(|error| Error::Json(error.to_string()))?;
+    checked(read(response, to, max_body)?)
+}
+
+/// `body` as text, if it is JSON.
+pub(super) fn checked(body: Vec<u8>) -> Result<String, Error> {
+    let text = String::from_utf8(body).map_err(|error| Error::Json(error.to_string()))?;
     match serde_json::from_str::<IgnoredAny>(&text) {
         Ok(IgnoredAny) => Ok(text),
         Err(error) => Err(Error::Json(error.to_string())),
@@ -63,7 +68,7 @@ fn drain(response: Response<Body>) {
 
 /// Whether a `Content-Type` is a JSON MIME type as the WHATWG MIME Sniffing Standard defines it (section 4.6):
 /// `application/json`, `text/json`, or a subtype that ends in `+json`. Parameters do not matter.
-fn is_json(value: &[u8]) -> bool {
+pub(super) fn is_json(value: &[u8]) -> bool {
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let mut parts = essence.split(|byte| *byte == b'/');
     let (Some(kind), Some(subtype), None) = (parts.next(), parts.next(), parts.next()) else { return false };

@@ -46,14 +46,27 @@ impl<In: Transport> Connector<In> for TcpConnector {
             time::Duration::NotHappening => Deadline::Never,
         };
         let (host, port) = target(details.uri);
-        let addresses = self.names.addresses(host, until, &token).map_err(wrapped)?;
-        let (socket, hold) = connect(host, port, &addresses, until, &token).map_err(wrapped)?;
+        let (socket, hold) = self.open(host, port, until, &token).map_err(wrapped)?;
         Ok(Some(Either::B(Line::new(socket, hold, details.config.output_buffer_size()))))
     }
 }
 
+impl TcpConnector {
+    /// A connection to `host`, which `token` can shut down.
+    pub(super) fn open(
+        &self,
+        host: &str,
+        port: u16,
+        until: Deadline,
+        token: &CancelToken,
+    ) -> Result<(Arc<TcpStream>, Hold), Error> {
+        let addresses = self.names.addresses(host, until, token)?;
+        connect(host, port, &addresses, until, token)
+    }
+}
+
 /// Host, without brackets, and port of a URL that was checked to have a host.
-fn target(uri: &Uri) -> (&str, u16) {
+pub(super) fn target(uri: &Uri) -> (&str, u16) {
     let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     (bare(uri.host().unwrap_or_default()), uri.port_u16().unwrap_or(default))
 }

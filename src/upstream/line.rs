@@ -55,7 +55,7 @@ impl Hold {
     }
 
     /// Takes the right back. `false` when it may have been used.
-    fn release(self) -> bool {
+    pub(super) fn release(self) -> bool {
         drop(self.cleanup);
         !self.token.is_canceled()
     }
@@ -181,7 +181,7 @@ impl Transport for Line {
 }
 
 /// Whether the peer has neither closed nor sent anything.
-fn is_quiet(socket: &TcpStream) -> bool {
+pub(super) fn is_quiet(socket: &TcpStream) -> bool {
     matches!(peek_now(socket), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
@@ -193,7 +193,7 @@ fn peek_now(socket: &TcpStream) -> io::Result<usize> {
 }
 
 #[cfg(unix)]
-fn read_now(socket: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_now(socket: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::net::recv(socket, room, rustix::net::RecvFlags::DONTWAIT)?.1)
 }
 
@@ -203,7 +203,7 @@ fn peek_now(socket: &TcpStream) -> io::Result<usize> {
 }
 
 #[cfg(not(unix))]
-fn read_now(mut socket: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_now(mut socket: &TcpStream, room: &mut [u8]) -> io::Result<usize> {
     now(socket, || socket.read(room))
 }
 

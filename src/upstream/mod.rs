@@ -5,6 +5,7 @@
 //! which the attempt's token can shut down in every phase.
 //!
 //! - [`call`]: what the connection has to know of the call it works for
+//! - [`direct`], [`wire`], [`response`]: the usual call, over plain HTTP and without a library
 //! - [`names`] with its [`book`], [`connect`], [`tls`], [`line`], [`buffers`]: a connection, from the name to the bytes
 //! - [`pool`]: connections that wait for the next call
 //! - [`answer`], [`failure`]: what came of it
@@ -18,21 +19,26 @@ mod book;
 mod buffers;
 mod call;
 mod connect;
+mod direct;
 mod failure;
 mod line;
 mod names;
 mod pool;
+mod response;
 #[cfg_attr(not(feature = "https"), path = "no_tls.rs")]
 mod tls;
 mod trace;
+mod wire;
 
 pub use names::{Lookup, SystemLookup};
 pub(crate) use trace::TraceContext;
 
 use crate::crew::Crew;
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::race::Attempt;
 use connect::{NoResolver, TcpConnector};
+use direct::Direct;
 use names::Names;
 use pool::Pool;
 use std::fmt;
@@ -44,6 +50,7 @@ use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, HOST, USER_AGENT};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Proxy};
+use wire::{Answer, Wire};
 
 /// How [`Upstreams`] are called: see [`ClientSettings`](crate::ClientSettings).
 pub(crate) struct UpstreamSettings {
@@ -64,7 +71,9 @@ pub(crate) struct Upstreams {
     list: Vec<Upstream>,
     max_body: u64,
     timeout_header: HeaderName,
-    pool: Arc<Pool>,
+    agents: Arc<Pool<Agent>>,
+    wires: Arc<Pool<Wire>>,
+    connect_timeout: Duration,
     config: Config,
     tcp: TcpConnector,
     tls: TlsConnector,
@@ -77,6 +86,8 @@ struct Upstream {
     request: Request<()>,
     /// Host and port, for messages.
     to: String,
+    /// The same call without ureq, where that can be.
+    direct: Option<Direct>,
     /// Which of the pool's shelves its connections lie on.
     origin: usize,
 }
@@ -96,6 +107,9 @@ impl Upstreams {
         for url in &settings.urls {
             let mut upstream = Upstream::new(url, &mut origins)?;
             upstream.add_fields(&timeout_header, settings.max_redirects);
+            if settings.proxy.is_none() && settings.max_redirects == 0 {
+                upstream.direct = Direct::new(&upstream.request, &timeout_header);
+            }
             list.push(upstream);
         }
         if list.is_empty() {
@@ -124,7 +138,9 @@ impl Upstreams {
             list,
             max_body: settings.max_body,
             timeout_header,
-            pool: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
+            agents: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
+            wires: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
+            connect_timeout: settings.connect_timeout,
             config,
             tcp: TcpConnector { names: Names::new(settings.lookup, crew) },
             tls: TlsConnector::new(&settings.trusted)?,
@@ -139,8 +155,54 @@ impl Upstreams {
         if attempt.deadline().has_passed() {
             return Err(Error::TimedOut);
         }
+        let result = match &upstream.direct {
+            Some(direct) => self.get_directly(direct, upstream, attempt, trace),
+            None => self.get_by_agent(upstream, attempt, trace),
+        };
+        match (result, token.reason()) {
+            (Err(_), Some(reason)) => Err(reason.into()),
+            (result, _) => result,
+        }
+    }
+
+    fn get_directly(
+        &self,
+        direct: &Direct,
+        upstream: &Upstream,
+        attempt: &Attempt,
+        trace: &TraceContext,
+    ) -> Result<String, Error> {
+        let token = attempt.token();
+        let request = direct.request(attempt, trace);
+        if let Some(mut wire) = self.wires.take(upstream.origin).and_then(|wire| wire.reuse(token)) {
+            let answer = wire.exchange(&request, &upstream.to, self.max_body);
+            // An upstream may close an idle connection at any time, also while the request is on its way. Nothing came back,
+            // the request is a GET and may be sent twice.
+            let lost = matches!(answer.result, Err(Error::Lost { .. })) && !wire.has_received();
+            if !lost || token.is_canceled() {
+                return self.finish(wire, answer, upstream.origin);
+            }
+            log::debug!("the idle connection to {} was closed: trying a fresh one", upstream.to);
+        }
+        let (host, port) = direct.target();
+        let (socket, hold) = self.tcp.open(host, port, Deadline::after(self.connect_timeout), token)?;
+        let mut wire = Wire::new(socket, hold);
+        let answer = wire.exchange(&request, &upstream.to, self.max_body);
+        self.finish(wire, answer, upstream.origin)
+    }
+
+    /// Keeps the connection if it can serve another call.
+    fn finish(&self, wire: Wire, answer: Answer, origin: usize) -> Result<String, Error> {
+        if let Some(wire) = Some(wire).filter(|_| answer.keep).and_then(Wire::rest) {
+            self.wires.put(origin, wire);
+        }
+        answer.result
+    }
+
+    fn get_by_agent(&self, upstream: &Upstream, attempt: &Attempt, trace: &TraceContext) -> Result<String, Error> {
+        let token = attempt.token();
         let _current = call::enter(token);
-        let agent = self.pool.take(upstream.origin).unwrap_or_else(|| self.new_agent());
+        let agent = self.agents.take(upstream.origin).unwrap_or_else(|| self.new_agent());
         let mut result = self.exchange(&agent, upstream, attempt, trace);
         let seen = call::seen();
         // An upstream may close an idle connection at any time, also while the request is on its way. Nothing came back, the
@@ -150,16 +212,13 @@ impl Upstreams {
             result = self.exchange(&agent, upstream, attempt, trace);
         }
         if call::seen().kept {
-            self.pool.put(upstream.origin, agent);
+            self.agents.put(upstream.origin, agent);
         }
-        match (result, token.reason()) {
-            (Err(_), Some(reason)) => Err(reason.into()),
-            (result, _) => result,
-        }
+        result
     }
 
     pub(crate) fn idle_connections(&self) -> usize {
-        self.pool.idle()
+        self.agents.idle() + self.wires.idle()
     }
 
     fn exchange(
@@ -216,7 +275,7 @@ impl Upstream {
         });
         let mut request = Request::new(());
         *request.uri_mut() = uri;
-        Ok(Upstream { request, to, origin })
+        Ok(Upstream { request, to, direct: None, origin })
     }
 
     /// Adds every header field of a call, those that differ from call to call without a value.

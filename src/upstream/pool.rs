@@ -1,8 +1,8 @@
-//! Idle connections, each in an agent of its own.
+//! Idle connections.
 //!
 //! The problem: one ureq agent for all calls serialises them on its pool's lock, under which it also probes the connections,
-//! and sorts through all of them each time. The answer: an agent holds one connection and is leased to one call at a time.
-//! The idle ones lie on a stack per origin, last used first, so that what is not needed grows old and can go.
+//! and sorts through all of them each time. The answer: a connection, with or without an agent around it, is leased to one call
+//! at a time. The idle ones lie on a stack per origin, last used first, so that what is not needed grows old and can go.
 //!
 //! The alarm of the crew rings when the oldest has waited too long, and only then: nothing runs while nothing is idle.
 
@@ -10,31 +10,30 @@ use crate::crew::{AlarmGuard, Crew};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use ureq::Agent;
 
-pub(super) struct Pool {
+pub(super) struct Pool<C> {
     crew: Crew,
     max_idle: usize,
     idle_timeout: Duration,
-    /// Agents are made, used and dropped without this lock: dropping one closes a socket.
-    shelves: Mutex<Shelves>,
+    /// Connections are made, used and dropped without this lock: dropping one closes a socket.
+    shelves: Mutex<Shelves<C>>,
 }
 
-struct Shelves {
+struct Shelves<C> {
     /// Per origin, the oldest first.
-    by_origin: Vec<Vec<Idle>>,
+    by_origin: Vec<Vec<Idle<C>>>,
     idle: usize,
     /// Set while anything is idle.
     sweep: Option<AlarmGuard>,
 }
 
-struct Idle {
-    agent: Agent,
+struct Idle<C> {
+    connection: C,
     since: Instant,
 }
 
-impl Pool {
-    pub(super) fn new(crew: &Crew, origins: usize, max_idle: usize, idle_timeout: Duration) -> Arc<Pool> {
+impl<C: Send + 'static> Pool<C> {
+    pub(super) fn new(crew: &Crew, origins: usize, max_idle: usize, idle_timeout: Duration) -> Arc<Pool<C>> {
         let by_origin = (0..origins).map(|_| Vec::new()).collect();
         Arc::new(Pool {
             crew: crew.clone(),
@@ -44,24 +43,24 @@ impl Pool {
         })
     }
 
-    /// The agent whose connection to `origin` was used last.
-    pub(super) fn take(&self, origin: usize) -> Option<Agent> {
+    /// The connection to `origin` that was used last.
+    pub(super) fn take(&self, origin: usize) -> Option<C> {
         let mut shelves = lock(&self.shelves);
         let idle = shelves.by_origin[origin].pop()?;
         shelves.idle -= 1;
         drop(shelves);
-        (idle.since.elapsed() < self.idle_timeout).then_some(idle.agent)
+        (idle.since.elapsed() < self.idle_timeout).then_some(idle.connection)
     }
 
-    /// Keeps `agent`, which has an idle connection to `origin`, if there is room.
-    pub(super) fn put(self: &Arc<Self>, origin: usize, agent: Agent) {
+    /// Keeps `connection` to `origin`, if there is room.
+    pub(super) fn put(self: &Arc<Self>, origin: usize, connection: C) {
         let mut shelves = lock(&self.shelves);
         if shelves.idle >= self.max_idle {
             drop(shelves);
             return;
         }
         let since = Instant::now();
-        shelves.by_origin[origin].push(Idle { agent, since });
+        shelves.by_origin[origin].push(Idle { connection, since });
         shelves.idle += 1;
         if shelves.sweep.is_none() {
             shelves.sweep = self.sweep_after(since);

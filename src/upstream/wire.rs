@@ -1,0 +1,302 @@
+//! A GET over plain HTTP/1.1: one write, one read, no library between.
+//!
+//! The problem: a call on a connection that is there costs a few microseconds of kernel, and twice as many in a client
+//! library that can do everything: a third of a whole request's CPU. The answer: for `http://` without proxy and redirects, which
+//! is what a hedging server calls nearly always, the request is written from a prepared text and the response read here, in
+//! some 200 lines. Everything else goes through ureq; `tests/client_oracle.rs` has both read the same responses.
+//!
+//! The connection can be lost at any moment: see [`Hold`]. There are no socket timeouts: the deadline cancels the token.
+
+use super::answer::checked;
+use super::line::{Hold, is_quiet, read_now};
+use super::response::{self, ContentType, Head, Length};
+use crate::cancel::CancelToken;
+use crate::error::Error;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+/// Enough for most answers to be read in one go.
+const INPUT: usize = 16 << 10;
+/// The largest head, and the most interim ones before it.
+const MAX_HEAD: usize = 64 << 10;
+const MAX_INTERIM: usize = 100;
+/// The longest line that says how large a chunk is, and the most trailer fields.
+const MAX_CHUNK_LINE: usize = 1 << 10;
+const MAX_TRAILERS: usize = 64;
+/// How much of an unwanted body is read to save the connection, when it is there already.
+const MAX_DRAINED: u64 = 64 << 10;
+
+/// A connection, and what was read from it and not yet used.
+pub(super) struct Wire {
+    socket: Arc<TcpStream>,
+    /// `None` while the connection waits in the pool.
+    hold: Option<Hold>,
+    input: Vec<u8>,
+    used: usize,
+    filled: usize,
+    /// Whether anything was received since the call began.
+    received: bool,
+}
+
+/// Whether a read waits for what has not come yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Waits,
+    TakesWhatIsHere,
+}
+
+/// What became of a call, and whether the connection can serve another.
+pub(super) struct Answer {
+    pub(super) result: Result<String, Error>,
+    pub(super) keep: bool,
+}
+
+/// Why a call failed before its end.
+enum Broken {
+    /// The connection did.
+    Io(io::Error),
+    /// The peer speaks no HTTP.
+    Protocol(String),
+    /// The body is too large.
+    TooLarge(u64),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Broken {
+        Broken::Io(error)
+    }
+}
+
+impl Wire {
+    /// A new connection, which the call that `hold` is of has.
+    pub(super) fn new(socket: Arc<TcpStream>, hold: Hold) -> Wire {
+        Wire { socket, hold: Some(hold), input: vec![0; INPUT], used: 0, filled: 0, received: false }
+    }
+
+    /// Gives a connection that was idle to the call that `token` ends; `None` when the peer has closed it meanwhile, or has
+    /// sent what nobody asked for.
+    pub(super) fn reuse(mut self, token: &CancelToken) -> Option<Wire> {
+        if !is_quiet(&self.socket) {
+            return None;
+        }
+        self.hold = Some(Hold::new(token.clone(), &self.socket));
+        Some(self)
+    }
+
+    /// Makes ready to be idle; `None` when the call's token may have shut the connection down.
+    pub(super) fn rest(mut self) -> Option<Wire> {
+        if self.input.len() > INPUT {
+            self.input = vec![0; INPUT]; // gives back what a large answer took
+        }
+        (self.used, self.filled) = (0, 0);
+        self.hold.take().is_some_and(Hold::release).then_some(self)
+    }
+
+    /// Whether anything came back in this call.
+    pub(super) fn has_received(&self) -> bool {
+        self.received
+    }
+
+    /// Sends `request` and reads the answer to its end. `to` is the peer's name, for messages.
+    pub(super) fn exchange(&mut self, request: &[u8], to: &str, max_body: u64) -> Answer {
+        self.received = false;
+        let (result, keep) = match self.send(request).and_then(|()| self.head()) {
+            Ok(head) => self.answer(&head, max_body),
+            Err(broken) => (Err(broken), false),
+        };
+        let result = result.and_then(|body| body.map_or_else(|error| Ok(Err(error)), |body| Ok(checked(body))));
+        let result = match result {
+            Ok(answered) => answered,
+            Err(Broken::Io(source)) => Err(Error::Lost { to: to.to_owned(), source }),
+            Err(Broken::Protocol(why)) => Err(Error::Protocol(format!("{why}, from {to}"))),
+            Err(Broken::TooLarge(limit)) => Err(Error::BodyTooLarge { limit }),
+        };
+        Answer { result, keep: keep && self.used == self.filled }
+    }
+
+    /// Fails when the call was ended.
+    fn check(&self) -> io::Result<()> {
+        match self.hold.as_ref().and_then(Hold::canceled) {
+            Some(canceled) => Err(io::Error::other(canceled)),
+            None => Ok(()),
+        }
+    }
+
+    fn send(&self, request: &[u8]) -> Result<(), Broken> {
+        self.check()?;
+        Ok((&*self.socket).write_all(request)?)
+    }
+
+    /// The final head. It is used up then, and the body begins.
+    fn head(&mut self) -> Result<Head, Broken> {
+        let mut interim = 0;
+        loop {
+            match response::parse(self.unused()).map_err(Broken::Protocol)? {
+                Some((head, length)) => {
+                    self.used += length;
+                    if !head.is_interim() {
+                        return Ok(head);
+                    }
+                    interim += 1;
+                    if interim > MAX_INTERIM {
+                        return Err(Broken::Protocol("too many interim responses".to_owned()));
+                    }
+                }
+                None if self.unused().len() >= MAX_HEAD => {
+                    return Err(Broken::Protocol(format!("head larger than {MAX_HEAD} bytes")));
+                }
+                None => self.more(Patience::Waits)?,
+            }
+        }
+    }
+
+    /// The body, if it counts, or why it does not; and whether the connection can be kept.
+    fn answer(&mut self, head: &Head, max_body: u64) -> (Result<Result<Vec<u8>, Error>, Broken>, bool) {
+        let unwanted = match (head.status, &head.content_type) {
+            (200, ContentType::Json) => {
+                let body = self.body(head.body, max_body, Patience::Waits);
+                let keep = head.keep && body.is_ok();
+                return (body.map(Ok), keep);
+            }
+            (200, ContentType::Other(found)) => Error::ContentType(Some(found.clone())),
+            (200, ContentType::Absent) => Error::ContentType(None),
+            (status, _) => Error::Status(status),
+        };
+        // If all of a body that nobody wants has come already, the connection can be used again.
+        let keep = head.keep && self.body(head.body, MAX_DRAINED, Patience::TakesWhatIsHere).is_ok();
+        (Ok(Err(unwanted)), keep)
+    }
+
+    fn body(&mut self, length: Length, limit: u64, patience: Patience) -> Result<Vec<u8>, Broken> {
+        let mut body = Vec::new();
+        match length {
+            Length::Known(length) if length > limit => return Err(Broken::TooLarge(limit)),
+            Length::Known(length) => {
+                // A declared length is the peer's word only: it does not make us allocate much in advance.
+                body.reserve_exact(length.min(64 << 10) as usize);
+                self.take(length, &mut body, patience)?;
+            }
+            Length::Chunked => loop {
+                let size = self.chunk_size(patience)?;
+                if size == 0 {
+                    self.trailers(patience)?;
+                    break;
+                }
+                if size > limit - body.len() as u64 {
+                    return Err(Broken::TooLarge(limit));
+                }
+                self.take(size, &mut body, patience)?;
+                self.line_end(patience)?;
+            },
+            Length::UntilClose => loop {
+                body.extend_from_slice(&self.input[self.used..self.filled]);
+                self.used = self.filled;
+                if body.len() as u64 > limit {
+                    return Err(Broken::TooLarge(limit));
+                }
+                if self.fill(patience)? == 0 {
+                    break;
+                }
+            },
+        }
+        Ok(body)
+    }
+
+    /// Moves `length` bytes to `body`.
+    fn take(&mut self, length: u64, body: &mut Vec<u8>, patience: Patience) -> Result<(), Broken> {
+        let mut left = length;
+        loop {
+            let step = left.min(self.unused().len() as u64) as usize;
+            body.extend_from_slice(&self.input[self.used..self.used + step]);
+            self.used += step;
+            left -= step as u64;
+            if left == 0 {
+                return Ok(());
+            }
+            self.more(patience)?;
+        }
+    }
+
+    fn chunk_size(&mut self, patience: Patience) -> Result<u64, Broken> {
+        loop {
+            match httparse::parse_chunk_size(self.unused()) {
+                Ok(httparse::Status::Complete((line, size))) => {
+                    self.used += line;
+                    return Ok(size);
+                }
+                Ok(httparse::Status::Partial) if self.unused().len() <= MAX_CHUNK_LINE => self.more(patience)?,
+                _ => return Err(Broken::Protocol("malformed chunk size".to_owned())),
+            }
+        }
+    }
+
+    fn line_end(&mut self, patience: Patience) -> Result<(), Broken> {
+        while self.unused().len() < 2 {
+            self.more(patience)?;
+        }
+        if !self.unused().starts_with(b"\r\n") {
+            return Err(Broken::Protocol("a chunk longer than its size".to_owned()));
+        }
+        self.used += 2;
+        Ok(())
+    }
+
+    /// What follows the last chunk. Nothing in it matters here but its end.
+    fn trailers(&mut self, patience: Patience) -> Result<(), Broken> {
+        loop {
+            match httparse::parse_headers(self.unused(), &mut [httparse::EMPTY_HEADER; MAX_TRAILERS]) {
+                Ok(httparse::Status::Complete((length, _))) => {
+                    self.used += length;
+                    return Ok(());
+                }
+                Ok(httparse::Status::Partial) if self.unused().len() <= MAX_HEAD => self.more(patience)?,
+                _ => return Err(Broken::Protocol("malformed trailer fields".to_owned())),
+            }
+        }
+    }
+
+    fn unused(&self) -> &[u8] {
+        &self.input[self.used..self.filled]
+    }
+
+    /// Reads more of what has to come.
+    fn more(&mut self, patience: Patience) -> Result<(), Broken> {
+        match self.fill(patience)? {
+            0 => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads once; 0 at the end.
+    fn fill(&mut self, patience: Patience) -> Result<usize, Broken> {
+        if self.used == self.filled {
+            (self.used, self.filled) = (0, 0);
+        } else if self.filled == self.input.len() {
+            self.input.copy_within(self.used..self.filled, 0);
+            (self.used, self.filled) = (0, self.filled - self.used);
+            if self.filled * 2 > self.input.len() {
+                self.input.resize(self.input.len() * 2, 0); // a head: everything else is used up on the way
+            }
+        }
+        let received = loop {
+            // What has come is read also after a shutdown, and a peer may send faster than that ends.
+            self.check()?;
+            let room = &mut self.input[self.filled..];
+            let received = match patience {
+                Patience::Waits => (&*self.socket).read(room),
+                Patience::TakesWhatIsHere => read_now(&self.socket, room),
+            };
+            match received {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received?,
+            }
+        };
+        if received == 0 {
+            self.check()?; // an end that we made ourselves is not the peer's
+        }
+        self.filled += received;
+        self.received |= received > 0;
+        Ok(received)
+    }
+}
