@@ -71,7 +71,8 @@ pub(super) fn target(uri: &Uri) -> (&str, u16) {
     (bare(uri.host().unwrap_or_default()), uri.port_u16().unwrap_or(default))
 }
 
-fn connect(
+/// A blocking socket connected to the first of `addresses` that answers, in the hands of `token`.
+pub(crate) fn connect(
     host: &str,
     port: u16,
     addresses: &[IpAddr],

@@ -33,14 +33,14 @@ pub(super) struct Line {
 }
 
 /// The right of a call's token to shut a socket down.
-pub(super) struct Hold {
+pub(crate) struct Hold {
     token: CancelToken,
     cleanup: CleanupGuard,
 }
 
 impl Hold {
     /// Has `socket` shut down when `token` is cancelled, at once when it already was.
-    pub(super) fn new(token: CancelToken, socket: &Arc<TcpStream>) -> Hold {
+    pub(crate) fn new(token: CancelToken, socket: &Arc<TcpStream>) -> Hold {
         let handle = socket.clone();
         let cleanup = token.on_cancel(move |_| {
             // It fails when the peer was faster.
@@ -50,12 +50,12 @@ impl Hold {
     }
 
     /// The error of a call that was ended.
-    pub(super) fn canceled(&self) -> Option<Error> {
+    pub(crate) fn canceled(&self) -> Option<Error> {
         self.token.reason().map(Error::from)
     }
 
     /// Takes the right back. `false` when it may have been used.
-    pub(super) fn release(self) -> bool {
+    pub(crate) fn release(self) -> bool {
         drop(self.cleanup);
         !self.token.is_canceled()
     }
@@ -181,7 +181,7 @@ impl Transport for Line {
 }
 
 /// Whether the peer has neither closed nor sent anything.
-pub(super) fn is_quiet(socket: &TcpStream) -> bool {
+pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
     matches!(peek_now(socket), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 

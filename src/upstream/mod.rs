@@ -18,12 +18,12 @@ mod answer;
 mod book;
 mod buffers;
 mod call;
-mod connect;
+pub(crate) mod connect;
 mod direct;
 mod failure;
-mod line;
-mod names;
-mod pool;
+pub(crate) mod line;
+pub(crate) mod names;
+pub(crate) mod pool;
 mod response;
 #[cfg_attr(not(feature = "https"), path = "no_tls.rs")]
 mod tls;

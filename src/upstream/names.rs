@@ -56,13 +56,13 @@ impl Lookup for SystemLookup {
 }
 
 /// The host of a URL, without the brackets of IPv6.
-pub(super) fn bare(host: &str) -> &str {
+pub(crate) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// Looks names up; clones are handles to the same book of answers.
 #[derive(Clone)]
-pub(super) struct Names {
+pub(crate) struct Names {
     shared: Arc<Shared>,
 }
 
@@ -73,12 +73,12 @@ struct Shared {
 }
 
 impl Names {
-    pub(super) fn new(lookup: Arc<dyn Lookup>, crew: &Crew) -> Names {
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, crew: &Crew) -> Names {
         Names { shared: Arc::new(Shared { lookup, crew: crew.clone(), book: Mutex::default() }) }
     }
 
     /// The addresses of `host`, at least one. Waits until `until` or until `token` is cancelled.
-    pub(super) fn addresses(&self, host: &str, until: Deadline, token: &CancelToken) -> Result<Arc<[IpAddr]>, Error> {
+    pub(crate) fn addresses(&self, host: &str, until: Deadline, token: &CancelToken) -> Result<Arc<[IpAddr]>, Error> {
         if let Ok(literal) = host.parse::<IpAddr>() {
             return Ok([literal].into());
         }

@@ -11,7 +11,7 @@ use crate::sync::lock;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub(super) struct Pool<C> {
+pub(crate) struct Pool<C> {
     crew: Crew,
     max_idle: usize,
     idle_timeout: Duration,
@@ -33,7 +33,7 @@ struct Idle<C> {
 }
 
 impl<C: Send + 'static> Pool<C> {
-    pub(super) fn new(crew: &Crew, origins: usize, max_idle: usize, idle_timeout: Duration) -> Arc<Pool<C>> {
+    pub(crate) fn new(crew: &Crew, origins: usize, max_idle: usize, idle_timeout: Duration) -> Arc<Pool<C>> {
         let by_origin = (0..origins).map(|_| Vec::new()).collect();
         Arc::new(Pool {
             crew: crew.clone(),
@@ -44,7 +44,7 @@ impl<C: Send + 'static> Pool<C> {
     }
 
     /// The connection to `origin` that was used last.
-    pub(super) fn take(&self, origin: usize) -> Option<C> {
+    pub(crate) fn take(&self, origin: usize) -> Option<C> {
         let mut shelves = lock(&self.shelves);
         let idle = shelves.by_origin[origin].pop()?;
         shelves.idle -= 1;
@@ -53,7 +53,7 @@ impl<C: Send + 'static> Pool<C> {
     }
 
     /// Keeps `connection` to `origin`, if there is room.
-    pub(super) fn put(self: &Arc<Self>, origin: usize, connection: C) {
+    pub(crate) fn put(self: &Arc<Self>, origin: usize, connection: C) {
         let mut shelves = lock(&self.shelves);
         if shelves.idle >= self.max_idle {
             drop(shelves);
@@ -68,7 +68,7 @@ impl<C: Send + 'static> Pool<C> {
     }
 
     /// How many connections are idle.
-    pub(super) fn idle(&self) -> usize {
+    pub(crate) fn idle(&self) -> usize {
         lock(&self.shelves).idle
     }
 
