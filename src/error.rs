@@ -73,7 +73,14 @@ pub enum Error {
     },
     /// Reading or writing failed.
     Io(io::Error),
-    /// The peer does not speak HTTP as it should.
+    /// The server understood what it was asked and will not do it, in its own words.
+    Refused {
+        /// Host and port.
+        by: String,
+        /// What it said.
+        why: String,
+    },
+    /// The peer does not speak its protocol as it should.
     Protocol(String),
     /// The answer has a status other than 200.
     Status(u16),
@@ -106,6 +113,7 @@ impl fmt::Display for Error {
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
             Error::Lost { to, source } => write!(f, "connection to {to} lost: {source}"),
             Error::Io(error) => write!(f, "connection failed: {error}"),
+            Error::Refused { by, why } => write!(f, "refused by {by}: {why}"),
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             Error::Status(status) => write!(f, "status {status} instead of 200"),
             Error::ContentType(Some(found)) => write!(f, "content type '{found}' is not JSON"),

@@ -33,6 +33,7 @@
 //!
 //! - `https` (default): `https://` upstreams, through rustls.
 //! - `tls` (default): TLS towards the server's clients, through rustls.
+//! - `memcached`: the client `memcached::Memcached`.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
 //! # ARCHITECTURE
@@ -95,6 +96,8 @@ mod deadline;
 mod error;
 pub mod event;
 pub mod fetch;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 pub mod metrics;
 pub mod race;
 pub mod sample;
