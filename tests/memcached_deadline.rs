@@ -169,6 +169,7 @@ fn a_token_ends_a_call_long_before_its_deadline() {
     client.get("k", PATIENCE).unwrap();
     fake.next_request();
     let token = CancelToken::new();
+    let began = Instant::now();
     let result = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| client.get("k", TimeLimit::new(Deadline::after(PATIENCE), &token)));
         fake.next_request();
@@ -176,6 +177,7 @@ fn a_token_ends_a_call_long_before_its_deadline() {
         waiting.join().unwrap()
     });
     assert!(matches!(result, Err(Error::Canceled(CancelReason::ClientGone))), "{result:?}");
+    assert!(began.elapsed() < PATIENCE / 2, "the deadline has ended it: {:?}", began.elapsed());
     fake.next_gone();
     assert_eq!(client.idle_connections(), 0);
 }

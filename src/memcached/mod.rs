@@ -6,9 +6,9 @@
 //! (name lookup, connect, send, receive), by closing the connection; and a reply is taken only if it repeats the number and
 //! the key of the request.
 //!
-//! - [`protocol`]: requests and replies as bytes
-//! - [`connection`]: one connection and the call that has it; [`connections`]: those of one server
-//! - [`address`]: servers, keys, URLs
+//! - `protocol`: requests and replies as bytes
+//! - `connection`: one connection and the call that has it; `connections`: those of one server
+//! - `address`: servers, keys, URLs; `item`: what is stored
 //!
 //! Invariants: calls run on the calling thread; nothing else is started but name lookups, on the crew. A connection is pooled
 //! only after a whole reply with nothing left over. Only reads are tried again.
