@@ -101,17 +101,25 @@ fn whatever_is_called() {
     let (crew, fake) = (crew(), FakeMemcached::start(|_| vec![Deed::Hangs]));
     let client = client(&crew, fake.address());
     let options = SetOptions::default();
-    ends_in_time(&client, |client| client.set("k", "v", options, TIMEOUT));
-    ends_in_time(&client, |client| client.add("k", "v", options, TIMEOUT));
-    ends_in_time(&client, |client| client.delete("k", TIMEOUT));
-    ends_in_time(&client, |client| client.touch("k", options.expiry, TIMEOUT));
-    ends_in_time(&client, |client| client.incr("k", 1, TIMEOUT));
-    ends_in_time(&client, |client| client.decr("k", 1, TIMEOUT));
-    ends_in_time(&client, |client| client.version(TIMEOUT));
-    for _ in 0..7 {
+    // Both sights of a call before the next one: each connection of the fake tells from a thread of its own.
+    let seen_to = || {
         fake.next_request();
         fake.next_gone();
-    }
+    };
+    ends_in_time(&client, |client| client.set("k", "v", options, TIMEOUT));
+    seen_to();
+    ends_in_time(&client, |client| client.add("k", "v", options, TIMEOUT));
+    seen_to();
+    ends_in_time(&client, |client| client.delete("k", TIMEOUT));
+    seen_to();
+    ends_in_time(&client, |client| client.touch("k", options.expiry, TIMEOUT));
+    seen_to();
+    ends_in_time(&client, |client| client.incr("k", 1, TIMEOUT));
+    seen_to();
+    ends_in_time(&client, |client| client.decr("k", 1, TIMEOUT));
+    seen_to();
+    ends_in_time(&client, |client| client.version(TIMEOUT));
+    seen_to();
 }
 
 /// Looks names up for as long as nobody drops the other end.
