@@ -6,6 +6,8 @@
 //!
 //! What this does not do: answer a client. Which race is run and what its outcome means is for `api` to say.
 
+#[cfg(feature = "memcached")]
+mod cached;
 mod parse;
 
 use crate::crew::Crew;

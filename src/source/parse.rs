@@ -22,12 +22,17 @@ pub(super) fn source(crew: &Crew, text: &str, settings: &ClientSettings) -> Resu
     if !SCHEMES.iter().any(|(known, _, is_there)| *known == scheme && *is_there) {
         return Err(no_such_source(text, scheme));
     }
+    named(crew, scheme, text, settings).map_err(|error| of_route(error, text))
+}
+
+fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
     match scheme {
-        "http" | "https" => {
+        #[cfg(feature = "memcached")]
+        "memcached" => Ok(Box::new(super::cached::Cached::new(crew, text, settings)?)),
+        _ => {
             let settings = ClientSettings { upstreams: vec![text.to_owned()], ..settings.clone() };
-            Ok(Box::new(Client::new(crew, settings).map_err(|error| of_route(error, text))?))
+            Ok(Box::new(Client::new(crew, settings)?))
         }
-        _ => Err(no_such_source(text, scheme)),
     }
 }
 
