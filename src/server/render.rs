@@ -7,7 +7,7 @@
 use super::message::{Ending, Response};
 use super::stream::Stream;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What every response begins with. The client-gone watch may have sent it early.
@@ -123,7 +123,7 @@ fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 fn push_number(out: &mut Vec<u8>, number: usize) {
-    let _ = write!(out, "{number}");
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// The reason phrase of a status.

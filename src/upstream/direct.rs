@@ -5,7 +5,6 @@
 use super::connect::target;
 use super::trace::TraceContext;
 use crate::race::Attempt;
-use std::io::Write;
 use ureq::http::header::HOST;
 use ureq::http::{HeaderName, Request};
 
@@ -51,15 +50,19 @@ impl Direct {
     pub(super) fn request(&self, attempt: &Attempt, trace: &TraceContext) -> Vec<u8> {
         let mut request = Vec::with_capacity(self.head.len() + FIELDS);
         request.extend_from_slice(&self.head);
-        let mut field = |arguments: std::fmt::Arguments<'_>| {
-            request.write_fmt(arguments).expect("memory takes everything");
+        let mut field = |name: &str, value: &[u8]| {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                request.extend_from_slice(part);
+            }
         };
+        let mut digits = itoa::Buffer::new();
         if let Some(left) = attempt.deadline().remaining() {
-            field(format_args!("{}: {}\r\n", self.timeout_header, left.as_millis()));
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            field(&self.timeout_header, digits.format(millis).as_bytes());
         }
-        field(format_args!("x-attempt: {}\r\ntraceparent: ", attempt.number()));
-        request.extend_from_slice(&trace.for_attempt());
-        request.extend_from_slice(b"\r\n\r\n");
+        field("x-attempt", digits.format(attempt.number()).as_bytes());
+        field("traceparent", &trace.for_attempt());
+        request.extend_from_slice(b"\r\n");
         request
     }
 }
