@@ -129,8 +129,10 @@ fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::{CancelReason, CancelToken};
     use crate::crew::{Crew, CrewSettings};
-    use crate::timeout::TimedCall;
+    use crate::deadline::Deadline;
+    use crate::timeout::{TimeLimit, TimedCall};
 
     #[test]
     fn every_place_in_the_page_is_filled() {
@@ -164,9 +166,14 @@ mod tests {
         let crew = Crew::new(CrewSettings::default()).unwrap();
         let (_open, never) = crossbeam_channel::bounded::<()>(0);
         for label in ["first <b>", "second {host}"] {
-            let never = never.clone();
-            let call = TimedCall::new().on(&crew).label(label).limit(Duration::from_millis(1));
-            call.run(move |_| never.recv_timeout(Duration::from_secs(20))).unwrap_err();
+            let (never, token) = (never.clone(), CancelToken::new());
+            let limit = TimeLimit::new(Deadline::Never, &token);
+            let call = TimedCall::new().on(&crew).label(label).limit(limit);
+            call.run(move |_| {
+                token.cancel(CancelReason::ClientGone); // not before the call has begun
+                never.recv_timeout(Duration::from_secs(20))
+            })
+            .unwrap_err();
         }
         let rows = stuck_calls(&crew.stats().stuck);
         let (first, second) = (rows.find("first &lt;b&gt;").unwrap(), rows.find("second {host}").unwrap());
