@@ -93,6 +93,18 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The database refused the statement, or the user.
+    Database {
+        /// The server's number for it: 1062 for a duplicate key, 1045 for a wrong password.
+        code: u16,
+        /// What the server said.
+        message: String,
+    },
+    /// The result has more rows than allowed.
+    TooManyRows {
+        /// The limit.
+        limit: usize,
+    },
     /// The call panicked with this message.
     Panicked(String),
 }
@@ -120,6 +132,8 @@ impl fmt::Display for Error {
             Error::ContentType(None) => write!(f, "no content type"),
             Error::Json(why) => write!(f, "body is not JSON: {why}"),
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
+            Error::Database { code, message } => write!(f, "database error {code}: {message}"),
+            Error::TooManyRows { limit } => write!(f, "result has more than {limit} rows"),
             Error::Panicked(message) => write!(f, "panicked: {message}"),
         }
     }

@@ -34,6 +34,7 @@
 //! - `https` (default): `https://` upstreams, through rustls.
 //! - `tls` (default): TLS towards the server's clients, through rustls.
 //! - `memcached`: the client `memcached::Memcached`.
+//! - `mysql`: [queries of MySQL and MariaDB](mysql) with a deadline. Unix only.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
 //! # ARCHITECTURE
@@ -99,6 +100,8 @@ pub mod fetch;
 #[cfg(feature = "memcached")]
 pub mod memcached;
 pub mod metrics;
+#[cfg(all(feature = "mysql", unix))]
+pub mod mysql;
 pub mod race;
 pub mod sample;
 pub mod server;
@@ -113,6 +116,8 @@ pub use deadline::Deadline;
 pub use error::Error;
 pub use event::Observer;
 pub use fetch::{Client, ClientSettings};
+#[cfg(all(feature = "mysql", unix))]
+pub use mysql::{MySql, MySqlSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule};
 pub use server::{Server, ServerSettings};
 pub use timeout::{Budget, DefaultTimeout, IntoTimeLimit, TimeLimit, TimedCall, with_timeout, with_timeout_on};

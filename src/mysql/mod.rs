@@ -1,0 +1,210 @@
+//! Queries of MySQL and MariaDB that can be ended, here and on the server.
+//!
+//! The problem: a blocking query waits in `read(2)` for as long as the server likes, and when its client gives up the server goes
+//! on: it sleeps, scans, waits for its lock and holds others, without looking whether anybody is there.
+//!
+//! The answer: [`MySql`], whose calls end by their deadline or with their token in every phase: waiting for a connection, name
+//! lookup, TCP, login, statement, result. This is what happens when the time is over:
+//!
+//! 1. The connection is shut down, the thread that worked for the call is home, and the caller has [`Error::TimedOut`]: within
+//!    milliseconds, also when the server has stopped or drips.
+//! 2. The statement is ended on the server by `KILL QUERY` over another connection, and so is its connection, by
+//!    `KILL CONNECTION`. That goes on, on a thread of the crew, after the caller was told, and takes milliseconds more where the
+//!    server answers. It is tried for [`MySqlSettings::kill_timeout`]; [`MySql::ending`] tells how many statements are being
+//!    ended, and what could not be ended is logged as a warning with the connection's number.
+//!
+//! A connection whose call was ended is never used again. Any other is logged in anew (`COM_CHANGE_USER`) before it rests, so that
+//! no transaction, lock, temporary table, variable, role or chosen database comes to the next call. Each call is one statement,
+//! hence, committed when it is done. Statements are prepared, and parameters bound: they never become part of the text.
+//!
+//! - [`settings`](MySqlSettings), [`url`](MySqlUrl): how the server is reached
+//! - `relay`, `connection`: a connection and what is done with it
+//! - `seats`, `ending`: how many there are, and how statements end
+//! - [`Value`], [`Rows`]: what comes out, and as JSON
+//!
+//! What this does not do: TLS (use it within a trusted network or through a tunnel; the password goes hashed or encrypted, the data
+//! does not), transactions over several calls, several statements in one call, Windows. A statement that the server cannot prepare
+//! is refused by it. Behind a proxy that shares connections, `KILL` would meet the proxy's numbers.
+
+mod connection;
+mod ending;
+mod relay;
+mod rows;
+mod seats;
+mod settings;
+mod url;
+mod value;
+
+pub use rows::{Executed, Rows};
+pub use settings::MySqlSettings;
+pub use url::MySqlUrl;
+pub use value::Value;
+
+use crate::crew::Crew;
+use crate::error::Error;
+use crate::timeout::{IntoTimeLimit, TimeLimit};
+use crate::upstream::names::Names;
+use crate::upstream::pool::Pool;
+use ::mysql::Conn;
+use connection::{CallError, Connection, Server};
+use ending::Endings;
+use seats::Seats;
+use std::fmt;
+use std::sync::Arc;
+
+/// A client of one MySQL or MariaDB server. Clones are handles to the same client and share its connections.
+///
+/// ```no_run
+/// use headstart::{Crew, CrewSettings, MySql, MySqlSettings};
+/// use std::time::Duration;
+///
+/// let crew = Crew::new(CrewSettings::default())?;
+/// let mut settings = MySqlSettings::default();
+/// settings.user = "app".to_owned();
+/// settings.database = Some("shop".to_owned());
+/// let shop = MySql::new(&crew, settings)?;
+/// let timeout = Duration::from_millis(500);
+///
+/// shop.execute("INSERT INTO item (name) VALUES (?)", &["tea".into()], timeout)?;
+/// let items = shop.query("SELECT id, name FROM item WHERE name = ?", &["tea".into()], timeout)?;
+/// println!("{}", items.to_json());
+/// # Ok::<(), headstart::Error>(())
+/// ```
+///
+/// A query over two replicas, the second asked when the first is late:
+///
+/// ```no_run
+/// # use headstart::{Crew, CrewSettings, MySql, MySqlSettings};
+/// use headstart::{Deadline, Race, Schedule};
+/// use std::time::Duration;
+///
+/// # let crew = Crew::new(CrewSettings::default())?;
+/// # let replicas = [MySql::new(&crew, MySqlSettings::default())?, MySql::new(&crew, MySqlSettings::default())?];
+/// let outcome = Race::new(&crew)
+///     .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(50)])?)
+///     .deadline(Deadline::after(Duration::from_secs(1)))
+///     .first(move |attempt| replicas[attempt.number()].query("SELECT COUNT(*) FROM item", &[], attempt));
+/// # drop(outcome);
+/// # Ok::<(), headstart::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct MySql {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    server: Server,
+    seats: Seats,
+    /// Each of them was clean when it was put in.
+    idle: Arc<Pool<Connection>>,
+    endings: Endings,
+}
+
+impl MySql {
+    /// A client whose calls use threads of `crew`, one each while they last. Connects nowhere yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] names the setting that cannot be used.
+    pub fn new(crew: &Crew, settings: MySqlSettings) -> Result<MySql, Error> {
+        settings.check()?;
+        let to = match settings.host.contains(':') {
+            true => format!("[{}]:{}", settings.host, settings.port),
+            false => format!("{}:{}", settings.host, settings.port),
+        };
+        Ok(MySql {
+            shared: Arc::new(Shared {
+                seats: Seats::new(settings.max_connections),
+                idle: Pool::new(crew, 1, settings.max_connections, settings.idle_timeout),
+                endings: Endings::default(),
+                server: Server {
+                    crew: crew.clone(),
+                    names: Names::new(settings.lookup.clone(), crew),
+                    to: to.into(),
+                    settings,
+                },
+            }),
+        })
+    }
+
+    /// Runs `sql` with `params` bound to its `?`s, and returns its rows: those of the first result, if there are several.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::TimedOut`], [`Error::Canceled`]: the call was ended, and its statement is being ended.
+    /// - [`Error::Database`]: the server refused the statement or the login.
+    /// - [`Error::TooManyRows`], [`Error::BodyTooLarge`]: the result exceeds the settings' limits; the statement is being ended.
+    /// - [`Error::Setting`]: there are not as many parameters as placeholders.
+    /// - [`Error::Lookup`], [`Error::Connect`]: there was no connection. [`Error::Lost`]: it broke, and whether the statement was
+    ///   run is not known. [`Error::Protocol`]: it made no sense.
+    /// - [`Error::NoThread`], [`Error::ThreadStart`]: nothing was run.
+    pub fn query(&self, sql: &str, params: &[Value], limit: impl IntoTimeLimit) -> Result<Rows, Error> {
+        let (sql, params) = (sql.to_owned(), params.to_vec());
+        let max_rows = self.shared.server.settings.max_rows;
+        self.run(limit.into_time_limit()?, move |conn, hang_up| {
+            connection::query(conn, &sql, &params, max_rows, hang_up)
+        })
+    }
+
+    /// Runs `sql` with `params` bound to its `?`s, for what it does. A statement that was ended may have been done
+    /// nevertheless, if its end came too late.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](MySql::query).
+    pub fn execute(&self, sql: &str, params: &[Value], limit: impl IntoTimeLimit) -> Result<Executed, Error> {
+        let (sql, params) = (sql.to_owned(), params.to_vec());
+        self.run(limit.into_time_limit()?, move |conn, _| connection::execute(conn, &sql, &params))
+    }
+
+    /// Statements that are being ended on the server at this moment, their callers gone.
+    pub fn ending(&self) -> usize {
+        self.shared.endings.count()
+    }
+
+    /// Connections that wait for reuse at this moment.
+    pub fn idle_connections(&self) -> usize {
+        self.shared.idle.idle()
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        limit: TimeLimit,
+        work: impl FnOnce(&mut Conn, &dyn Fn()) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = &self.shared;
+        limit.check()?;
+        let seat = shared.seats.take(&limit)?;
+        let connection = match shared.idle_connection() {
+            Some(idle) => idle,
+            None => shared.server.connect(&limit)?,
+        };
+        match connection.call(&shared.server, &limit, work) {
+            Ok((result, connection)) => {
+                if let Some(connection) = connection {
+                    shared.idle.put(0, connection);
+                }
+                result
+            }
+            Err(failed) => {
+                if let Some(connection) = failed.left {
+                    shared.end(connection, seat);
+                }
+                Err(failed.error)
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// An idle connection that the server has not closed.
+    fn idle_connection(&self) -> Option<Connection> {
+        std::iter::from_fn(|| self.idle.take(0)).find(Connection::is_alive)
+    }
+}
+
+impl fmt::Debug for MySql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySql").field("settings", &self.shared.server.settings).finish_non_exhaustive()
+    }
+}

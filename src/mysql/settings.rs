@@ -1,0 +1,101 @@
+//! How a server is reached, and what a client of it may take.
+
+use crate::error::Error;
+use crate::fetch::{Lookup, SystemLookup};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a [`MySql`](super::MySql) reaches its server. Its `Debug` form leaves the password out.
+///
+/// ```
+/// use headstart::MySqlSettings;
+///
+/// let mut settings = MySqlSettings::default();
+/// settings.user = "app".to_owned();
+/// settings.password = Some("secret".to_owned());
+/// settings.database = Some("shop".to_owned());
+/// assert!(!format!("{settings:?}").contains("secret"));
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct MySqlSettings {
+    /// The server's name or address. Defaults to `127.0.0.1`.
+    pub host: String,
+    /// Its TCP port. Defaults to 3306.
+    pub port: u16,
+    /// Whom to log in as. Defaults to nobody, which most servers refuse.
+    pub user: String,
+    /// The user's password. Defaults to none.
+    pub password: Option<String>,
+    /// The default database. Defaults to none.
+    pub database: Option<String>,
+    /// The most calls at a time, those included whose statement is being ended; further ones wait. Defaults to 8. The server sees
+    /// no more connections than these and the one that ends statements.
+    pub max_connections: usize,
+    /// How long a connection may take (name lookup, TCP, login), at most. Defaults to 10 s.
+    pub connect_timeout: Duration,
+    /// How long to try to have a statement ended on the server, counted from the end of its call. Defaults to 10 s.
+    pub kill_timeout: Duration,
+    /// How long an idle connection is kept. Defaults to 60 s.
+    pub idle_timeout: Duration,
+    /// The most rows of a result. Defaults to 10,000.
+    pub max_rows: usize,
+    /// The most bytes taken from the server for one call. Defaults to 10 MiB.
+    pub max_bytes: u64,
+    /// How host names are looked up. Defaults to [`SystemLookup`].
+    pub lookup: Arc<dyn Lookup>,
+}
+
+impl Default for MySqlSettings {
+    fn default() -> Self {
+        MySqlSettings {
+            host: "127.0.0.1".to_owned(),
+            port: 3306,
+            user: String::new(),
+            password: None,
+            database: None,
+            max_connections: 8,
+            connect_timeout: Duration::from_secs(10),
+            kill_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            max_rows: 10_000,
+            max_bytes: 10 << 20,
+            lookup: Arc::new(SystemLookup),
+        }
+    }
+}
+
+impl MySqlSettings {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let wrong = |key: &str, value: &str, allowed: &str| Error::Setting {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            allowed: allowed.to_owned(),
+        };
+        match self {
+            _ if self.host.is_empty() => Err(wrong("host", "", "a name or an address")),
+            _ if self.port == 0 => Err(wrong("port", "0", "1 to 65535")),
+            _ if self.max_connections == 0 => Err(wrong("max-connections", "0", "at least 1")),
+            _ if self.connect_timeout.is_zero() => Err(wrong("connect-timeout", "0", "a time longer than nothing")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for MySqlSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySqlSettings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("max_connections", &self.max_connections)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("kill_timeout", &self.kill_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_rows", &self.max_rows)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}
