@@ -8,27 +8,10 @@ mod core;
 mod mariadb;
 
 use core::{SOON, crew, eventually};
-use headstart::mysql::{Rows, Value};
-use headstart::{Error, MySql, MySqlSettings};
-use mariadb::{MariaDb, PASSWORD};
+use headstart::mysql::Value;
+use headstart::{Error, MySql};
+use mariadb::{MariaDb, PASSWORD, client, client_with, one};
 use mysql::prelude::Queryable;
-
-/// A client of a user of this name, and the server.
-fn client(user: &str) -> (MySql, &'static MariaDb) {
-    client_with(user, |_| {})
-}
-
-fn client_with(user: &str, change: impl FnOnce(&mut MySqlSettings)) -> (MySql, &'static MariaDb) {
-    let server = MariaDb::shared();
-    let mut settings = server.user(user);
-    change(&mut settings);
-    (MySql::new(&crew(16), settings).unwrap(), server)
-}
-
-fn one(rows: &Rows) -> &Value {
-    assert_eq!((rows.rows.len(), rows.columns.len()), (1, 1), "{rows:?}");
-    &rows.rows[0][0]
-}
 
 #[test]
 fn every_type_comes_out_as_it_is_documented() {
@@ -41,7 +24,7 @@ fn every_type_comes_out_as_it_is_documented() {
             "CREATE TABLE t (n INT NULL, tiny TINYINT, yes BOOLEAN, big BIGINT, huge BIGINT UNSIGNED, y YEAR, bits BIT(12), \
              f FLOAT, d DOUBLE, money DECIMAL(30,2), day DATE, at DATETIME(3), whole DATETIME, stamp TIMESTAMP(6) NULL, \
              span TIME(1), c CHAR(5), v VARCHAR(20) CHARACTER SET latin1, txt TEXT, e ENUM('a','b'), s SET('x','y'), j JSON, \
-             bin VARBINARY(9), blb BLOB)",
+             bin VARBINARY(9), blb BLOB) CHARACTER SET utf8mb4",
             &[],
             SOON,
         )
@@ -179,7 +162,7 @@ fn a_connection_is_used_again_and_nothing_of_the_call_before_is_left_on_it() {
     run("START TRANSACTION");
     run("INSERT INTO t VALUES (1)");
     run("ROLLBACK");
-    assert_eq!(ask("SELECT COUNT(*) FROM t"), 1.into(), "each call is committed");
+    assert_eq!(ask("SELECT COUNT(*) FROM t"), 1.into(), "the transaction had ended with its call");
     run("SET autocommit = 0");
     run("INSERT INTO t VALUES (2)");
     assert_eq!(ask("SELECT COUNT(*) FROM t"), 2.into());
@@ -189,10 +172,14 @@ fn a_connection_is_used_again_and_nothing_of_the_call_before_is_left_on_it() {
     assert!(matches!(client.query("SELECT * FROM temporary_one", &[], SOON), Err(Error::Database { code: 1146, .. })));
     run("USE information_schema");
     assert_eq!(ask("SELECT DATABASE()"), "clean".into());
-    run("SET ROLE reader");
-    assert_eq!(ask("SELECT CURRENT_ROLE()"), Value::Null);
-
     assert_eq!(ask("SELECT CONNECTION_ID()"), id, "all over one connection");
+
+    // The one thing that a server keeps, so the connection is not.
+    run("SET ROLE reader");
+    assert_eq!(client.idle_connections(), 0);
+    assert_eq!(ask("SELECT CURRENT_ROLE()"), Value::Null);
+    assert_eq!(client.idle_connections(), 0);
+    assert_ne!(ask("SELECT CONNECTION_ID()"), id);
     assert_eq!(client.idle_connections(), 1);
     drop(client);
     eventually("it is closed", || server.connections_of("clean").is_empty());

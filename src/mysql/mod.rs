@@ -14,8 +14,9 @@
 //!    ended, and what could not be ended is logged as a warning with the connection's number.
 //!
 //! A connection whose call was ended is never used again. Any other is logged in anew (`COM_CHANGE_USER`) before it rests, so that
-//! no transaction, lock, temporary table, variable, role or chosen database comes to the next call. Each call is one statement,
-//! hence, committed when it is done. Statements are prepared, and parameters bound: they never become part of the text.
+//! no transaction, lock, temporary table, variable or chosen database comes to the next call; a statement with the word `role` in it
+//! costs its connection, since MariaDB leaves roles as they are (so it does with one that a stored procedure takes, which goes
+//! unseen). Each call is one statement, hence, and what it does is rolled back if it leaves a transaction open. Statements are prepared, and parameters bound: they never become part of the text.
 //!
 //! - [`settings`](MySqlSettings), [`url`](MySqlUrl): how the server is reached
 //! - `relay`, `connection`: a connection and what is done with it
@@ -139,10 +140,10 @@ impl MySql {
     ///   run is not known. [`Error::Protocol`]: it made no sense.
     /// - [`Error::NoThread`], [`Error::ThreadStart`]: nothing was run.
     pub fn query(&self, sql: &str, params: &[Value], limit: impl IntoTimeLimit) -> Result<Rows, Error> {
-        let (sql, params) = (sql.to_owned(), params.to_vec());
+        let (text, params) = (sql.to_owned(), params.to_vec());
         let max_rows = self.shared.server.settings.max_rows;
-        self.run(limit.into_time_limit()?, move |conn, hang_up| {
-            connection::query(conn, &sql, &params, max_rows, hang_up)
+        self.run(sql, limit.into_time_limit()?, move |conn, hang_up| {
+            connection::query(conn, &text, &params, max_rows, hang_up)
         })
     }
 
@@ -153,8 +154,8 @@ impl MySql {
     ///
     /// As [`query`](MySql::query).
     pub fn execute(&self, sql: &str, params: &[Value], limit: impl IntoTimeLimit) -> Result<Executed, Error> {
-        let (sql, params) = (sql.to_owned(), params.to_vec());
-        self.run(limit.into_time_limit()?, move |conn, _| connection::execute(conn, &sql, &params))
+        let (text, params) = (sql.to_owned(), params.to_vec());
+        self.run(sql, limit.into_time_limit()?, move |conn, _| connection::execute(conn, &text, &params))
     }
 
     /// Statements that are being ended on the server at this moment, their callers gone.
@@ -169,6 +170,7 @@ impl MySql {
 
     fn run<T: Send + 'static>(
         &self,
+        sql: &str,
         limit: TimeLimit,
         work: impl FnOnce(&mut Conn, &dyn Fn()) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, Error> {
@@ -181,7 +183,7 @@ impl MySql {
         };
         match connection.call(&shared.server, &limit, work) {
             Ok((result, connection)) => {
-                if let Some(connection) = connection {
+                if let Some(connection) = connection.filter(|_| !may_take_a_role(sql)) {
                     shared.idle.put(0, connection);
                 }
                 result
@@ -201,6 +203,11 @@ impl Shared {
     fn idle_connection(&self) -> Option<Connection> {
         std::iter::from_fn(|| self.idle.take(0)).find(Connection::is_alive)
     }
+}
+
+/// MariaDB (10.11) keeps the role of `SET ROLE` through a new login.
+fn may_take_a_role(sql: &str) -> bool {
+    sql.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"role"))
 }
 
 impl fmt::Debug for MySql {

@@ -2,7 +2,8 @@
 
 #![allow(dead_code)] // each test file uses its part
 
-use headstart::MySqlSettings;
+use headstart::mysql::{Rows, Value};
+use headstart::{Crew, CrewSettings, MySql, MySqlSettings};
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 use rustix::process::{Pid, Signal, getuid, kill_process};
@@ -181,6 +182,26 @@ impl Drop for MariaDb {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A client of a user of this name, and the shared server.
+pub(crate) fn client(user: &str) -> (MySql, &'static MariaDb) {
+    client_with(user, |_| {})
+}
+
+/// The same, with other settings.
+pub(crate) fn client_with(user: &str, change: impl FnOnce(&mut MySqlSettings)) -> (MySql, &'static MariaDb) {
+    let server = MariaDb::shared();
+    let mut settings = server.user(user);
+    change(&mut settings);
+    let crew = Crew::new(CrewSettings { max_threads: 32, ..CrewSettings::default() }).unwrap();
+    (MySql::new(&crew, settings).unwrap(), server)
+}
+
+/// The only value of a result.
+pub(crate) fn one(rows: &Rows) -> &Value {
+    assert_eq!((rows.rows.len(), rows.columns.len()), (1, 1), "{rows:?}");
+    &rows.rows[0][0]
 }
 
 fn lines(guard: &mut Child) -> Receiver<String> {

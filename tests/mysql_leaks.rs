@@ -1,0 +1,55 @@
+//! After a hundred ended calls of MariaDB there is nothing left of them: no thread, no descriptor, no connection.
+
+#![cfg(all(feature = "mysql", target_os = "linux"))]
+
+#[path = "support/core.rs"]
+mod core;
+#[path = "support/mariadb.rs"]
+mod mariadb;
+#[path = "support/proc.rs"]
+mod proc;
+
+use core::{SOON, eventually};
+use headstart::{Crew, CrewSettings, Error, MySql};
+use mariadb::MariaDb;
+use proc::Held;
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn ended_calls_leave_no_thread_no_descriptor_and_no_connection() {
+    if !mariadb::is_here() {
+        return;
+    }
+    let server = MariaDb::start();
+    let settings = server.user("leaks");
+    let idle_timeout = Duration::from_millis(50);
+    let crew = Crew::new(CrewSettings { idle_timeout, ..CrewSettings::default() }).unwrap();
+    let client = MySql::new(&crew, settings).unwrap();
+    let me = std::process::id();
+    let before = Held::by(me);
+    let callers: Vec<_> = (0..4)
+        .map(|caller| {
+            let client = client.clone();
+            thread::spawn(move || {
+                for call in 0..25 {
+                    // Some end while connecting, some within the statement, some are done.
+                    let timeout = Duration::from_millis(call % 5 * 4 + 1);
+                    match client.query("SELECT SLEEP(?)", &[(f64::from(caller) * 0.008).into()], timeout) {
+                        Ok(_) | Err(Error::TimedOut) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    assert!(client.query("SELECT SLEEP(30)", &[], Duration::from_millis(100)).is_err());
+    client.query("SELECT 1", &[], SOON).unwrap();
+    eventually("nothing is being ended", || client.ending() == 0);
+    let kept = client.idle_connections();
+    eventually("the server has what is kept, and no more", || server.connections_of("leaks").len() == kept);
+    drop(client);
+    eventually("the server has none", || server.connections_of("leaks").is_empty());
+    Held::until(me, SOON, "as before", |held| *held == before);
+}
