@@ -76,6 +76,7 @@ fn rooms_know_only_what_they_should() {
         ("upstream", vec!["prometheus"]),
         ("fetch", vec!["prometheus"]),
         ("memcached", vec!["ureq", "prometheus", "Race"]),
+        ("mysql", vec!["ureq", "prometheus", "Race"]),
     ];
     for (room, file, text) in rooms() {
         for (_, words) in forbidden.iter().filter(|(name, _)| *name == room) {

@@ -194,6 +194,12 @@ fn a_call_of_a_procedure_gives_its_first_result_and_leaves_the_connection_usable
     client.execute("CREATE PROCEDURE two() BEGIN SELECT 1 AS a; SELECT 2 AS b; END", &[], SOON).unwrap();
     let id = client.query("SELECT CONNECTION_ID()", &[], SOON).unwrap();
     assert_eq!(client.query("CALL two()", &[], SOON).unwrap().to_json(), r#"[{"a":1}]"#);
+    let failing = "CREATE PROCEDURE failing() BEGIN SELECT 1 AS a; SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 3000; END";
+    client.execute(failing, &[], SOON).unwrap();
+    let late = client.query("CALL failing()", &[], SOON);
+    assert!(matches!(late, Err(Error::Database { code: 3000, .. })), "{late:?}");
+    let late = client.execute("CALL failing()", &[], SOON);
+    assert!(matches!(late, Err(Error::Database { code: 3000, .. })), "{late:?}");
     assert_eq!(client.query("SELECT CONNECTION_ID()", &[], SOON).unwrap(), id);
 }
 

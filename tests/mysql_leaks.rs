@@ -23,11 +23,10 @@ fn ended_calls_leave_no_thread_no_descriptor_and_no_connection() {
     }
     let server = MariaDb::start();
     let settings = server.user("leaks");
-    let idle_timeout = Duration::from_millis(50);
-    let crew = Crew::new(CrewSettings { idle_timeout, ..CrewSettings::default() }).unwrap();
-    let client = MySql::new(&crew, settings).unwrap();
     let me = std::process::id();
     let before = Held::by(me);
+    let crew = Crew::new(CrewSettings::default()).unwrap();
+    let client = MySql::new(&crew, settings).unwrap();
     let callers: Vec<_> = (0..4)
         .map(|caller| {
             let client = client.clone();
@@ -51,5 +50,7 @@ fn ended_calls_leave_no_thread_no_descriptor_and_no_connection() {
     eventually("the server has what is kept, and no more", || server.connections_of("leaks").len() == kept);
     drop(client);
     eventually("the server has none", || server.connections_of("leaks").is_empty());
-    Held::until(me, SOON, "as before", |held| *held == before);
+    assert_eq!(crew.shutdown(SOON), 0, "threads are still busy");
+    drop(crew);
+    Held::until(me, SOON, &format!("as before: {before:#?}"), |held| *held == before);
 }

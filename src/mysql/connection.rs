@@ -11,7 +11,7 @@ use crate::timeout::TimeLimit;
 use crate::upstream::connect::connect;
 use crate::upstream::names::Names;
 use mysql::prelude::Queryable;
-use mysql::{ChangeUserOpts, Conn, DriverError, OptsBuilder, Params};
+use mysql::{Binary, ChangeUserOpts, Conn, DriverError, OptsBuilder, Params, QueryResult};
 use std::io;
 use std::sync::Arc;
 
@@ -70,8 +70,11 @@ impl Server {
             .user(Some(&settings.user))
             .pass(settings.password.as_ref())
             .db_name(settings.database.as_ref())
-            // The default of the server, MariaDB's and MySQL's least; not asked for, to save a round trip.
-            .max_allowed_packet(Some(16 << 20))
+            // Our own bound, so that the server is not asked for its one. For what is sent the server's holds anyway.
+            .max_allowed_packet(Some(
+                usize::try_from(settings.max_bytes).unwrap_or(usize::MAX).clamp(16 << 20, 1 << 30),
+            ))
+            // A new login forgets prepared statements.
             .stmt_cache_size(Some(0));
         let bounds = self.bounds("connect to", limit);
         let conn = relay.run(bounds, move || Conn::new(options))?.map_err(|error| self.typed(error))?;
@@ -190,7 +193,7 @@ pub(super) fn query(
     let mut result = conn.exec_iter(&statement, params)?;
     let columns = result.columns().as_ref().to_vec();
     let mut rows = Rows::with_columns(&columns);
-    while let Some(row) = result.next() {
+    for row in result.iter().into_iter().flatten() {
         if rows.rows.len() == max_rows {
             hang_up(); // the result reads on to its end when it is dropped
             return Err(CallError::TooManyRows);
@@ -198,6 +201,7 @@ pub(super) fn query(
         let values = row?.unwrap().into_iter().zip(&columns);
         rows.rows.push(values.map(|(value, column)| Value::from_wire(value, column)).collect());
     }
+    pass_over(result)?;
     Ok(rows)
 }
 
@@ -206,7 +210,19 @@ pub(super) fn execute(conn: &mut Conn, sql: &str, params: &[Value]) -> Result<Ex
     let statement = conn.prep(sql)?;
     let params = bound(params, statement.num_params())?;
     let result = conn.exec_iter(&statement, params)?;
-    Ok(Executed { affected_rows: result.affected_rows(), last_insert_id: result.last_insert_id() })
+    let executed = Executed { affected_rows: result.affected_rows(), last_insert_id: result.last_insert_id() };
+    pass_over(result)?;
+    Ok(executed)
+}
+
+/// Reads on to the end: a statement may fail late, and a procedure after its first result.
+fn pass_over(mut result: QueryResult<'_, '_, '_, Binary>) -> Result<(), CallError> {
+    while let Some(rows) = result.iter() {
+        for row in rows {
+            row?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends the statement of another connection, and that connection: its end may come before the server has read the statement.

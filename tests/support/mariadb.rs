@@ -32,7 +32,8 @@ pub(crate) struct MariaDb {
 
 /// Whether MariaDB is here; if not, says so, and fails under CI.
 pub(crate) fn is_here() -> bool {
-    let runs = |program: &str| Command::new(program).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let runs =
+        |name: &str| Command::new(program(name)).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if runs("mariadbd").is_ok() && runs("mariadb-install-db").is_ok() {
         return true;
     }
@@ -44,6 +45,12 @@ pub(crate) fn is_here() -> bool {
     false
 }
 
+/// The program of this name, also where only the superuser's path leads.
+fn program(name: &str) -> PathBuf {
+    let elsewhere = Path::new("/usr/sbin").join(name);
+    if elsewhere.exists() { elsewhere } else { name.into() }
+}
+
 /// Where an empty database was set up once, to be copied by every server.
 fn template() -> &'static Path {
     static TEMPLATE: LazyLock<(MariaDbDirectory, PathBuf)> = LazyLock::new(|| {
@@ -51,7 +58,7 @@ fn template() -> &'static Path {
         std::fs::create_dir_all(&root).unwrap();
         let guard = MariaDbDirectory::watch(&root);
         let data = root.join("data");
-        let done = Command::new("mariadb-install-db")
+        let done = Command::new(program("mariadb-install-db"))
             .args([
                 "--no-defaults",
                 "--auth-root-authentication-method=normal",
@@ -104,7 +111,7 @@ impl MariaDb {
 
     fn run(port: u16, directory: PathBuf) -> MariaDb {
         let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "sh"]).arg(&directory).args(["mariadbd", "--no-defaults"]).args(as_user());
+        command.args(["-c", GUARD, "sh"]).arg(&directory).arg(program("mariadbd")).arg("--no-defaults").args(as_user());
         for (option, file) in [("--datadir", "data"), ("--socket", "socket"), ("--pid-file", "pid")] {
             command.arg(format!("{option}={}", directory.join(file).display()));
         }
