@@ -10,7 +10,7 @@
 //!    milliseconds, also when the server has stopped or drips.
 //! 2. The statement is ended on the server by `KILL QUERY` over another connection, and so is its connection, by
 //!    `KILL CONNECTION`. That goes on, on a thread of the crew, after the caller was told, and takes milliseconds more where the
-//!    server answers. It is tried for [`MySqlSettings::kill_timeout`]; [`MySql::ending`] tells how many statements are being
+//!    server answers (MariaDB now and then takes a second or two for a `KILL`). It is tried for [`MySqlSettings::kill_timeout`]; [`MySql::ending`] tells how many statements are being
 //!    ended, and what could not be ended is logged as a warning with the connection's number.
 //!
 //! A connection whose call was ended is never used again. Any other is logged in anew (`COM_CHANGE_USER`) before it rests, so that

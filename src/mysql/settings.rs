@@ -31,7 +31,7 @@ pub struct MySqlSettings {
     /// The default database. Defaults to none.
     pub database: Option<String>,
     /// The most calls at a time, those included whose statement is being ended; further ones wait. Defaults to 8. The server sees
-    /// no more connections than these and the one that ends statements.
+    /// no more connections than these, and one more for each statement that is being ended.
     pub max_connections: usize,
     /// How long a connection may take (name lookup, TCP, login), at most. Defaults to 10 s.
     pub connect_timeout: Duration,
