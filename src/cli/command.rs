@@ -18,20 +18,22 @@ Settings:
   SIZE: bytes, or with a unit: 65536, 64KiB, 10MiB.
 
 Log lines:
-  Written to standard error. RUST_LOG chooses, in the form of env_logger:
-  a level, or module=level pairs separated by commas. Without it, info.
+  Written to standard error. --log chooses, in the form of env_logger: a
+  level, or module=level pairs separated by commas. RUST_LOG is read too:
+  it goes before the file, and HEADSTART_LOG and --log go before it.
     error, warn  what an operator has to act on
     info         start and stop, and one access line per request
     debug        each attempt
   Lines of the HTTP client below warn are written only when its module is
-  named: RUST_LOG=debug,ureq=debug.
+  named: --log debug,ureq=debug.
 
 Signals:
   SIGTERM, SIGINT  no more requests are taken, those in flight finish within
                    --drain-timeout; ends with code 0
   a second one     ends at once, with code 143 or 130
-  SIGHUP           reads --tls-cert and --tls-key again, for new connections;
-                   what cannot be used is logged, and the old ones stay
+  SIGHUP           reads --tls-cert and --tls-key again, for new connections,
+                   and the key log in the file that --config names; what
+                   cannot be used is logged, and what was there stays
 
 Exit codes:
   0  done, or stopped when told to

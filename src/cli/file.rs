@@ -1,6 +1,6 @@
 //! The configuration file: TOML, one key for each option; a route may be a table.
 //!
-//! A file is read once, at start. Every value knows its line, so that a mistake can be found.
+//! A file is read at start, and again for the keys that SIGHUP reloads. Every value knows its line, so that a mistake can be found.
 
 use crate::cli::layers::{Given, Origin};
 use crate::cli::mistake::Mistake;

@@ -6,12 +6,12 @@
 use crate::cli::file;
 use crate::cli::mistake::{Mistake, nearest};
 use crate::cli::option::{Opt, PREFIX, Verb, variable};
-use crate::cli::options::OPTIONS;
+use crate::cli::options::{LOG, OPTIONS};
 use crate::cli::settings::Settings;
 use clap::ArgMatches;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// A value for an option, and where it came from.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub(super) enum Origin {
 }
 
 impl Given {
-    fn default_of(option: &'static Opt) -> Given {
+    pub(super) fn default_of(option: &'static Opt) -> Given {
         Given { option, text: option.default.to_owned(), origin: Origin::Default }
     }
 
@@ -47,7 +47,7 @@ impl Given {
         }
     }
 
-    fn apply(&self, settings: &mut Settings) -> Result<(), Mistake> {
+    pub(super) fn apply(&self, settings: &mut Settings) -> Result<(), Mistake> {
         // The default of an option that is "not set" is the library's.
         if self.origin == Origin::Default && self.text.is_empty() {
             return Ok(());
@@ -73,6 +73,23 @@ pub(super) struct Effective {
     pub(super) given: Vec<Given>,
     /// Variables that look like ours and are not.
     pub(super) warnings: Vec<String>,
+    /// The file that was read.
+    pub(super) file: Option<ConfigFile>,
+}
+
+/// The configuration file, as it was named.
+#[derive(Clone)]
+pub(super) struct ConfigFile {
+    /// The flag or variable that named it.
+    key: String,
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    /// What it sets now.
+    pub(super) fn read(&self, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
+        file::read(&self.key, &self.path, mistakes)
+    }
 }
 
 impl Effective {
@@ -100,8 +117,9 @@ pub(super) fn resolve(
     let mut layers: Vec<Given> = OPTIONS.iter().map(Given::default_of).collect();
 
     let (variables, warnings) = from_environment(environment, &mut mistakes);
-    if let Some((key, path)) = config_file(matches, environment) {
-        layers.extend(file::read(&key, Path::new(&path), &mut mistakes));
+    let file = config_file(matches, environment);
+    if let Some(file) = &file {
+        layers.extend(file.read(&mut mistakes));
     }
     layers.extend(variables);
     layers.extend(from_flags(verb, matches));
@@ -116,7 +134,7 @@ pub(super) fn resolve(
         }
     }
     mistakes.extend(alone(&winners));
-    if mistakes.is_empty() { Ok(Effective { settings, given: winners, warnings }) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(Effective { settings, given: winners, warnings, file }) } else { Err(mistakes) }
 }
 
 /// Options that come in pairs.
@@ -132,25 +150,32 @@ fn alone(winners: &[Given]) -> Vec<Mistake> {
         .collect()
 }
 
-/// The file named by flag or variable, and which of them named it.
-fn config_file(matches: &ArgMatches, environment: &[(OsString, OsString)]) -> Option<(String, OsString)> {
-    let flag = matches.get_one::<OsString>("config").map(|path| ("--config".to_owned(), path.clone()));
-    flag.or_else(|| {
+/// The file named by flag or variable.
+fn config_file(matches: &ArgMatches, environment: &[(OsString, OsString)]) -> Option<ConfigFile> {
+    let flag = matches.get_one::<OsString>("config");
+    flag.map(|path| ConfigFile { key: "--config".to_owned(), path: path.into() }).or_else(|| {
         let name = variable("config");
         let (_, path) = environment.iter().find(|(given, path)| **given == *name && !path.is_empty())?;
-        Some((name, path.clone()))
+        Some(ConfigFile { key: name, path: path.into() })
     })
 }
 
-/// The variables that are ours. An empty one counts as not set, as is usual where a variable cannot be removed.
+/// What the programs of many authors read their log levels from.
+const COMMON_LOG: &str = "RUST_LOG";
+
+/// The variables that are ours, and `RUST_LOG`. An empty one counts as not set, as is usual where a variable cannot be removed.
 fn from_environment(environment: &[(OsString, OsString)], mistakes: &mut Vec<Mistake>) -> (Vec<Given>, Vec<String>) {
     let (mut given, mut warnings) = (Vec::new(), Vec::new());
-    for (name, value) in environment {
+    // The one that means this program only goes before the one that means all.
+    let (common, ours): (Vec<_>, Vec<_>) = environment.iter().partition(|(name, _)| *name == COMMON_LOG);
+    for (name, value) in common.into_iter().chain(ours) {
         let name = name.to_string_lossy();
-        if !name.starts_with(PREFIX) || name == variable("config") || is_from_kubernetes(&name) {
-            continue;
-        }
-        let Some(option) = OPTIONS.iter().find(|option| option.variable() == name) else {
+        let option = match &*name {
+            COMMON_LOG => OPTIONS.iter().find(|option| option.name == LOG),
+            name if !name.starts_with(PREFIX) || name == variable("config") || is_from_kubernetes(name) => continue,
+            name => OPTIONS.iter().find(|option| option.variable() == name),
+        };
+        let Some(option) = option else {
             warnings.push(unknown_variable(&name));
             continue;
         };

@@ -1,20 +1,21 @@
-//! Log lines: where they go, and how they read.
+//! Log lines: which are written, where they go, and how they read.
 //!
 //! The contract of the levels, for the whole program: `error` and `warn` are what an operator has to act on; `info` is one
-//! access line per request, start and stop; `debug` is each attempt. `RUST_LOG` chooses, in the form of env_logger,
-//! which writes the lines; without it, `info`. The HTTP client's own lines are held at `warn` unless its module is asked for by name.
+//! access line per request, start and stop; `debug` is each attempt. The option `log` and `RUST_LOG` choose, in the form of
+//! env_logger; without them, `info`. The HTTP client's own lines are held at `warn` unless its module is asked for by name.
+//! The choice can be exchanged while the program runs ([`Log::choose`]): each line is judged by the old one or by the new.
 //!
 //! A line is put together first and then written to standard error at once, so that lines of several threads do not mix.
 //! Nobody reading it is no reason to stop: a failed write is ignored. Whatever a client or an upstream put into a field, it
 //! cannot start a line of its own: control characters are escaped in both formats.
 
-use crate::cli::mistake::Mistake;
-use env_logger::Builder;
+use env_filter::{Builder, Filter};
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
-use log::{LevelFilter, Record};
+use log::{LevelFilter, Metadata, Record};
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 /// Modules whose lines below `warn` are about their own workings.
@@ -46,36 +47,67 @@ impl FromStr for LogFormat {
     }
 }
 
-/// A logger for what `rust_log` lets through; `None` when the variable is not set.
-pub(super) fn logger(rust_log: Option<&str>) -> Result<Builder, Mistake> {
+/// What `directives` let through: a level, or `module=level` pairs, as `RUST_LOG` has them.
+pub(super) fn filter(directives: &str) -> Result<Filter, String> {
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
     for module in QUIET {
         builder.filter_module(module, LevelFilter::Warn);
     }
-    if let Some(directives) = rust_log.filter(|directives| !directives.is_empty()) {
-        // env_logger says what it does not understand and goes on without it.
-        env_filter::Builder::new().try_parse(directives).map_err(|error| Mistake::Value {
-            key: "RUST_LOG".to_owned(),
-            value: directives.to_owned(),
-            allowed: format!("allowed is a level, or module=level pairs separated by commas ({error})"),
-        })?;
-        builder.parse_filters(directives);
-    }
-    Ok(builder)
+    builder
+        .try_parse(directives)
+        .map_err(|error| format!("allowed is a level, or module=level pairs separated by commas ({error})"))?;
+    Ok(builder.build())
 }
 
-/// Starts logging. Called once.
-pub(super) fn start(mut logger: Builder, format: LogFormat) {
-    logger.format(move |out, record| {
-        let line = match format {
-            LogFormat::Text => text_line(SystemTime::now(), record),
-            LogFormat::Json => json_line(SystemTime::now(), record),
-        };
-        out.write_all(line.as_bytes())
-    });
-    // A logger that is there already stays; `main` starts none before.
-    let _ = logger.try_init();
+/// The running log; clones are handles to the same one.
+#[derive(Clone)]
+pub(super) struct Log {
+    format: LogFormat,
+    /// Taken for as long as it takes to copy or replace what is in it.
+    filter: Arc<RwLock<Arc<Filter>>>,
+}
+
+impl Log {
+    /// Starts logging. Called once.
+    pub(super) fn start(filter: Filter, format: LogFormat) -> Log {
+        let log = Log { format, filter: Arc::new(RwLock::new(Arc::new(filter.clone()))) };
+        // A logger that is there already stays; `main` starts none before.
+        let _ = log::set_boxed_logger(Box::new(log.clone()));
+        log.choose(filter);
+        log
+    }
+
+    /// Lets through what `filter` does, from here on.
+    pub(super) fn choose(&self, filter: Filter) {
+        let most = filter.filter();
+        *self.filter.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(filter);
+        // Last: the macros ask nobody about what is above it.
+        log::set_max_level(most);
+    }
+
+    /// A copy, so that the lock is not held while what a record refers to writes itself.
+    fn filter(&self) -> Arc<Filter> {
+        self.filter.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.filter().matches(record) {
+            let line = match self.format {
+                LogFormat::Text => text_line(SystemTime::now(), record),
+                LogFormat::Json => json_line(SystemTime::now(), record),
+            };
+            let _ = io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 fn text_line(now: SystemTime, record: &Record<'_>) -> String {
@@ -224,20 +256,20 @@ mod tests {
 
     #[test]
     fn quiet_modules_speak_below_warn_only_when_named() {
-        let enabled = |rust_log: Option<&str>, target: &str| {
-            let metadata = log::Metadata::builder().target(target).level(Level::Debug).build();
-            log::Log::enabled(&logger(rust_log).unwrap().build(), &metadata)
+        let enabled = |directives: &str, target: &str| {
+            let metadata = Metadata::builder().target(target).level(Level::Debug).build();
+            filter(directives).unwrap().enabled(&metadata)
         };
-        assert!(!enabled(None, "headstart"));
-        assert!(enabled(Some("debug"), "headstart::race"));
-        assert!(!enabled(Some("trace"), "ureq::unversioned"));
-        assert!(enabled(Some("ureq=debug"), "ureq::unversioned"));
-        assert!(!enabled(Some("ureq=debug"), "headstart"));
+        assert!(!enabled("", "headstart"));
+        assert!(enabled("debug", "headstart::race"));
+        assert!(!enabled("trace", "ureq::unversioned"));
+        assert!(enabled("ureq=debug", "ureq::unversioned"));
+        assert!(!enabled("ureq=debug", "headstart"));
     }
 
     #[test]
-    fn a_mistake_in_rust_log_is_one() {
-        let mistake = logger(Some("headstart=loud")).err().unwrap().to_string();
-        assert!(mistake.starts_with("RUST_LOG cannot be 'headstart=loud': allowed is a level"), "{mistake}");
+    fn a_mistake_is_one() {
+        let allowed = filter("headstart=loud").unwrap_err();
+        assert!(allowed.starts_with("allowed is a level, or module=level pairs"), "{allowed}");
     }
 }

@@ -18,6 +18,7 @@ mod mistake;
 mod option;
 mod options;
 mod probe;
+mod reload;
 mod routes;
 mod serve;
 mod settings;
@@ -33,6 +34,7 @@ mod signals;
 
 use clap::ArgMatches;
 use clap_complete::Shell;
+use logging::Log;
 use mistake::Mistake;
 use option::Verb;
 use std::env;
@@ -88,27 +90,17 @@ fn run() -> Result<(), Failure> {
 /// `headstart serve` and `headstart sample`.
 fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     let environment: Vec<_> = env::vars_os().collect();
-    let resolved = layers::resolve(verb, matches, &environment);
-    let rust_log = env::var_os("RUST_LOG").map(|directives| directives.to_string_lossy().into_owned());
-    let logger = logging::logger(rust_log.as_deref());
-    let (effective, logger) = match (resolved, logger) {
-        (Ok(effective), Ok(logger)) => (effective, logger),
-        (resolved, logger) => {
-            let mut mistakes = resolved.err().unwrap_or_default();
-            mistakes.extend(logger.err());
-            return Err(Failure::Mistakes(mistakes));
-        }
-    };
+    let effective = layers::resolve(verb, matches, &environment).map_err(Failure::Mistakes)?;
     if matches.get_flag("check") {
         serve::try_out(&effective)?;
         effective.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
         return print(check::print(verb, &effective).as_bytes());
     }
-    logging::start(logger, effective.settings.log_format);
+    let log = Log::start(effective.settings.log.clone(), effective.settings.log_format);
     effective.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     match verb {
-        Verb::Serve => serve::serve(effective),
-        Verb::Sample => serve::sample(effective),
+        Verb::Serve => serve::serve(effective, log),
+        Verb::Sample => serve::sample(effective, log),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Help, completions, man page, the reading of flags, variables and file, and the output of `--check` are made from the rows
 //! below; adding a row is all it takes to have an option.
 
-use crate::cli::logging::LogFormat;
+use crate::cli::logging::{self, LogFormat};
 use crate::cli::option::{Kind, Opt, UsedBy};
 use crate::cli::routes::routes;
 use crate::cli::values::{
@@ -17,6 +17,9 @@ const UPSTREAM: &str = "Upstream";
 const RACE: &str = "Race";
 const PROCESS: &str = "Process";
 const SAMPLE: &str = "Sample upstream";
+
+/// The option that SIGHUP reads again, and that has a second variable: `RUST_LOG`.
+pub(super) const LOG: &str = "log";
 
 /// All options, in the order in which they are shown.
 pub(super) const OPTIONS: &[Opt] = &[
@@ -334,6 +337,17 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "10s",
         help: "How long requests in flight may take to finish when the process is told to stop. What is left is canceled",
         set: |settings, text| duration_or_zero(text).map(|timeout| settings.drain_timeout = timeout),
+    },
+    Opt {
+        name: LOG,
+        section: PROCESS,
+        used_by: UsedBy::Both,
+        kind: Kind::Text,
+        value: "LEVELS",
+        default: "info",
+        help: "Which log lines are written. A level (off, error, warn, info, debug, trace), or module=level pairs separated by \
+               commas, as in RUST_LOG, which counts as a variable of this option. SIGHUP reads it again from the file",
+        set: |settings, text| logging::filter(text).map(|filter| settings.log = filter),
     },
     Opt {
         name: "log-format",

@@ -6,8 +6,10 @@
 use crate::cli::Failure;
 use crate::cli::layers::Effective;
 use crate::cli::limits::{Demand, warn_if_short};
+use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
 use crate::cli::probe;
+use crate::cli::reload::LogReload;
 use crate::cli::settings::Settings;
 use crate::cli::signals::StopRequests;
 use headstart::api::Api;
@@ -24,7 +26,7 @@ use std::time::Duration;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The server: with an embedded sample when there is no upstream.
-pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
+pub(super) fn serve(effective: Effective, log: Log) -> Result<(), Failure> {
     let mut stop = register_signals()?;
     let mut settings = effective.settings.clone();
     warn_if_short(&Demand {
@@ -57,15 +59,12 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
     let api = api.with_routes(settings.routes, &settings.client).map_err(|error| refused(error, &effective))?;
     let server = Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?);
     metrics.watch(&server);
-    let secured = effective.settings.server.tls.is_some();
-    let scheme = if secured { "https" } else { "http" };
+    let secured = effective.settings.server.tls.is_some().then_some(&*server);
+    let scheme = if secured.is_some() { "https" } else { "http" };
     say_where(&server, scheme, "/api/smart?timeout=1000");
 
-    let reload = || match secured {
-        true => reload(&server),
-        false => log::info!("SIGHUP ignored: there is nothing to reload"),
-    };
-    drain(&mut stop, reload, settings.drain_timeout, &server);
+    let log = LogReload::new(&effective, log);
+    drain(&mut stop, || reload(log.as_ref(), secured), settings.drain_timeout, &server);
     if let Some(sample) = embedded {
         sample.shutdown(Duration::ZERO);
     }
@@ -74,13 +73,13 @@ pub(super) fn serve(effective: Effective) -> Result<(), Failure> {
 }
 
 /// The sample upstream alone.
-pub(super) fn sample(effective: Effective) -> Result<(), Failure> {
+pub(super) fn sample(effective: Effective, log: Log) -> Result<(), Failure> {
     let mut stop = register_signals()?;
     let crew = Crew::new(effective.settings.crew.clone()).map_err(cannot_run)?;
     let server = start_sample(&crew, &effective.settings.sample_listen, &effective)?;
     say_where(&server, "http", "/api/work");
-    let reload = || log::info!("SIGHUP ignored: there is nothing to reload");
-    drain(&mut stop, reload, effective.settings.drain_timeout, &server);
+    let log = LogReload::new(&effective, log);
+    drain(&mut stop, || reload(log.as_ref(), None), effective.settings.drain_timeout, &server);
     dismiss(&crew);
     Ok(())
 }
@@ -186,8 +185,21 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Reads certificate and key again. A mistake in the files costs nothing: the server goes on with what it has.
-fn reload(server: &Server) {
+/// Reads again what can be: the log's levels, and the certificate of a server that has one.
+fn reload(log: Option<&LogReload>, secured: Option<&Server>) {
+    if log.is_none() && secured.is_none() {
+        log::info!("SIGHUP ignored: there is neither a --config file nor a certificate to read again");
+    }
+    if let Some(log) = log {
+        log.run();
+    }
+    if let Some(server) = secured {
+        reload_certificate(server);
+    }
+}
+
+/// A mistake in the files costs nothing: the server goes on with what it has.
+fn reload_certificate(server: &Server) {
     match server.reload_tls() {
         Ok(()) => log::info!("SIGHUP: new connections get what --tls-cert and --tls-key hold now"),
         Err(error) => log::error!("SIGHUP: the certificate in use stays: {error}"),

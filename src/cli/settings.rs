@@ -1,6 +1,7 @@
 //! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
 
-use crate::cli::logging::LogFormat;
+use crate::cli::logging::{self, LogFormat};
+use env_filter::Filter;
 use headstart::api::{ApiSettings, RouteSettings};
 use headstart::sample::SampleSettings;
 use headstart::{ClientSettings, CrewSettings, ServerSettings};
@@ -18,6 +19,7 @@ pub(super) struct Settings {
     /// Where `headstart sample` listens.
     pub(super) sample_listen: String,
     pub(super) drain_timeout: Duration,
+    pub(super) log: Filter,
     pub(super) log_format: LogFormat,
 }
 
@@ -32,6 +34,7 @@ impl Default for Settings {
             sample: SampleSettings::default(),
             sample_listen: String::new(),
             drain_timeout: Duration::ZERO,
+            log: logging::filter("").expect("nothing is no mistake"),
             log_format: LogFormat::default(),
         }
     }
