@@ -8,7 +8,7 @@ use crate::cancel::CancelReason;
 use crate::error::Error;
 use crate::event::RaceEnd;
 use crate::fetch::Json;
-use crate::race::Outcome;
+use crate::race::{Cause, Outcome};
 use crate::server::{Note, Response};
 
 const JSON: &str = "application/json";
@@ -21,7 +21,7 @@ pub(super) fn of_first(outcome: &Outcome<Json, Error>) -> Response {
             let number = Note::Number(winner.attempt as u64);
             Response::new(200, JSON, enveloped(winner.value.as_bytes())).with_note("winner", number)
         }
-        (_, None) if outcome.begun == 0 => overloaded("no thread is left for it"),
+        (_, None) if found_no_thread(outcome) => overloaded("no thread is left for it"),
         (_, None) => Response::new(200, JSON, br#"{"success":false,"response":{}}"#.as_slice()),
     };
     noted(response, outcome)
@@ -31,7 +31,7 @@ pub(super) fn of_first(outcome: &Outcome<Json, Error>) -> Response {
 pub(super) fn of_all(outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason) => ended_early(reason),
-        _ if outcome.begun == 0 => overloaded("no thread is left for it"),
+        _ if found_no_thread(outcome) => overloaded("no thread is left for it"),
         _ if outcome.successes.is_empty() => problem(502, "all attempts at the upstream failed"),
         _ => Response::new(200, JSON, listed(outcome)),
     };
@@ -42,10 +42,19 @@ pub(super) fn of_all(outcome: &Outcome<Json, Error>) -> Response {
 pub(super) fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason @ (CancelReason::ClientGone | CancelReason::Shutdown)) => ended_early(reason),
-        RaceEnd::Finished if outcome.begun == 0 => overloaded("no thread is left for it"),
+        RaceEnd::Finished if found_no_thread(outcome) => overloaded("no thread is left for it"),
         _ => Response::new(200, JSON, listed(outcome)),
     };
     noted(response, outcome)
+}
+
+/// Whether the upstream was never asked, for want of threads: for an attempt, or for looking its name up. That is a refusal of
+/// ours and no failure of the upstream.
+fn found_no_thread(outcome: &Outcome<Json, Error>) -> bool {
+    let is_ours = |cause: &Cause<Error>| {
+        matches!(cause, Cause::Shed(_) | Cause::Error(Error::NoThread { .. } | Error::ThreadStart(_)))
+    };
+    outcome.successes.is_empty() && outcome.failures.iter().all(|failure| is_ours(&failure.cause))
 }
 
 /// A refusal that is over soon.
@@ -79,12 +88,13 @@ fn listed(outcome: &Outcome<Json, Error>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::race::{Cause, Failure};
+    use crate::race::Failure;
 
-    /// What a race comes to when nothing succeeds.
-    fn fruitless(end: RaceEnd, begun: usize) -> Outcome<Json, Error> {
-        let cause = Cause::Shed(Error::NoThread { bound: 0 });
-        Outcome { end, successes: Vec::new(), failures: vec![Failure { attempt: 0, cause }], begun }
+    /// What a race comes to when its attempts fail for these reasons.
+    fn fruitless(end: RaceEnd, causes: Vec<Cause<Error>>) -> Outcome<Json, Error> {
+        let begun = causes.iter().filter(|cause| !matches!(cause, Cause::Shed(_))).count();
+        let failures = causes.into_iter().enumerate().map(|(attempt, cause)| Failure { attempt, cause }).collect();
+        Outcome { end, successes: Vec::new(), failures, begun }
     }
 
     fn statuses(outcome: &Outcome<Json, Error>) -> [u16; 3] {
@@ -93,13 +103,22 @@ mod tests {
 
     #[test]
     fn a_race_that_got_no_thread_is_a_refusal_and_not_a_failure_of_the_upstream() {
-        assert_eq!(statuses(&fruitless(RaceEnd::Finished, 0)), [503, 503, 503]);
-        assert_eq!(statuses(&fruitless(RaceEnd::Finished, 1)), [200, 502, 200]);
+        let shed = || Cause::Shed(Error::NoThread { bound: 0 });
+        let no_lookup = || Cause::Error(Error::ThreadStart(std::io::ErrorKind::WouldBlock.into()));
+        let failed = || Cause::Error(Error::Status(500));
+        for (causes, expected) in [
+            (vec![shed(), shed()], [503, 503, 503]),
+            (vec![no_lookup(), shed()], [503, 503, 503]),
+            (vec![failed(), shed()], [200, 502, 200]),
+            (vec![no_lookup(), failed()], [200, 502, 200]),
+        ] {
+            assert_eq!(statuses(&fruitless(RaceEnd::Finished, causes)), expected);
+        }
     }
 
     #[test]
     fn each_reason_to_end_early_has_its_status() {
-        let ended = |reason| statuses(&fruitless(RaceEnd::Canceled(reason), 1));
+        let ended = |reason| statuses(&fruitless(RaceEnd::Canceled(reason), vec![Cause::Error(Error::TimedOut)]));
         assert_eq!(ended(CancelReason::DeadlineExceeded), [408, 408, 200]);
         assert_eq!(ended(CancelReason::ClientGone), [499, 499, 499]);
         assert_eq!(ended(CancelReason::Shutdown), [503, 503, 503]);

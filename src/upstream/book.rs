@@ -74,6 +74,8 @@ pub(super) type Found = Result<Arc<[IpAddr]>, Failed>;
 /// All that wakes a call that waits.
 pub(super) enum Wake {
     Found(Found),
+    /// There is no thread for the look-up.
+    Refused,
     Canceled(CancelReason),
 }
 
@@ -153,6 +155,15 @@ impl Book {
             }
         }
     }
+
+    /// The look-up `id` found no thread. That says nothing about the name, so the next call tries again.
+    pub(super) fn refuse(&mut self, host: &str, id: u64) {
+        self.running -= 1;
+        let Some(entry) = self.names.get_mut(host) else { return };
+        for (_, inbox) in entry.search.take_if(|search| search.id == id).into_iter().flat_map(|search| search.waiters) {
+            let _ = inbox.try_send(Wake::Refused);
+        }
+    }
 }
 
 impl Search {
@@ -220,6 +231,17 @@ mod tests {
         book.finish("a", id, Err(Failed::new(io::ErrorKind::NotFound, "unknown")), now);
         assert!(matches!(book.advise("a", now).0, Advice::Fail(_)));
         begin(&mut book, "a", now + FAILED);
+    }
+
+    #[test]
+    fn a_look_up_without_a_thread_is_tried_again_and_all_hear_of_it() {
+        let (mut book, now) = (Book::default(), Instant::now());
+        let (_, start) = book.advise("a", now);
+        let (Advice::Wait { arrivals, .. }, None) = book.advise("a", now) else { panic!("no wait") };
+        book.refuse("a", start.unwrap().0);
+        assert!(matches!(arrivals.try_recv(), Ok(Wake::Refused)));
+        begin(&mut book, "a", now);
+        assert_eq!(book.running, 1);
     }
 
     #[test]

@@ -85,9 +85,9 @@ impl Names {
         let (advice, start) = lock(&self.shared.book).advise(host, Instant::now());
         let background = matches!(advice, Advice::Use(_));
         if let Some(start) = start {
-            let started = self.start(host, start, if background { Claim::Hedge } else { Claim::Request });
-            if let (Err(error), false) = (started, background) {
-                return Err(error);
+            match background {
+                true => self.refresh(host, start),
+                false => self.start(host, start)?,
             }
         }
         match advice {
@@ -99,8 +99,10 @@ impl Names {
                     Some(until) => arrivals.recv_deadline(until),
                     None => arrivals.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 };
-                if let Ok(Wake::Found(found)) = woken {
-                    return found.map_err(|failed| failed.into_error(host));
+                match woken {
+                    Ok(Wake::Found(found)) => return found.map_err(|failed| failed.into_error(host)),
+                    Ok(Wake::Refused) => return Err(Error::ThreadStart(io::ErrorKind::WouldBlock.into())),
+                    _ => {}
                 }
                 self.give_up(host, waiter);
                 Err(match woken {
@@ -111,18 +113,30 @@ impl Names {
         }
     }
 
-    fn start(&self, host: &str, (id, token): Start, claim: Claim) -> Result<(), Error> {
+    /// Starts the look-up that a call waits for.
+    fn start(&self, host: &str, start: Start) -> Result<(), Error> {
+        let id = start.0;
+        // Others may have joined meanwhile.
+        self.spawn(host, start, Claim::Request).inspect_err(|_| lock(&self.shared.book).refuse(host, id))
+    }
+
+    /// Starts a look-up beside an answer that is still used. Without a thread that is put off like after a failure.
+    fn refresh(&self, host: &str, start: Start) {
+        let id = start.0;
+        if let Err(error) = self.spawn(host, start, Claim::Hedge) {
+            let failed = Failed::new(io::ErrorKind::WouldBlock, error.to_string());
+            lock(&self.shared.book).finish(host, id, Err(failed), Instant::now());
+        }
+    }
+
+    fn spawn(&self, host: &str, (id, token): Start, claim: Claim) -> Result<(), Error> {
         let (shared, name) = (self.shared.clone(), Arc::<str>::from(host));
         let job = Job {
             label: format!("lookup {host}").into(),
             token: Some(token),
             run: Box::new(move || shared.run(&name, id)),
         };
-        self.shared.crew.spawn(claim, job).inspect_err(|error| {
-            // Others may have joined meanwhile.
-            let failed = Failed::new(io::ErrorKind::WouldBlock, error.to_string());
-            lock(&self.shared.book).finish(host, id, Err(failed), Instant::now());
-        })
+        self.shared.crew.spawn(claim, job)
     }
 
     /// A call waits no longer; with the last one the look-up is abandoned.
