@@ -93,6 +93,10 @@ fn every_request_leaves_one_line() {
     assert!(refused.contains(r"path=GET /\x1b[2J HTTP/1.1 "), "{refused}");
     assert!(refused.ends_with("status=400"), "{refused}");
     let mut client = fixture.connect();
+    client.send("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n").answer();
+    let refused = line();
+    assert!(refused.contains(" method=POST path=/b refused=") && refused.ends_with(" status=413"), "{refused}");
+    let mut client = fixture.connect();
     client.send("GET").answer();
     assert!(line().ends_with("path=GET refused=the head took too long status=408"));
 

@@ -15,8 +15,9 @@ pub const TARGET: &str = "headstart::access";
 /// What an access line says.
 pub(super) struct Access<'a> {
     pub(super) client: SocketAddr,
+    /// As sent, or `-` where the request line is none.
     pub(super) method: &'a str,
-    /// Path and query as sent: visible ASCII.
+    /// Path and query as sent, or what there is in place of a request line: visible ASCII.
     pub(super) path: &'a str,
     pub(super) status: u16,
     /// Bytes of body sent.

@@ -235,11 +235,11 @@ impl Connection<'_> {
         self.shared.counters.refused();
         let sent = self.output.send(&mut self.stream, 0, self.shared.settings.write_timeout);
         if access::is_on() {
-            let path = self.input.first_line();
+            let (method, path) = self.input.asked();
             let notes = &[("refused", Note::Word(refusal.why))];
             let elapsed = since.elapsed();
             let (client, status) = (self.link.peer, refusal.status);
-            Access { client, method: "-", path: &path, status, bytes, elapsed, notes }.log();
+            Access { client, method, path: &path, status, bytes, elapsed, notes }.log();
         }
         match sent {
             Ok(()) => State::Lingering,

@@ -91,13 +91,26 @@ impl Input {
         }
     }
 
-    /// The beginning of what was received, as far as it is one line, for the log: escaped, and cut if it is long.
-    pub(super) fn first_line(&self) -> String {
+    /// What was asked for, for the log: method and target, or `-` and the line as it came where it is no request line. Cut if it
+    /// is long, and escaped.
+    pub(super) fn asked(&self) -> (&str, String) {
         const SHOWN: usize = 200;
         let bytes = self.bytes().trim_ascii_start();
         let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        line[..line.len().min(SHOWN)].escape_ascii().to_string()
+        let (method, rest) = method_of(line).unwrap_or(("-", line));
+        (method, rest[..rest.len().min(SHOWN)].escape_ascii().to_string())
     }
+}
+
+/// Method and target of what has the form of a request line, whatever else may be wrong with it, or of the beginning of one.
+fn method_of(line: &[u8]) -> Option<(&str, &[u8])> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target, version) = (words.next()?, words.next()?, words.next());
+    let is_method = !method.is_empty() && method.len() <= 32 && method.iter().all(u8::is_ascii_alphabetic);
+    let is_target = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
+    let is_over =
+        words.next().is_none() && version.is_none_or(|version| b"HTTP/".starts_with(&version[..version.len().min(5)]));
+    (is_method && is_target && is_over).then_some((str::from_utf8(method).ok()?, target))
 }
 
 /// What follows a request in what was received.
@@ -107,4 +120,29 @@ pub(super) enum Rest {
     FromBuffer(usize),
     /// It was read elsewhere; the buffer is used up.
     Instead(Vec<u8>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_line_is_told_from_what_is_none() {
+        let long = format!("GET /{}", "a".repeat(300));
+        for (line, method, path) in [
+            ("POST /a?b HTTP/1.1\r\nHost: a\r\n\r\n", "POST", "/a?b"),
+            ("\r\nGET /a HTTP/3.0\r\n", "GET", "/a"),
+            ("GET /a HT", "GET", "/a"),
+            (&long, "GET", &long[4..204]),
+            ("GET", "-", "GET"),
+            ("GET  /a HTTP/1.1", "-", "GET  /a HTTP/1.1"),
+            ("GET /a b HTTP/1.1", "-", "GET /a b HTTP/1.1"),
+            ("GET /\u{1b} HTTP/1.1", "-", r"GET /\x1b HTTP/1.1"),
+            ("\u{16}\u{3}\u{1} a", "-", r"\x16\x03\x01 a"),
+            ("", "-", ""),
+        ] {
+            let input = Input { buffer: line.into(), start: 0, end: line.len() };
+            assert_eq!(input.asked(), (method, path.to_owned()), "{line:?}");
+        }
+    }
 }
