@@ -18,6 +18,7 @@ use hostile::{Binary, within_three_tries};
 use server::{eventually, settings, start};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use upstream::{Behavior, FakeUpstream};
 
@@ -147,6 +148,20 @@ fn a_storm_beyond_the_threads_there_may_be_passes_and_costs_no_admitted_request_
             128,
         )
     });
+}
+
+#[test]
+fn a_lack_of_descriptors_is_said_once_with_what_to_change() {
+    // With the embedded sample, which is a second server with the same limit.
+    let headstart = process::headstart(&[]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 200; exec \"$0\" --listen 127.0.0.1:0"]).arg(headstart.get_program()).env_clear();
+    let mut limited = process::Process::start(limited);
+    limited.wait_for("try: curl");
+    let warnings: Vec<&String> = limited.stderr.iter().filter(|line| line.contains("WARN")).collect();
+    let said = "RLIMIT_NOFILE allows 200: 68 connections are admitted";
+    assert!(warnings.iter().filter(|line| line.contains("RLIMIT_NOFILE")).count() == 1, "{warnings:#?}");
+    assert!(warnings.iter().any(|line| line.contains(said)), "{warnings:#?}");
 }
 
 #[test]

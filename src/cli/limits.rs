@@ -4,6 +4,7 @@
 //! time, hedges first; an operator should hear of it at start and be told which setting to change.
 
 use headstart::crew::ThreadLimit;
+use headstart::server::FileLimit;
 
 /// What the settings may come to need.
 pub(super) struct Demand {
@@ -14,8 +15,8 @@ pub(super) struct Demand {
     pub(super) max_threads: usize,
 }
 
-/// Logs a warning for each limit that is lower than `demand`.
-pub(super) fn warn_if_short(demand: &Demand) {
+/// Logs a warning for each limit that is lower than `demand`, and returns how many connections can be admitted.
+pub(super) fn fit(demand: &Demand) -> usize {
     let Demand { max_connections, max_in_flight, attempts, max_threads } = *demand;
     let load = format!("{max_connections} connections with {max_in_flight} requests of {attempts} attempts in flight");
     let remedy = "or lower --max-connections or --max-in-flight";
@@ -30,21 +31,22 @@ pub(super) fn warn_if_short(demand: &Demand) {
              refused; raise {limit} {remedy}"
         );
     }
-    let files = max_connections.saturating_add(max_in_flight.saturating_mul(attempts)) as u64;
-    if let Some(most) = most_open_files().filter(|most| files > *most) {
+
+    let limit = FileLimit::raise();
+    let admitted = limit.connections(max_connections);
+    let files = max_connections.saturating_add(max_in_flight.min(max_connections).saturating_mul(attempts)) as u64;
+    let wanted = files.max(FileLimit::needed_for(max_connections));
+    if let Some(most) = limit.files().filter(|most| *most < wanted) {
+        let effect = match admitted < max_connections {
+            true => {
+                format!("{admitted} connections are admitted, so that their requests find files for their upstreams")
+            }
+            false => "beyond that attempts fail".to_owned(),
+        };
         log::warn!(
-            "{load} may need {files} open files, RLIMIT_NOFILE allows {most}: raise it (ulimit -n, LimitNOFILE=) {remedy}"
+            "{load} may need {wanted} open files, RLIMIT_NOFILE allows {most}: {effect}; raise it (ulimit -n, LimitNOFILE=) \
+             {remedy}"
         );
     }
-}
-
-/// The hard limit, to which the front raises the soft one.
-#[cfg(unix)]
-fn most_open_files() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum
-}
-
-#[cfg(not(unix))]
-fn most_open_files() -> Option<u64> {
-    None
+    admitted
 }

@@ -5,7 +5,7 @@
 
 use crate::cli::Failure;
 use crate::cli::layers::Effective;
-use crate::cli::limits::{Demand, warn_if_short};
+use crate::cli::limits::{self, Demand};
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
 use crate::cli::probe;
@@ -26,15 +26,16 @@ use std::time::Duration;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The server: with an embedded sample when there is no upstream.
-pub(super) fn serve(effective: Effective, log: Log) -> Result<(), Failure> {
+pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let mut stop = register_signals()?;
-    let mut settings = effective.settings.clone();
-    warn_if_short(&Demand {
-        max_connections: settings.server.max_connections,
-        max_in_flight: settings.api.max_in_flight,
-        attempts: settings.client.schedule.offsets().len(),
-        max_threads: settings.crew.max_threads,
+    let Settings { server, api, client, crew, .. } = &mut effective.settings;
+    server.max_connections = limits::fit(&Demand {
+        max_connections: server.max_connections,
+        max_in_flight: api.max_in_flight,
+        attempts: client.schedule.offsets().len(),
+        max_threads: crew.max_threads,
     });
+    let mut settings = effective.settings.clone();
     let crew = Crew::new(settings.crew.clone()).map_err(cannot_run)?;
 
     let embedded = match settings.client.upstreams.is_empty() {

@@ -18,6 +18,7 @@ mod chunked;
 mod clients;
 mod connection;
 mod drain;
+mod files;
 mod framing;
 mod input;
 mod link;
@@ -38,6 +39,7 @@ mod watch;
 mod watch;
 
 pub use drain::Drained;
+pub use files::FileLimit;
 pub use message::{Ending, Handler, Note, Request, Response};
 pub use settings::{ServerSettings, TlsSettings};
 
@@ -142,7 +144,16 @@ impl Server {
     pub fn start(crew: &Crew, mut settings: ServerSettings, handler: Arc<dyn Handler>) -> Result<Server, Error> {
         settings.check()?;
         let identity = settings.tls.as_ref().map(Identity::load).transpose()?;
-        settings.max_connections = settings::fit_open_files(settings.max_connections);
+        let (limit, wanted) = (FileLimit::raise(), settings.max_connections);
+        settings.max_connections = limit.connections(wanted);
+        if let Some(files) = limit.files().filter(|_| settings.max_connections < wanted) {
+            log::warn!(
+                "max_connections is {wanted}, but {} are admitted, as the process may only have {files} files open: raise \
+                 RLIMIT_NOFILE (ulimit -n, LimitNOFILE=) to {} and more, or lower max_connections",
+                settings.max_connections,
+                FileLimit::needed_for(wanted),
+            );
+        }
         let (listener, local_addr) = settings::listen(&settings.listen)?;
         let (watch, watching) = Watch::start().map_err(Error::Io)?;
         let shared = Arc::new(Shared {

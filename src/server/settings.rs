@@ -147,35 +147,3 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
-
-/// Raises the soft limit of open files to the hard one, and returns how many connections fit, `connections` at most; warns
-/// when those are fewer.
-///
-/// A request admitted without a descriptor left for its upstream is worse off than one refused. So clients get half of them.
-#[cfg(unix)]
-pub(super) fn fit_open_files(connections: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    /// Descriptors for everything else: standard streams, listener, event queues, a few upstream connections.
-    const OTHERS: u64 = 64;
-
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        // Some systems have a hard limit that cannot be reached; the soft one stays then.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
-    let wanted = (connections as u64).saturating_mul(2).saturating_add(OTHERS);
-    let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < wanted) else { return connections };
-    let fitting = (files.saturating_sub(OTHERS) / 2).max(1) as usize;
-    log::warn!(
-        "max_connections is {connections}, but {fitting} are admitted, as the process may only have {files} files open: raise \
-         RLIMIT_NOFILE (ulimit -n, LimitNOFILE=) to {wanted} and more, or lower max_connections"
-    );
-    fitting
-}
-
-/// There is no such limit here.
-#[cfg(not(unix))]
-pub(super) fn fit_open_files(connections: usize) -> usize {
-    connections
-}
