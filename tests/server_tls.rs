@@ -243,6 +243,27 @@ fn a_client_that_stays_is_not_taken_for_gone_and_gets_nothing_early() {
 }
 
 #[test]
+fn a_client_that_only_says_that_it_will_send_no_more_gets_its_whole_answer() {
+    let (begun, begins) = unbounded();
+    let (go, told) = unbounded::<()>();
+    let handler = move |request: &Request<'_>| {
+        begun.send(request.token().clone()).unwrap();
+        told.recv_timeout(PATIENCE).unwrap();
+        Response::new(200, "text/plain", &b"whole"[..])
+    };
+    let (fixture, certificate) = secured(handler, unchanged);
+    let mut client = connect(&fixture, &certificate);
+    client.get("/").say_goodbye();
+    let token = begins.recv_timeout(PATIENCE).unwrap();
+    // Long enough for the watch to begin and to look.
+    assert_eq!(token.wait(Deadline::after(Duration::from_millis(100))), None);
+    go.send(()).unwrap();
+    assert_eq!(client.answer().1, b"whole");
+    assert_eq!(client.end(), End::Said);
+    assert_eq!(fixture.server.stats().clients_gone, 0);
+}
+
+#[test]
 fn an_idle_connection_is_closed_in_time_with_a_word() {
     let (fixture, certificate) = secured(echo, |settings| settings.idle_timeout = SHORT);
     let (mut fresh, mut kept) = (connect(&fixture, &certificate), connect(&fixture, &certificate));

@@ -13,7 +13,9 @@
 //!
 //! What this does not do: see a FIN behind more pipelined bytes than the receive buffer holds, or notice that a client which
 //! half-closed and took the opening has closed since. Such a request runs to its end. Under TLS nothing can be sent early, so a
-//! FIN means gone there; a `close_notify` without a FIN is not seen before the request is over.
+//! FIN means gone there. A `close_notify` without a FIN changes nothing before the request is over: it is encrypted like everything
+//! else (in TLS 1.3 by the look of it too), the session that could read it is the busy thread's, and sharing that would put a lock
+//! around every read. Nor should it: who says it may still read (RFC 8446, section 6.1), so it gets its answer.
 
 use super::link::{AtEnd, Link};
 use super::render::OPENING;
