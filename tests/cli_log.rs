@@ -107,10 +107,16 @@ mod signals {
             process.wait_for("SIGHUP: the log levels in use stay: ");
             ask(&address, "/silent");
 
-            // Without the key the default holds again, and this is said after.
+            // By module, of which the highest level alone says nothing. It lets this be said, so it holds when it is.
+            file.write("log = 'info,headstart::access=off'\n");
+            process.signal(Signal::HUP);
+            process.wait_for("SIGHUP: log levels are now info,headstart::access=off");
+            ask(&address, "/silent-too");
+
+            // Without the key the default holds again.
             file.write("");
             process.signal(Signal::HUP);
-            process.wait_for("SIGHUP: log levels are now info");
+            process.wait_for("SIGHUP: log levels are now info\n");
             assert_logged(&mut process, &address, "/heard");
             process.signal(Signal::TERM);
             assert_eq!(process.wait().0.code(), Some(0));

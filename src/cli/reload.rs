@@ -11,6 +11,7 @@ use crate::cli::mistake::Mistake;
 use crate::cli::options::{LOG, OPTIONS};
 use crate::cli::settings::Settings;
 use env_filter::Filter;
+use log::{Level, Metadata};
 
 /// The running log, and where its levels come from.
 pub(super) struct LogReload {
@@ -40,15 +41,15 @@ impl LogReload {
                 log::info!("SIGHUP: the log levels in use stay: {name} goes before the configuration file");
             }
             (Ok((text, filter)), None) => {
-                // Said while one of them lets it through.
                 let say = || log::info!("SIGHUP: log levels are now {text}");
-                let is_heard = log::log_enabled!(log::Level::Info);
-                if is_heard {
+                // Said once they hold, unless they would not let it through.
+                let this = Metadata::builder().level(Level::Info).target(module_path!()).build();
+                if filter.enabled(&this) {
+                    self.log.choose(filter);
                     say();
-                }
-                self.log.choose(filter);
-                if !is_heard {
+                } else {
                     say();
+                    self.log.choose(filter);
                 }
             }
         }
