@@ -10,10 +10,11 @@
 //! cannot start a line of its own: control characters are escaped in both formats.
 
 use env_filter::{Builder, Filter};
+use env_logger::Logger;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Metadata, Record};
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -63,7 +64,8 @@ pub(super) fn filter(directives: &str) -> Result<Filter, String> {
 /// The running log; clones are handles to the same one.
 #[derive(Clone)]
 pub(super) struct Log {
-    format: LogFormat,
+    /// Writes whatever reaches it.
+    writer: Arc<Logger>,
     /// Taken for as long as it takes to copy or replace what is in it.
     filter: Arc<RwLock<Arc<Filter>>>,
 }
@@ -71,7 +73,15 @@ pub(super) struct Log {
 impl Log {
     /// Starts logging. Called once.
     pub(super) fn start(filter: Filter, format: LogFormat) -> Log {
-        let log = Log { format, filter: Arc::new(RwLock::new(Arc::new(filter.clone()))) };
+        let mut writer = env_logger::Builder::new();
+        writer.filter_level(LevelFilter::Trace).format(move |out, record| {
+            let line = match format {
+                LogFormat::Text => text_line(SystemTime::now(), record),
+                LogFormat::Json => json_line(SystemTime::now(), record),
+            };
+            out.write_all(line.as_bytes())
+        });
+        let log = Log { writer: Arc::new(writer.build()), filter: Arc::new(RwLock::new(Arc::new(filter.clone()))) };
         // A logger that is there already stays; `main` starts none before.
         let _ = log::set_boxed_logger(Box::new(log.clone()));
         log.choose(filter);
@@ -99,11 +109,7 @@ impl log::Log for Log {
 
     fn log(&self, record: &Record<'_>) {
         if self.filter().matches(record) {
-            let line = match self.format {
-                LogFormat::Text => text_line(SystemTime::now(), record),
-                LogFormat::Json => json_line(SystemTime::now(), record),
-            };
-            let _ = io::stderr().lock().write_all(line.as_bytes());
+            self.writer.log(record);
         }
     }
 
