@@ -15,7 +15,7 @@ use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::event::{Observer, RaceEnd};
-use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Race, Schedule, Wanted};
+use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Race, Schedule, Threads, Wanted};
 use crate::upstream::{UpstreamSettings, Upstreams};
 use serde::de::IgnoredAny;
 use std::fmt;
@@ -46,6 +46,8 @@ pub struct ClientSettings {
     pub schedule: Schedule,
     /// What a failure before the next start leads to. Defaults to [`AfterFailure::Wait`].
     pub after_failure: AfterFailure,
+    /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
+    pub threads: Threads,
     /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
     pub connect_timeout: Duration,
     /// The largest body taken, in bytes. Defaults to 10 MiB.
@@ -74,6 +76,7 @@ impl Default for ClientSettings {
             upstreams: Vec::new(),
             schedule: Schedule::default(),
             after_failure: AfterFailure::default(),
+            threads: Threads::default(),
             connect_timeout: Duration::from_secs(10),
             max_body: 10 << 20,
             max_idle: 512,
@@ -283,8 +286,11 @@ pub(crate) struct Racer {
 impl Racer {
     /// Races as `settings` say; `label` names their attempts.
     pub(crate) fn new(crew: &Crew, settings: &ClientSettings, label: String) -> Racer {
-        let mut hedged =
-            Race::new(crew).schedule(settings.schedule.clone()).after_failure(settings.after_failure).label(label);
+        let mut hedged = Race::new(crew)
+            .schedule(settings.schedule.clone())
+            .after_failure(settings.after_failure)
+            .threads(settings.threads)
+            .label(label);
         if let Some(observer) = &settings.observer {
             hedged = hedged.observer(observer.clone());
         }

@@ -118,7 +118,7 @@ pub use event::Observer;
 pub use fetch::{Client, ClientSettings};
 #[cfg(all(feature = "mysql", unix))]
 pub use mysql::{MySql, MySqlSettings};
-pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule};
+pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule, Threads};
 pub use server::{Server, ServerSettings};
 pub use timeout::{Budget, DefaultTimeout, IntoTimeLimit, TimeLimit, TimedCall, with_timeout, with_timeout_on};
 

@@ -14,7 +14,7 @@ use crate::cancel::CancelReason;
 use crate::crew::CrewStats;
 use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use crate::race::Schedule;
-use crate::server::{Server, ServerStats};
+use crate::server::{Front, ServerStats};
 use crate::sync::lock;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -23,7 +23,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// What the text of [`Metrics::exposition`] is, for a `Content-Type` field.
@@ -58,9 +58,12 @@ pub struct Metrics {
     ended: Rows<{ Schedule::MAX_ATTEMPTS * ATTEMPT_ENDS }>,
     hedges_begun: Counter,
     hedges_shed: Counter,
-    /// Weak: the server keeps its handler alive, and that keeps these figures.
-    server: Mutex<Weak<Server>>,
+    /// Holds it weakly: the server keeps its handler alive, and that keeps these figures.
+    server: Mutex<Option<ReadServer>>,
 }
+
+/// The figures of a server, while it is there.
+type ReadServer = Arc<dyn Fn() -> Option<ServerStats> + Send + Sync>;
 
 impl Metrics {
     /// Figures that all stand at zero.
@@ -97,8 +100,9 @@ impl Metrics {
     }
 
     /// Has the figures of `server` shown as well, while it is there.
-    pub fn watch(&self, server: &Arc<Server>) {
-        *lock(&self.server) = Arc::downgrade(server);
+    pub fn watch<F: Front + ?Sized + 'static>(&self, server: &Arc<F>) {
+        let server = Arc::downgrade(server);
+        *lock(&self.server) = Some(Arc::new(move || Some(server.upgrade()?.stats())));
     }
 
     /// All figures, with those of the moment beside them: the crew's, how many requests are being raced, and the server's.
@@ -107,8 +111,8 @@ impl Metrics {
     ///
     /// When a figure cannot be written as text, which would be a defect.
     pub fn exposition(&self, crew: &CrewStats, in_flight: usize) -> Result<String, fmt::Error> {
-        let server = lock(&self.server).upgrade();
-        let server = server.map(|server| server.stats());
+        let read = lock(&self.server).clone();
+        let server = read.and_then(|read| read());
         let mut text = String::with_capacity(16 * 1024);
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &of_this_moment(crew, in_flight, server))?;

@@ -4,6 +4,7 @@
 //! last. So a mistake is found in every layer, also where a higher one would hide it.
 
 use crate::cli::file;
+use crate::cli::front;
 use crate::cli::mistake::{Mistake, nearest};
 use crate::cli::option::{Opt, PREFIX, Verb, variable};
 use crate::cli::options::{LOG, OPTIONS};
@@ -116,7 +117,7 @@ pub(super) fn resolve(
     let mut mistakes = Vec::new();
     let mut layers: Vec<Given> = OPTIONS.iter().map(Given::default_of).collect();
 
-    let (variables, warnings) = from_environment(environment, &mut mistakes);
+    let (variables, mut warnings) = from_environment(environment, &mut mistakes);
     let file = config_file(matches, environment);
     if let Some(file) = &file {
         layers.extend(file.read(&mut mistakes));
@@ -134,6 +135,8 @@ pub(super) fn resolve(
         }
     }
     mistakes.extend(alone(&winners));
+    front::spell_out_plain(&mut settings, &mut winners, &mut mistakes);
+    warnings.extend(front::check(settings.front, &winners, &mut mistakes));
     if mistakes.is_empty() { Ok(Effective { settings, given: winners, warnings, file }) } else { Err(mistakes) }
 }
 

@@ -11,18 +11,19 @@ pub(super) struct Demand {
     pub(super) max_connections: usize,
     pub(super) max_in_flight: usize,
     pub(super) attempts: usize,
+    /// Threads a request in flight has beside its connection's.
+    pub(super) threads: usize,
     /// The most threads there may be.
     pub(super) max_threads: usize,
 }
 
 /// Logs a warning for each limit that is lower than `demand`, and returns how many connections can be admitted.
 pub(super) fn fit(demand: &Demand) -> usize {
-    let Demand { max_connections, max_in_flight, attempts, max_threads } = *demand;
+    let Demand { max_connections, max_in_flight, attempts, threads, max_threads } = *demand;
     let load = format!("{max_connections} connections with {max_in_flight} requests of {attempts} attempts in flight");
     let remedy = "or lower --max-connections or --max-in-flight";
 
-    // A connection's thread runs the primary of its request.
-    let threads = max_connections.saturating_add(max_in_flight.saturating_mul(attempts - 1));
+    let threads = max_connections.saturating_add(max_in_flight.saturating_mul(threads));
     if threads > max_threads {
         let system = ThreadLimit::of_this_system();
         let limit = if system.threads <= max_threads { system.setting } else { "--max-threads" };

@@ -18,6 +18,8 @@ pub(super) enum Mistake {
     Key { key: String, name: String },
     /// An option was given, `key` as it was given, that means nothing without another.
     Alone { key: String, other: &'static str },
+    /// Two options, as they were given, that contradict each other.
+    Together { key: String, other: String, why: String },
     /// The file does not parse.
     Syntax { place: String, why: String },
 }
@@ -38,6 +40,9 @@ impl fmt::Display for Mistake {
                 write!(f, " Allowed are {}", keys.join(", "))
             }
             Mistake::Alone { key, other } => write!(f, "{} needs {other} beside it", key.escape_debug()),
+            Mistake::Together { key, other, why } => {
+                write!(f, "{} and {} do not go together: {why}", key.escape_debug(), other.escape_debug())
+            }
             Mistake::Syntax { place, why } => write!(f, "{place}: {}", why.escape_debug()),
         }
     }

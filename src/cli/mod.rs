@@ -11,6 +11,7 @@
 mod check;
 mod command;
 mod file;
+mod front;
 mod layers;
 mod limits;
 mod logging;

@@ -3,6 +3,7 @@
 //! Help, completions, man page, the reading of flags, variables and file, and the output of `--check` are made from the rows
 //! below; adding a row is all it takes to have an option.
 
+use crate::cli::front::{Front, THREADS, threads};
 use crate::cli::logging::{self, LogFormat};
 use crate::cli::option::{Kind, Opt, UsedBy};
 use crate::cli::routes::routes;
@@ -32,6 +33,17 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "127.0.0.1:8081",
         help: "Where to listen. Port 0 takes a free one",
         set: |settings, text| listen_address(text).map(|listen| settings.server.listen = listen),
+    },
+    Opt {
+        name: "front",
+        section: SERVER,
+        used_by: UsedBy::Serve,
+        kind: Kind::Choice(Front::NAMES),
+        value: "FRONT",
+        default: "own",
+        help: "What speaks HTTP with clients. tiny_http is the plain way, without limits, timeouts and TLS: for trusted networks, \
+               to compare with and to read",
+        set: |settings, text| text.parse().map(|front| settings.front = front),
     },
     Opt {
         name: "max-connections",
@@ -292,6 +304,27 @@ pub(super) const OPTIONS: &[Opt] = &[
             settings.client.after_failure = if hedge { AfterFailure::Hedge } else { AfterFailure::Wait };
             Ok(())
         },
+    },
+    Opt {
+        name: "threads",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::Choice(THREADS),
+        value: "THREADS",
+        default: "crew",
+        help: "Where attempts get their threads. crew keeps them, fresh is the plain way: one started for each attempt as the \
+               race begins, on which the later ones sleep until they are due",
+        set: |settings, text| threads(text).map(|threads| settings.client.threads = threads),
+    },
+    Opt {
+        name: "plain",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::Switch,
+        value: "BOOL",
+        default: "false",
+        help: "Whether everything is done the plain way. Stands for --front tiny_http and --threads fresh",
+        set: |settings, text| switch(text).map(|plain| settings.plain = plain),
     },
     Opt {
         name: "timeout-ceiling",

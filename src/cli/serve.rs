@@ -4,6 +4,7 @@
 //! needs still runs. The main thread does nothing in between but wait for a signal.
 
 use crate::cli::Failure;
+use crate::cli::front;
 use crate::cli::layers::Effective;
 use crate::cli::limits::{self, Demand};
 use crate::cli::logging::Log;
@@ -15,8 +16,8 @@ use crate::cli::signals::StopRequests;
 use headstart::api::Api;
 use headstart::metrics::Metrics;
 use headstart::sample::Sample;
-use headstart::server::{Drained, Handler};
-use headstart::{Client, Crew, Error, Server, ServerSettings};
+use headstart::server::{Drained, Front, Handler, PlainServer};
+use headstart::{Client, Crew, Error, Server, ServerSettings, Threads};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -29,10 +30,16 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let mut stop = register_signals()?;
     let Settings { server, api, client, crew, .. } = &mut effective.settings;
+    let attempts = client.schedule.offsets().len();
     server.max_connections = limits::fit(&Demand {
         max_connections: server.max_connections,
         max_in_flight: api.max_in_flight,
-        attempts: client.schedule.offsets().len(),
+        attempts,
+        threads: match client.threads {
+            // A connection's thread runs the primary of its request.
+            Threads::Crew => attempts - 1,
+            Threads::Fresh => attempts,
+        },
         max_threads: crew.max_threads,
     });
     let mut settings = effective.settings.clone();
@@ -58,14 +65,20 @@ pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let client = Client::new(&crew, settings.client.clone()).map_err(|error| refused(error, &effective))?;
     let api = Api::new(&crew, settings.api, client, metrics.clone());
     let api = api.with_routes(settings.routes, &settings.client).map_err(|error| refused(error, &effective))?;
-    let server = Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?);
+    let server: Arc<dyn Front> = match settings.front {
+        front::Front::Own => Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?),
+        front::Front::TinyHttp => {
+            let started = PlainServer::start(&crew, settings.server, Arc::new(api));
+            Arc::new(started.map_err(|error| not_started(error, &effective))?)
+        }
+    };
     metrics.watch(&server);
     let secured = effective.settings.server.tls.is_some().then_some(&*server);
     let scheme = if secured.is_some() { "https" } else { "http" };
-    say_where(&server, scheme, "/api/smart?timeout=1000");
+    say_where(&*server, scheme, "/api/smart?timeout=1000");
 
     let log = LogReload::new(&effective, log);
-    drain(&mut stop, || reload(log.as_ref(), secured), settings.drain_timeout, &server);
+    drain(&mut stop, || reload(log.as_ref(), secured), settings.drain_timeout, &*server);
     if let Some(sample) = embedded {
         sample.shutdown(Duration::ZERO);
     }
@@ -121,10 +134,14 @@ fn start_server(
     handler: Arc<dyn Handler>,
     effective: &Effective,
 ) -> Result<Server, Failure> {
-    Server::start(crew, settings, handler).map_err(|error| match error {
+    Server::start(crew, settings, handler).map_err(|error| not_started(error, effective))
+}
+
+fn not_started(error: Error, effective: &Effective) -> Failure {
+    match error {
         Error::Listen { at, source } => Failure::Run(cannot_listen(&at, &source)),
         error => refused(error, effective),
-    })
+    }
 }
 
 /// One line that says what to do about it.
@@ -167,7 +184,7 @@ fn work_url(sample: &Server) -> String {
     format!("http://{}/api/work", sample.local_addr())
 }
 
-fn say_where(server: &Server, scheme: &str, path: &str) {
+fn say_where(server: &dyn Front, scheme: &str, path: &str) {
     let address = server.local_addr();
     log::info!("listening on {scheme}://{address}");
     // By its address the server has no name that its certificate could be for.
@@ -187,7 +204,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Reads again what can be: the log's levels, and the certificate of a server that has one.
-fn reload(log: Option<&LogReload>, secured: Option<&Server>) {
+fn reload(log: Option<&LogReload>, secured: Option<&dyn Front>) {
     if log.is_none() && secured.is_none() {
         log::info!("SIGHUP ignored: there is neither a --config file nor a certificate to read again");
     }
@@ -200,7 +217,7 @@ fn reload(log: Option<&LogReload>, secured: Option<&Server>) {
 }
 
 /// A mistake in the files costs nothing: the server goes on with what it has.
-fn reload_certificate(server: &Server) {
+fn reload_certificate(server: &dyn Front) {
     match server.reload_tls() {
         Ok(()) => log::info!("SIGHUP: new connections get what --tls-cert and --tls-key hold now"),
         Err(error) => log::error!("SIGHUP: the certificate in use stays: {error}"),
@@ -208,7 +225,7 @@ fn reload_certificate(server: &Server) {
 }
 
 /// Waits until told to stop, calling `reload` when told to do that, then lets `server` finish what it has begun.
-fn drain(stop: &mut StopRequests, reload: impl Fn(), timeout: Duration, server: &Server) {
+fn drain(stop: &mut StopRequests, reload: impl Fn(), timeout: Duration, server: &dyn Front) {
     let signal = stop.wait(reload);
     let at_most = humantime::format_duration(timeout);
     log::info!("{signal}: no more requests are taken, those in flight have {at_most}; a second signal ends at once");

@@ -1,5 +1,6 @@
 //! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
 
+use crate::cli::front::Front;
 use crate::cli::logging::{self, LogFormat};
 use env_filter::Filter;
 use headstart::api::{ApiSettings, RouteSettings};
@@ -10,6 +11,9 @@ use std::time::Duration;
 /// What the options come to. It begins with the library's defaults; those of the table are applied over them.
 #[derive(Clone)]
 pub(super) struct Settings {
+    pub(super) front: Front,
+    /// Whether front and threads are the plain ones.
+    pub(super) plain: bool,
     pub(super) server: ServerSettings,
     pub(super) client: ClientSettings,
     pub(super) api: ApiSettings,
@@ -26,6 +30,8 @@ pub(super) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            front: Front::default(),
+            plain: false,
             server: ServerSettings::default(),
             client: ClientSettings::default(),
             api: ApiSettings::default(),

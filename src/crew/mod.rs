@@ -20,7 +20,7 @@ pub use limits::ThreadLimit;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::sync::{Arc, Condvar, Mutex, lock, thread, wait_until};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, thread, wait_until};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -130,8 +130,17 @@ struct Seat {
     called: Condvar,
 }
 
+/// How long a thread stays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tenure {
+    /// Until it has been idle for long enough.
+    Kept,
+    /// For the job it was started for.
+    OneJob,
+}
+
 /// A seat's state. `Idle` -> `Called` by who spawns, `Called` -> `Running` -> `Idle` by the thread, `Idle` -> `Dismissed`
-/// by who shuts the crew down; each under the seat's lock.
+/// by who shuts the crew down or needs the place; each under the seat's lock.
 #[derive(Default)]
 enum Work {
     #[default]
@@ -165,6 +174,33 @@ impl Crew {
     /// [`Error::NoThread`] at the bound, [`Error::ThreadStart`] when the system refuses a thread. The job has not begun
     /// then and never will.
     pub fn spawn(&self, claim: Claim, job: Job) -> Result<(), Error> {
+        let mut state = self.admit(claim)?;
+        if let Some(seat) = state.idle.pop() {
+            drop(state);
+            *lock(&seat.work) = Work::Called(job);
+            seat.called.notify_one();
+            return Ok(());
+        }
+        self.start_thread(state, job, Tenure::Kept)
+    }
+
+    /// Runs `job` on a thread started for it alone, which ends with it. Counted and bounded like those of
+    /// [`spawn`](Crew::spawn), and dearer: starting a thread costs more than most jobs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`spawn`](Crew::spawn).
+    pub fn spawn_fresh(&self, claim: Claim, job: Job) -> Result<(), Error> {
+        let mut state = self.admit(claim)?;
+        // An idle thread makes room for this one.
+        if state.seats.len() >= self.shared.settings.max_threads && !state.idle.is_empty() {
+            state.idle.remove(0).dismiss();
+        }
+        self.start_thread(state, job, Tenure::OneJob)
+    }
+
+    /// The crew's state, when one more thread may be busy.
+    fn admit(&self, claim: Claim) -> Result<MutexGuard<'_, State>, Error> {
         let settings = &self.shared.settings;
         let mut state = lock(&self.shared.state);
         if state.closing {
@@ -182,27 +218,21 @@ impl Crew {
             }
             return Err(Error::NoThread { bound });
         }
-        if let Some(seat) = state.idle.pop() {
-            drop(state);
-            *lock(&seat.work) = Work::Called(job);
-            seat.called.notify_one();
-            return Ok(());
-        }
+        Ok(state)
+    }
+
+    fn start_thread(&self, mut state: MutexGuard<'_, State>, job: Job, tenure: Tenure) -> Result<(), Error> {
+        let settings = &self.shared.settings;
         let seat = Arc::new(Seat::default());
         state.seats.push(seat.clone());
         state.started += 1;
         state.peak = state.peak.max(state.seats.len());
         drop(state);
         *lock(&seat.work) = Work::Called(job);
-        self.start_thread(seat)
-    }
-
-    fn start_thread(&self, seat: Arc<Seat>) -> Result<(), Error> {
-        let settings = &self.shared.settings;
         let builder = thread::Builder::new().name(settings.name.clone()).stack_size(settings.stack_size);
         let started = builder.spawn({
             let (shared, seat) = (self.shared.clone(), seat.clone());
-            move || shared.serve(&seat)
+            move || shared.serve(&seat, tenure)
         });
         // The handle is dropped: the seat stands for the thread from here on, and `shutdown` waits for seats.
         started.map(drop).map_err(|error| {
@@ -261,8 +291,7 @@ impl Crew {
         let mut state = lock(&self.shared.state);
         state.closing = true;
         for seat in std::mem::take(&mut state.idle) {
-            *lock(&seat.work) = Work::Dismissed;
-            seat.called.notify_one();
+            seat.dismiss();
         }
         while !state.seats.is_empty() && !deadline.has_passed() {
             state = wait_until(&self.shared.left, state, deadline.instant());
@@ -273,7 +302,7 @@ impl Crew {
 
 impl Shared {
     /// The life of one thread: a job, a wait, the next job, until it is dismissed or has waited too long.
-    fn serve(&self, seat: &Arc<Seat>) {
+    fn serve(&self, seat: &Arc<Seat>, tenure: Tenure) {
         while let Some(job) = self.next_job(seat) {
             let Job { label, token, run } = job;
             *lock(&seat.work) = Work::Running { label: label.clone(), token, since: Instant::now() };
@@ -285,7 +314,7 @@ impl Shared {
                 log::warn!("{label} returned {:?} after it was canceled", call.overdue);
             }
             let mut state = lock(&self.state);
-            if state.closing {
+            if state.closing || tenure == Tenure::OneJob {
                 break;
             }
             state.idle.push(seat.clone());
@@ -326,6 +355,14 @@ impl Shared {
             state.seats.swap_remove(at);
         }
         self.left.notify_all();
+    }
+}
+
+impl Seat {
+    /// Sends a thread away that is no longer listed as idle.
+    fn dismiss(&self) {
+        *lock(&self.work) = Work::Dismissed;
+        self.called.notify_one();
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Only numbers are taken from it; it orders nothing.
-static NEXT_RACE: AtomicU64 = AtomicU64::new(0);
+pub(super) static NEXT_RACE: AtomicU64 = AtomicU64::new(0);
 
 /// Runs `race` from its first attempt to its outcome.
 pub(super) fn run<T, E, F>(race: Race, wanted: Wanted, primary: Primary, call: F) -> Outcome<T, E>

@@ -12,6 +12,7 @@
 //! Losers never block: the inbox holds a message of each attempt and one of the canceler.
 
 mod course;
+mod fresh;
 mod outcome;
 mod schedule;
 
@@ -32,6 +33,18 @@ pub enum AfterFailure {
     Wait,
     /// The next attempt starts at once (gRPC A6 calls such failures non-fatal).
     Hedge,
+}
+
+/// Where the attempts of a race get their threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// Kept by the crew, and taken when an attempt is due; [`Client`](crate::Client) runs its primary on the calling thread. The
+    /// default.
+    #[default]
+    Crew,
+    /// One started for each attempt as the race begins, on which the later ones sleep until they are due. The plain way, to
+    /// compare with and to learn from: thread starts are most of what such a race costs.
+    Fresh,
 }
 
 /// A race to be run: what is set here, and the call to be raced.
@@ -58,6 +71,7 @@ pub struct Race {
     schedule: Schedule,
     deadline: Deadline,
     after_failure: AfterFailure,
+    threads: Threads,
     label: Arc<str>,
     token: Option<CancelToken>,
     observer: Option<Arc<dyn Observer>>,
@@ -71,6 +85,7 @@ impl Race {
             schedule: Schedule::default(),
             deadline: Deadline::Never,
             after_failure: AfterFailure::default(),
+            threads: Threads::default(),
             label: "attempt".into(),
             token: None,
             observer: None,
@@ -92,6 +107,12 @@ impl Race {
     /// Whether a failure hurries the next attempt. Defaults to [`AfterFailure::Wait`].
     pub fn after_failure(mut self, after_failure: AfterFailure) -> Race {
         self.after_failure = after_failure;
+        self
+    }
+
+    /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
+    pub fn threads(mut self, threads: Threads) -> Race {
+        self.threads = threads;
         self
     }
 
@@ -138,14 +159,18 @@ impl Race {
     }
 
     /// The race itself. With [`Primary::OnCaller`] attempt 0 runs on the calling thread, which saves a thread switch; `call`
-    /// then has to be endable by its token in every phase, or the deadline would not hold.
+    /// then has to be endable by its token in every phase, or the deadline would not hold. With [`Threads::Fresh`] it runs on a
+    /// thread of its own all the same.
     pub(crate) fn run<T, E, F>(self, wanted: Wanted, primary: Primary, call: F) -> Outcome<T, E>
     where
         T: Send + 'static,
         E: Send + 'static,
         F: Fn(&Attempt) -> Result<T, E> + Send + Sync + 'static,
     {
-        course::run(self, wanted, primary, call)
+        match self.threads {
+            Threads::Crew => course::run(self, wanted, primary, call),
+            Threads::Fresh => fresh::run(self, wanted, call),
+        }
     }
 }
 

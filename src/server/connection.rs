@@ -21,17 +21,15 @@ use super::body;
 use super::framing::{self, Head, HeadLimits, HeadScan, Refusal, Version, Wish};
 use super::input::{Arrival, Input};
 use super::link::{Lease, Leased, Link};
-use super::message::{Ending, Note, Request, Response};
+use super::message::{Ending, Note, Request, Response, respond};
 use super::render::{Output, Payload, Persistence};
 use super::stream::Stream;
 use crate::cancel::CancelReason;
-use crate::error::panic_message;
 use httparse::Header;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -188,7 +186,7 @@ impl Connection<'_> {
 
         let _in_flight = self.shared.counters.enter();
         let lease = Lease::new(self.shared, self.link);
-        let response = respond(self.shared, &Request { head: &head, lease: &lease, received_at });
+        let response = respond(&*self.shared.handler, &Request { head: &head, caller: &lease, received_at });
         let Leased { canceled, early } = lease.end();
         let mut line = Access {
             client: self.link.peer,
@@ -269,15 +267,6 @@ impl Connection<'_> {
         log::debug!("client {} lost: {error}", self.link.peer);
         State::Closed
     }
-}
-
-/// The handler's answer, or what stands in for it.
-fn respond(shared: &Shared, request: &Request<'_>) -> Response {
-    catch_unwind(AssertUnwindSafe(|| shared.handler.handle(request))).unwrap_or_else(|panic| {
-        let Head { method, target, .. } = request.head;
-        log::error!("the handler panicked at {method} {target}: {}", panic_message(&*panic));
-        Response::problem(500, "the handler panicked")
-    })
 }
 
 impl Shared {

@@ -146,12 +146,22 @@ pub(crate) fn parse<'a>(
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return Err(refusal(400, "malformed request line"));
     };
-    let fields: &'a [Header<'a>] = request.headers;
+    let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+    assemble(method, target, version, request.headers, limits)
+}
+
+/// Checks a head that was taken apart, and says what it means.
+pub(crate) fn assemble<'a>(
+    method: &'a str,
+    target: &'a str,
+    version: Version,
+    fields: &'a [Header<'a>],
+    limits: HeadLimits,
+) -> Result<Head<'a>, Refusal> {
     if target.len() > limits.target {
         return Err(refusal(414, "request target too long"));
     }
     let (path, query) = split_target(method, target)?;
-    let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     check_host(fields, version)?;
     let body = body_of(fields, version)?;
     Ok(Head {

@@ -5,6 +5,7 @@
 //! a response early. Both go through a [`Link`].
 
 use super::Shared;
+use super::message::Caller;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::AlarmGuard;
 use crate::sync::lock;
@@ -111,6 +112,20 @@ pub(super) struct Lease<'a> {
     made: OnceCell<(CancelToken, AlarmGuard)>,
 }
 
+impl Caller for Lease<'_> {
+    fn peer(&self) -> SocketAddr {
+        self.link.peer
+    }
+
+    fn is_draining(&self) -> bool {
+        self.shared.is_draining()
+    }
+
+    fn token(&self) -> &CancelToken {
+        &self.made.get_or_init(|| self.begin()).0
+    }
+}
+
 /// What remains of a lease.
 pub(super) struct Leased {
     /// Why the request was cancelled, if it was.
@@ -122,18 +137,6 @@ pub(super) struct Leased {
 impl<'a> Lease<'a> {
     pub(super) fn new(shared: &'a Arc<Shared>, link: &'a Arc<Link>) -> Lease<'a> {
         Lease { shared, link, made: OnceCell::new() }
-    }
-
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.link.peer
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.shared.is_draining()
-    }
-
-    pub(super) fn token(&self) -> &CancelToken {
-        &self.made.get_or_init(|| self.begin()).0
     }
 
     fn begin(&self) -> (CancelToken, AlarmGuard) {

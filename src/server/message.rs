@@ -4,12 +4,13 @@
 //! tested over a socket; port 0 makes that cheap. A [`Response`] is a value.
 
 use super::framing::Head;
-use super::link::Lease;
 use super::render::phrase;
 use crate::cancel::CancelToken;
+use crate::error::panic_message;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// Answers requests. Called on the connection's own thread, so it may block; it should end soon after
@@ -25,10 +26,26 @@ impl<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static> Handler for F {
     }
 }
 
+/// The handler's answer, or what stands in for it.
+pub(super) fn respond(handler: &dyn Handler, request: &Request<'_>) -> Response {
+    catch_unwind(AssertUnwindSafe(|| handler.handle(request))).unwrap_or_else(|panic| {
+        let Head { method, target, .. } = request.head;
+        log::error!("the handler panicked at {method} {target}: {}", panic_message(&*panic));
+        Response::problem(500, "the handler panicked")
+    })
+}
+
+/// What a front knows of the client that asks.
+pub(super) trait Caller {
+    fn peer(&self) -> SocketAddr;
+    fn token(&self) -> &CancelToken;
+    fn is_draining(&self) -> bool;
+}
+
 /// A request whose head is read and checked. Its body, if it had one, was read and dropped.
 pub struct Request<'a> {
     pub(super) head: &'a Head<'a>,
-    pub(super) lease: &'a Lease<'a>,
+    pub(super) caller: &'a dyn Caller,
     pub(super) received_at: Instant,
 }
 
@@ -56,7 +73,7 @@ impl<'a> Request<'a> {
 
     /// The client.
     pub fn peer(&self) -> SocketAddr {
-        self.lease.peer()
+        self.caller.peer()
     }
 
     /// When the head was complete: timeouts count from here.
@@ -70,12 +87,12 @@ impl<'a> Request<'a> {
     /// A client that only shuts its sending side down is still there and gets its answer. The watch needs Unix; elsewhere
     /// the token is cancelled by the server's shutdown alone.
     pub fn token(&self) -> &'a CancelToken {
-        self.lease.token()
+        self.caller.token()
     }
 
     /// Whether the server is draining: this answer is the connection's last.
     pub fn is_draining(&self) -> bool {
-        self.lease.is_draining()
+        self.caller.is_draining()
     }
 }
 

@@ -20,9 +20,12 @@ mod connection;
 mod drain;
 mod files;
 mod framing;
+mod front;
 mod input;
 mod link;
 mod message;
+#[cfg(feature = "tiny_http")]
+mod plain;
 mod remaining;
 mod render;
 mod settings;
@@ -40,7 +43,10 @@ mod watch;
 
 pub use drain::Drained;
 pub use files::FileLimit;
+pub use front::Front;
 pub use message::{Ending, Handler, Note, Request, Response};
+#[cfg(feature = "tiny_http")]
+pub use plain::PlainServer;
 pub use settings::{ServerSettings, TlsSettings};
 
 use crate::crew::Crew;
@@ -216,7 +222,7 @@ impl fmt::Debug for Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
-    /// Open connections.
+    /// Open connections. 0 where the front does not know.
     pub connections: usize,
     /// Requests whose answer is not out yet.
     pub in_flight: usize,

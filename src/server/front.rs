@@ -1,0 +1,45 @@
+//! What all fronts have in common once they run.
+
+use super::{Drained, Server, ServerStats};
+use crate::error::Error;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A running front, whichever it is. Methods mean what they mean on [`Server`].
+pub trait Front: Send + Sync {
+    /// Where it listens.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// The figures of this moment, as far as the front knows them.
+    fn stats(&self) -> ServerStats;
+
+    /// Stops, giving what is under way so long to finish.
+    fn shutdown(&self, drain_timeout: Duration) -> Drained;
+
+    /// Reads certificate and key again.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Server::reload_tls`]. A front without TLS has nothing to read.
+    fn reload_tls(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Front for Server {
+    fn local_addr(&self) -> SocketAddr {
+        self.local_addr()
+    }
+
+    fn stats(&self) -> ServerStats {
+        self.stats()
+    }
+
+    fn shutdown(&self, drain_timeout: Duration) -> Drained {
+        self.shutdown(drain_timeout)
+    }
+
+    fn reload_tls(&self) -> Result<(), Error> {
+        self.reload_tls()
+    }
+}
