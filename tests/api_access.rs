@@ -4,6 +4,8 @@
 mod http;
 #[path = "support/served.rs"]
 mod served;
+#[path = "support/stack.rs"]
+mod stack;
 #[path = "support/upstream.rs"]
 mod upstream;
 

@@ -4,24 +4,27 @@
 mod http;
 #[path = "support/served.rs"]
 mod served;
+#[macro_use]
+#[path = "support/stack.rs"]
+mod stack;
 #[path = "support/upstream.rs"]
 mod upstream;
 
 use http::{ask, get, read_reply, send};
 use served::{Served, figure, schedule};
+use stack::Stack;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use upstream::{Behavior, FakeUpstream, answer_with, eventually};
 
-fn quick() -> (FakeUpstream, Served) {
+fn quick(stack: Stack) -> (FakeUpstream, Served) {
     let upstream = FakeUpstream::start(Behavior::Answers("1"));
-    let served = Served::start(&upstream.url(), |_| {});
+    let served = Served::start_on(stack, &upstream.url(), |_| {});
     (upstream, served)
 }
 
-#[test]
-fn health_and_readiness_answer_in_plain_text() {
-    let (_upstream, served) = quick();
+fn health_and_readiness_answer_in_plain_text(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     for (path, text) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let reply = get(served.address(), path);
         assert_eq!((reply.status, reply.text()), (200, text));
@@ -57,9 +60,8 @@ fn parse_exposition(text: &str) -> Vec<(String, f64)> {
     samples
 }
 
-#[test]
-fn the_figures_are_open_metrics_text() {
-    let (_upstream, served) = quick();
+fn the_figures_are_open_metrics_text(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     get(served.address(), "/api/smart");
     get(served.address(), "/api/all");
     let reply = get(served.address(), "/metrics");
@@ -70,12 +72,11 @@ fn the_figures_are_open_metrics_text() {
     }
 }
 
-#[test]
-fn the_figures_move_with_what_happens() {
+fn the_figures_move_with_what_happens(stack: Stack) {
     let failing = answer_with("500 Internal Server Error", "application/json", "{}");
     let turns = [Behavior::Answers("1"), Behavior::Says(failing), Behavior::Answers("2")];
     let upstream = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
-    let served = Served::start(&upstream.url(), |settings| settings.client.schedule = schedule(&[0, 20]));
+    let served = Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = schedule(&[0, 20]));
     let row = |row: &str| figure(served.address(), row);
 
     assert_eq!(row("headstart_requests_total{endpoint=\"/api/smart\",status=\"200\"}"), 0);
@@ -111,11 +112,10 @@ fn the_figures_move_with_what_happens() {
     }
 }
 
-#[test]
-fn requests_in_flight_are_counted_while_they_are() {
+fn requests_in_flight_are_counted_while_they_are(stack: Stack) {
     let (tell, told) = crossbeam_channel::bounded(1);
     let upstream = FakeUpstream::start(Behavior::AnswersWhenTold(told));
-    let served = Served::start(&upstream.url(), |settings| settings.client.schedule = schedule(&[0]));
+    let served = Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = schedule(&[0]));
     let client = send(served.address(), "GET", "/api/smart", &[]);
     upstream.next_request();
     assert_eq!(figure(served.address(), "headstart_requests_in_flight"), 1);
@@ -124,10 +124,9 @@ fn requests_in_flight_are_counted_while_they_are() {
     eventually("none is left in flight", || figure(served.address(), "headstart_requests_in_flight") == 0);
 }
 
-#[test]
-fn an_operator_is_answered_when_the_server_takes_no_more_requests() {
+fn an_operator_is_answered_when_the_server_takes_no_more_requests(stack: Stack) {
     let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
-    let served = Served::start(&upstream.url(), |settings| settings.api.max_in_flight = 1);
+    let served = Served::start_on(stack, &upstream.url(), |settings| settings.api.max_in_flight = 1);
     let racing = send(served.address(), "GET", "/api/smart", &[]);
     upstream.next_request();
     assert_eq!(get(served.address(), "/api/smart").status, 503);
@@ -137,9 +136,8 @@ fn an_operator_is_answered_when_the_server_takes_no_more_requests() {
     drop(racing);
 }
 
-#[test]
-fn connections_are_counted_while_they_are_open() {
-    let (_upstream, served) = quick();
+fn connections_are_counted_while_they_are_open(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     // The scrape has one of its own.
     eventually("one is open", || figure(served.address(), "headstart_server_connections") == 1);
     let other = std::net::TcpStream::connect(served.address()).unwrap();
@@ -148,10 +146,9 @@ fn connections_are_counted_while_they_are_open() {
     eventually("one is open again", || figure(served.address(), "headstart_server_connections") == 1);
 }
 
-#[test]
-fn a_draining_server_is_healthy_and_not_ready() {
+fn a_draining_server_is_healthy_and_not_ready(stack: Stack) {
     let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
-    let served = Served::start(&upstream.url(), |settings| settings.client.schedule = schedule(&[0]));
+    let served = Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = schedule(&[0]));
     // Requests whose heads are read before the drain and whose bodies are sent under it.
     let kept = ["/readyz", "/healthz"].map(|path| {
         let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
@@ -179,18 +176,16 @@ fn a_draining_server_is_healthy_and_not_ready() {
     });
 }
 
-#[test]
-fn nothing_keeps_the_figures_alive_once_the_server_is_gone() {
-    let (_upstream, served) = quick();
+fn nothing_keeps_the_figures_alive_once_the_server_is_gone(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     get(served.address(), "/metrics");
     let metrics = std::sync::Arc::downgrade(&served.metrics);
     drop(served);
     eventually("the figures are dropped", || metrics.upgrade().is_none());
 }
 
-#[test]
-fn the_page_shows_the_figures_and_takes_nothing_from_elsewhere() {
-    let (_upstream, served) = quick();
+fn the_page_shows_the_figures_and_takes_nothing_from_elsewhere(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     get(served.address(), "/api/smart");
     let reply = get(served.address(), "/");
     assert_eq!(reply.status, 200);
@@ -202,9 +197,8 @@ fn the_page_shows_the_figures_and_takes_nothing_from_elsewhere() {
     assert!(page.contains("<dt>races</dt><dd>1</dd>"), "{page}");
 }
 
-#[test]
-fn a_host_field_cannot_write_into_the_page() {
-    let (_upstream, served) = quick();
+fn a_host_field_cannot_write_into_the_page(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     let socket = {
         let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
         socket.set_read_timeout(Some(upstream::PATIENCE)).unwrap();
@@ -215,9 +209,8 @@ fn a_host_field_cannot_write_into_the_page() {
     assert!(!String::from_utf8_lossy(&reply.body).contains("<script>"));
 }
 
-#[test]
-fn the_description_is_served_as_json() {
-    let (_upstream, served) = quick();
+fn the_description_is_served_as_json(stack: Stack) {
+    let (_upstream, served) = quick(stack);
     let reply = get(served.address(), "/openapi.json");
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let description = reply.json();
@@ -231,4 +224,19 @@ fn the_description_is_served_as_json() {
     for path in description["paths"].as_object().unwrap().keys() {
         assert_eq!(get(served.address(), path).status, 200, "{path}");
     }
+}
+
+on_every_stack! {
+    health_and_readiness_answer_in_plain_text,
+    the_figures_are_open_metrics_text,
+    the_figures_move_with_what_happens,
+    requests_in_flight_are_counted_while_they_are,
+    an_operator_is_answered_when_the_server_takes_no_more_requests,
+    nothing_keeps_the_figures_alive_once_the_server_is_gone,
+    the_page_shows_the_figures_and_takes_nothing_from_elsewhere,
+    a_host_field_cannot_write_into_the_page,
+    the_description_is_served_as_json;
+    not_on_tiny_http:
+    a_draining_server_is_healthy_and_not_ready = "tiny_http's open connections are not listened to once it drains",
+    connections_are_counted_while_they_are_open = "tiny_http does not say how many connections there are",
 }

@@ -7,6 +7,8 @@ mod client;
 mod http;
 #[path = "support/served.rs"]
 mod served;
+#[path = "support/stack.rs"]
+mod stack;
 #[path = "support/upstream.rs"]
 mod upstream;
 

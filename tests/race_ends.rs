@@ -1,20 +1,21 @@
 //! The deadline and the caller's token end a race whatever its attempts do, and calls that run on are not forgotten.
 
+#[macro_use]
 #[path = "support/core.rs"]
 mod support;
 
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
-use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race};
+use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race, Threads};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{Forwards, SOON, crew, ends, eventually, next, schedule, soon, until_canceled};
 
-#[test]
-fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight() {
+fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight(threads: Threads) {
     let (crew, (release, released), start) = (crew(2), unbounded::<()>(), Instant::now());
     let outcome: Outcome<(), ()> = Race::new(&crew)
+        .threads(threads)
         .schedule(schedule(&[0, 0]))
         .label("stubborn")
         .deadline(Deadline::after(Duration::from_millis(300)))
@@ -34,14 +35,13 @@ fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sig
         assert!(call.age >= call.overdue);
     }
     drop(release);
-    eventually("the calls are home", || crew.stats().stuck.is_empty() && crew.stats().idle == 2);
+    eventually("the calls are home", || crew.stats().stuck.is_empty() && crew.stats().idle == crew.stats().threads);
 }
 
-#[test]
-fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not() {
+fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not(threads: Threads) {
     let (crew, (observer, seen)) = (crew(2), Forwards::new());
     let deadline = Deadline::after(Duration::from_millis(300));
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(deadline).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(deadline).observer(observer);
     let outcome = race.all(|attempt| {
         if attempt.number() == 0 {
             return Ok::<_, ()>("in time");
@@ -55,8 +55,7 @@ fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not() {
     assert_eq!(ends(2, &seen), [AttemptEnd::Succeeded, AttemptEnd::Late]);
 }
 
-#[test]
-fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason() {
+fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason(threads: Threads) {
     for reason in [CancelReason::ClientGone, CancelReason::Shutdown, CancelReason::DeadlineExceeded] {
         let (crew, token) = (crew(2), CancelToken::new());
         let ((observer, seen), (began_tx, began)) = (Forwards::new(), unbounded());
@@ -68,7 +67,12 @@ fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason() {
                 token.cancel(reason)
             }
         });
-        let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon()).token(&token).observer(observer);
+        let race = Race::new(&crew)
+            .threads(threads)
+            .schedule(schedule(&[0, 0]))
+            .deadline(soon())
+            .token(&token)
+            .observer(observer);
         let outcome: Outcome<(), _> = race.first(move |attempt| {
             began_tx.send(()).unwrap();
             Err(until_canceled(attempt))
@@ -79,10 +83,9 @@ fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason() {
     }
 }
 
-#[test]
-fn a_race_never_cancels_the_callers_token() {
+fn a_race_never_cancels_the_callers_token(threads: Threads) {
     let (crew, token) = (crew(2), CancelToken::new());
-    let race = Race::new(&crew).token(&token);
+    let race = Race::new(&crew).threads(threads).token(&token);
     race.clone().first(|_| Ok::<_, ()>(()));
     race.schedule(schedule(&[0])).deadline(Deadline::after(Duration::from_millis(1))).first(|attempt| {
         until_canceled(attempt);
@@ -91,14 +94,13 @@ fn a_race_never_cancels_the_callers_token() {
     assert!(!token.is_canceled());
 }
 
-#[test]
-fn nothing_begins_in_a_race_that_is_over_before_it_starts() {
+fn nothing_begins_in_a_race_that_is_over_before_it_starts(threads: Threads) {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let (crew, canceled) = (crew(2), CancelToken::new());
     canceled.cancel(CancelReason::Shutdown);
     let over = [
-        (Race::new(&crew).token(&canceled), CancelReason::Shutdown),
-        (Race::new(&crew).deadline(Deadline::after(Duration::ZERO)), CancelReason::DeadlineExceeded),
+        (Race::new(&crew).threads(threads).token(&canceled), CancelReason::Shutdown),
+        (Race::new(&crew).threads(threads).deadline(Deadline::after(Duration::ZERO)), CancelReason::DeadlineExceeded),
     ];
     for (race, reason) in over {
         let outcome = race.first(|_| Ok::<_, ()>(CALLS.fetch_add(1, Ordering::SeqCst)));
@@ -108,10 +110,9 @@ fn nothing_begins_in_a_race_that_is_over_before_it_starts() {
     assert_eq!(CALLS.load(Ordering::SeqCst), 0);
 }
 
-#[test]
-fn a_failure_after_the_end_hurries_nothing() {
+fn a_failure_after_the_end_hurries_nothing(threads: Threads) {
     let crew = crew(1);
-    let race = Race::new(&crew).schedule(schedule(&[0, 60_000])).after_failure(AfterFailure::Hedge);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 60_000])).after_failure(AfterFailure::Hedge);
     let outcome: Outcome<(), _> =
         race.deadline(Deadline::after(Duration::from_millis(300))).first(|attempt| Err(until_canceled(attempt)));
     assert_eq!((outcome.end, outcome.begun), (RaceEnd::Canceled(CancelReason::DeadlineExceeded), 1));
@@ -119,16 +120,26 @@ fn a_failure_after_the_end_hurries_nothing() {
     assert_eq!(crew.stats().refused_hedges, 0, "a hedge was tried for nobody");
 }
 
-#[test]
-fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins() {
+fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins(threads: Threads) {
     let (crew, deadline) = (crew(2), Deadline::after(Duration::from_millis(300)));
     let (tx, begun) = unbounded();
     let outcome: Outcome<(), _> =
-        Race::new(&crew).schedule(schedule(&[0, 60_000])).deadline(deadline).first(move |attempt| {
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 60_000])).deadline(deadline).first(move |attempt| {
             tx.send((attempt.number(), attempt.deadline())).unwrap();
             Err(until_canceled(attempt))
         });
     assert_eq!(outcome.begun, 1);
     assert_eq!(crew.shutdown(SOON), 0);
     assert_eq!(begun.try_iter().collect::<Vec<_>>(), [(0, deadline)]);
+}
+
+on_all_threads! {
+    the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight,
+    what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not,
+    the_callers_token_ends_the_race_and_its_attempts_with_its_reason,
+    a_race_never_cancels_the_callers_token,
+    nothing_begins_in_a_race_that_is_over_before_it_starts,
+    attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins;
+    crew_only:
+    a_failure_after_the_end_hurries_nothing = "fresh asks for the hedge's thread at the beginning",
 }

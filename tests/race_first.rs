@@ -1,28 +1,29 @@
 //! The first success wins, whoever it comes from; the others are told; failures are kept and wait for the hedges.
 
+#[macro_use]
 #[path = "support/core.rs"]
 mod support;
 
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::race::Cause;
-use headstart::{AfterFailure, CancelReason, Error, Race, Schedule};
+use headstart::{AfterFailure, CancelReason, Error, Race, Schedule, Threads};
 use std::time::{Duration, Instant};
 use support::{FAR, Forwards, SOON, crew, end_of, ends, next, schedule, soon, until_canceled};
 
-#[test]
-fn the_first_success_wins_and_the_others_are_superseded() {
+fn the_first_success_wins_and_the_others_are_superseded(threads: Threads) {
     let (crew, (began_tx, began), (told_tx, told)) = (crew(3), unbounded(), unbounded());
-    let outcome = Race::new(&crew).schedule(schedule(&[0, 0, 0])).deadline(soon()).first(move |attempt| {
-        if attempt.number() == 1 {
-            next(&began);
-            next(&began);
-            return Ok("won");
-        }
-        began_tx.send(()).unwrap();
-        told_tx.send(until_canceled(attempt)).unwrap();
-        Err(())
-    });
+    let outcome =
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 0])).deadline(soon()).first(move |attempt| {
+            if attempt.number() == 1 {
+                next(&began);
+                next(&began);
+                return Ok("won");
+            }
+            began_tx.send(()).unwrap();
+            told_tx.send(until_canceled(attempt)).unwrap();
+            Err(())
+        });
     assert_eq!(outcome.end, RaceEnd::Won);
     assert_eq!(outcome.begun, 3);
     let winner = outcome.winner().unwrap();
@@ -30,10 +31,9 @@ fn the_first_success_wins_and_the_others_are_superseded() {
     assert_eq!([next(&told), next(&told)], [CancelReason::Superseded; 2]);
 }
 
-#[test]
-fn a_success_that_comes_too_late_changes_nothing() {
+fn a_success_that_comes_too_late_changes_nothing(threads: Threads) {
     let (crew, (observer, seen), (began_tx, began)) = (crew(2), Forwards::new(), unbounded());
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon()).observer(observer);
     let outcome = race.first(move |attempt| {
         if attempt.number() == 0 {
             began_tx.send(()).unwrap();
@@ -48,10 +48,9 @@ fn a_success_that_comes_too_late_changes_nothing() {
     assert_eq!(ends(2, &seen), [AttemptEnd::Late, AttemptEnd::Succeeded]);
 }
 
-#[test]
-fn the_answer_does_not_wait_for_the_cleanups_of_the_losers() {
+fn the_answer_does_not_wait_for_the_cleanups_of_the_losers(threads: Threads) {
     let (crew, (registered_tx, registered), (answered, answer)) = (crew(2), unbounded(), unbounded::<()>());
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon());
     let outcome = race.first(move |attempt| {
         if attempt.number() == 0 {
             let answer = answer.clone();
@@ -68,25 +67,24 @@ fn the_answer_does_not_wait_for_the_cleanups_of_the_losers() {
     assert_eq!(crew.shutdown(SOON), 0);
 }
 
-#[test]
-fn a_slow_primary_can_still_win() {
+fn a_slow_primary_can_still_win(threads: Threads) {
     let (crew, (began_tx, began)) = (crew(2), unbounded());
-    let outcome = Race::new(&crew).schedule(schedule(&[0, 20])).deadline(soon()).first(move |attempt| {
-        if attempt.number() == 0 {
-            next(&began);
-            return Ok("slow");
-        }
-        began_tx.send(()).unwrap();
-        Err(until_canceled(attempt))
-    });
+    let outcome =
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 20])).deadline(soon()).first(move |attempt| {
+            if attempt.number() == 0 {
+                next(&began);
+                return Ok("slow");
+            }
+            began_tx.send(()).unwrap();
+            Err(until_canceled(attempt))
+        });
     assert_eq!(outcome.winner().unwrap().attempt, 0);
     assert_eq!(outcome.begun, 2);
 }
 
-#[test]
-fn an_early_success_begins_no_hedge_and_needs_no_other_thread() {
+fn an_early_success_begins_no_hedge_and_needs_no_other_thread(threads: Threads) {
     let crew = crew(8);
-    let race = Race::new(&crew).schedule(schedule(&[0, 5_000])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 5_000])).deadline(soon());
     for _ in 0..200 {
         let outcome = race.clone().first(|attempt| Ok::<_, ()>(attempt.number()));
         assert_eq!((outcome.winner().unwrap().value, outcome.begun), (0, 1));
@@ -95,10 +93,9 @@ fn an_early_success_begins_no_hedge_and_needs_no_other_thread() {
     assert!(started < 8, "{started} threads for one call at a time");
 }
 
-#[test]
-fn a_failure_waits_for_the_hedge_that_is_due_later() {
+fn a_failure_waits_for_the_hedge_that_is_due_later(threads: Threads) {
     let (crew, start) = (crew(2), Instant::now());
-    let race = Race::new(&crew).schedule(schedule(&[0, 60])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 60])).deadline(soon());
     let outcome = race.first(|attempt| match attempt.number() {
         0 => Err("failed at once"),
         hedge => Ok(hedge),
@@ -108,11 +105,10 @@ fn a_failure_waits_for_the_hedge_that_is_due_later() {
     assert!(matches!(outcome.failures[0].cause, Cause::Error("failed at once")));
 }
 
-#[test]
-fn a_failure_hurries_the_hedges_when_asked_to() {
+fn a_failure_hurries_the_hedges_when_asked_to(threads: Threads) {
     let crew = crew(3);
     let schedule = Schedule::new(&[Duration::ZERO, FAR, FAR]).unwrap();
-    let race = Race::new(&crew).schedule(schedule).after_failure(AfterFailure::Hedge).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule).after_failure(AfterFailure::Hedge).deadline(soon());
     let outcome = race.first(|attempt| match attempt.number() {
         2 => Ok("third"),
         number => Err(number),
@@ -122,10 +118,9 @@ fn a_failure_hurries_the_hedges_when_asked_to() {
     assert_eq!((outcome.failures.len(), outcome.begun), (2, 3));
 }
 
-#[test]
-fn when_all_fail_the_race_is_finished_with_every_failure() {
+fn when_all_fail_the_race_is_finished_with_every_failure(threads: Threads) {
     let crew = crew(3);
-    let race = Race::new(&crew).schedule(schedule(&[0, 0, 10])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 10])).deadline(soon());
     let outcome = race.first(|attempt| Err::<(), _>(attempt.number()));
     assert_eq!(outcome.end, RaceEnd::Finished);
     assert!(outcome.winner().is_none());
@@ -134,10 +129,9 @@ fn when_all_fail_the_race_is_finished_with_every_failure() {
     assert_eq!(failed, [0, 1, 2]);
 }
 
-#[test]
-fn all_successes_come_in_order_of_arrival() {
+fn all_successes_come_in_order_of_arrival(threads: Threads) {
     let (crew, (observer, seen)) = (crew(2), Forwards::new());
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon()).observer(observer);
     let outcome = race.all(move |attempt| {
         if attempt.number() == 0 {
             end_of(1, &seen);
@@ -149,10 +143,9 @@ fn all_successes_come_in_order_of_arrival() {
     assert_eq!(order, [1, 0]);
 }
 
-#[test]
-fn a_panic_is_a_failure_and_costs_nothing_else() {
+fn a_panic_is_a_failure_and_costs_nothing_else(threads: Threads) {
     let crew = crew(4);
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon());
     let outcome = race.clone().first(|attempt| match attempt.number() {
         0 => panic!("attempt {} panics", attempt.number()),
         hedge => Ok::<_, ()>(hedge),
@@ -170,11 +163,14 @@ fn a_panic_is_a_failure_and_costs_nothing_else() {
     assert_eq!(crew.shutdown(support::SOON), 0);
 }
 
-#[test]
-fn a_race_may_have_sixteen_attempts_and_no_more() {
+fn a_race_may_have_sixteen_attempts_and_no_more(threads: Threads) {
     let crew = crew(16);
     let sixteen = Schedule::new(&[Duration::ZERO; 16]).unwrap();
-    let outcome = Race::new(&crew).schedule(sixteen).deadline(soon()).all(|attempt| Ok::<_, ()>(attempt.number()));
+    let outcome = Race::new(&crew)
+        .threads(threads)
+        .schedule(sixteen)
+        .deadline(soon())
+        .all(|attempt| Ok::<_, ()>(attempt.number()));
     assert_eq!((outcome.successes.len(), outcome.begun), (16, 16));
     let offsets = |ms: &[u64]| ms.iter().map(|ms| Duration::from_millis(*ms)).collect::<Vec<_>>();
     for wrong in [&[0; 17][..], &[], &[1], &[0, 20, 10]] {
@@ -182,10 +178,29 @@ fn a_race_may_have_sixteen_attempts_and_no_more() {
     }
 }
 
-#[test]
-fn a_hedge_too_late_for_the_clock_never_begins() {
+fn a_hedge_too_late_for_the_clock_never_begins(threads: Threads) {
     let crew = crew(2);
     let never = Schedule::new(&[Duration::ZERO, Duration::MAX]).unwrap();
-    let outcome = Race::new(&crew).schedule(never).deadline(soon()).first(|attempt| Ok::<_, ()>(attempt.number()));
+    let outcome = Race::new(&crew)
+        .threads(threads)
+        .schedule(never)
+        .deadline(soon())
+        .first(|attempt| Ok::<_, ()>(attempt.number()));
     assert_eq!((outcome.winner().unwrap().value, outcome.begun), (0, 1));
+}
+
+on_all_threads! {
+    the_first_success_wins_and_the_others_are_superseded,
+    a_success_that_comes_too_late_changes_nothing,
+    the_answer_does_not_wait_for_the_cleanups_of_the_losers,
+    a_slow_primary_can_still_win,
+    a_failure_waits_for_the_hedge_that_is_due_later,
+    a_failure_hurries_the_hedges_when_asked_to,
+    when_all_fail_the_race_is_finished_with_every_failure,
+    all_successes_come_in_order_of_arrival,
+    a_panic_is_a_failure_and_costs_nothing_else,
+    a_race_may_have_sixteen_attempts_and_no_more,
+    a_hedge_too_late_for_the_clock_never_begins;
+    crew_only:
+    an_early_success_begins_no_hedge_and_needs_no_other_thread = "a thread for each attempt is what fresh means",
 }

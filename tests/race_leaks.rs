@@ -6,7 +6,7 @@
 mod support;
 
 use headstart::event::RaceEnd;
-use headstart::{Attempt, CancelReason, Deadline, Race};
+use headstart::{Attempt, CancelReason, Deadline, Race, Threads};
 use std::fs;
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -36,6 +36,13 @@ fn read_from_silence(attempt: &Attempt) -> io::Result<usize> {
 #[test]
 fn two_thousand_races_leak_no_thread_and_no_descriptor() {
     let before = (threads(), descriptors());
+    for kind in [Threads::Crew, Threads::Fresh] {
+        two_thousand_races(kind);
+        eventually("threads and descriptors are back", || (threads(), descriptors()) == before);
+    }
+}
+
+fn two_thousand_races(kind: Threads) {
     let crew = crew(256);
     let racers: Vec<_> = (0..8)
         .map(|_| {
@@ -45,7 +52,10 @@ fn two_thousand_races_leak_no_thread_and_no_descriptor() {
                     // Every fourth race has no attempt that succeeds, and ends at its deadline.
                     let hopeless = number % 4 == 0;
                     let deadline = if hopeless { Duration::from_millis(5) } else { SOON };
-                    let race = Race::new(&crew).schedule(schedule(&[0, 1, 1])).deadline(Deadline::after(deadline));
+                    let race = Race::new(&crew)
+                        .threads(kind)
+                        .schedule(schedule(&[0, 1, 1]))
+                        .deadline(Deadline::after(deadline));
                     let outcome = race.first(move |attempt| {
                         if hopeless || attempt.number() == 0 { read_from_silence(attempt).map(drop) } else { Ok(()) }
                     });
@@ -60,6 +70,4 @@ fn two_thousand_races_leak_no_thread_and_no_descriptor() {
         racer.join().unwrap();
     }
     assert_eq!(crew.shutdown(SOON), 0, "calls that never ended");
-    drop(crew);
-    eventually("threads and descriptors are back", || (threads(), descriptors()) == before);
 }

@@ -1,19 +1,19 @@
 //! An observer sees each attempt's start, end, reason and timing, and the end of the race; it can do no harm.
 
+#[macro_use]
 #[path = "support/core.rs"]
 mod support;
 
 use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, RaceEnd, RaceEnded};
-use headstart::{CancelReason, Claim, Observer, Race};
+use headstart::{CancelReason, Claim, Observer, Race, Threads};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Forwards, SOON, Seen, crew, next, occupy, schedule, soon, until_canceled};
 
-#[test]
-fn it_sees_each_attempt_and_the_race() {
+fn it_sees_each_attempt_and_the_race(threads: Threads) {
     const HEDGE: Duration = Duration::from_millis(30);
     let (crew, (observer, seen)) = (crew(3), Forwards::new());
-    let race = Race::new(&crew).schedule(schedule(&[0, 0, 30])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 30])).deadline(soon()).observer(observer);
     let outcome = race.first(|attempt| match attempt.number() {
         0 => Err(Some(until_canceled(attempt))),
         1 => Err(None),
@@ -46,11 +46,10 @@ fn it_sees_each_attempt_and_the_race() {
     assert!(began.iter().all(|began| began.race == race.race) && ended.iter().all(|ended| ended.race == race.race));
 }
 
-#[test]
-fn it_sees_what_got_no_thread() {
+fn it_sees_what_got_no_thread(threads: Threads) {
     let (crew, (observer, seen)) = (crew(1), Forwards::new());
     let _busy = occupy(&crew, Claim::Request).unwrap();
-    let race = Race::new(&crew).schedule(schedule(&[0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0])).deadline(soon()).observer(observer);
     let outcome = race.first(|_| Ok::<_, ()>(()));
     assert_eq!((outcome.end, outcome.begun), (RaceEnd::Finished, 0));
     assert!(matches!(next(&seen), Seen::Ended(AttemptEnded { attempt: 0, end: AttemptEnd::Shed, .. })));
@@ -73,11 +72,17 @@ impl Observer for Panics {
     }
 }
 
-#[test]
-fn one_that_panics_changes_nothing() {
+fn one_that_panics_changes_nothing(threads: Threads) {
     let crew = crew(2);
-    let race = Race::new(&crew).schedule(schedule(&[0, 0])).deadline(soon()).observer(Arc::new(Panics));
+    let race =
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon()).observer(Arc::new(Panics));
     let outcome = race.all(|attempt| if attempt.number() == 0 { Err(()) } else { Ok(()) });
     assert_eq!(outcome.end, RaceEnd::Finished);
     assert_eq!((outcome.successes.len(), outcome.failures.len()), (1, 1));
+}
+
+on_all_threads! {
+    it_sees_each_attempt_and_the_race,
+    it_sees_what_got_no_thread,
+    one_that_panics_changes_nothing
 }

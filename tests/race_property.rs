@@ -9,7 +9,7 @@ mod support;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use headstart::event::RaceEnd;
 use headstart::race::Cause;
-use headstart::{AfterFailure, Attempt, CancelReason, CancelToken, Crew, Outcome, Race, Schedule};
+use headstart::{AfterFailure, Attempt, CancelReason, CancelToken, Crew, Outcome, Race, Schedule, Threads};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::thread;
@@ -33,6 +33,7 @@ enum Wanted {
 struct Setup {
     wanted: Wanted,
     after_failure: AfterFailure,
+    threads: Threads,
     attempts: usize,
     /// How many of them are due at once; the others never by themselves.
     due: usize,
@@ -45,10 +46,12 @@ fn setups() -> impl Strategy<Value = Setup> {
     let ends = prop::collection::vec((any::<prop::sample::Index>(), verdict), 0..8);
     let wanted = prop_oneof![Just(Wanted::First), Just(Wanted::All)];
     let after_failure = prop_oneof![Just(AfterFailure::Wait), Just(AfterFailure::Hedge)];
-    (wanted, after_failure, 1..=6_usize, any::<prop::sample::Index>(), ends).prop_map(
-        |(wanted, after_failure, attempts, due, ends)| Setup {
+    let threads = prop_oneof![Just(Threads::Crew), Just(Threads::Fresh)];
+    (wanted, after_failure, threads, 1..=6_usize, any::<prop::sample::Index>(), ends).prop_map(
+        |(wanted, after_failure, threads, attempts, due, ends)| Setup {
             wanted,
             after_failure,
+            threads,
             attempts,
             due: 1 + due.index(attempts),
             ends,
@@ -129,6 +132,7 @@ fn run(crew: &Crew, setup: &Setup, script: &[Step], expected: &Expected) -> Outc
     let race = Race::new(crew)
         .schedule(Schedule::new(&offsets).unwrap())
         .after_failure(setup.after_failure)
+        .threads(setup.threads)
         .token(&token)
         .observer(observer);
     let orders: Vec<_> = (0..setup.attempts).map(|_| unbounded()).collect();

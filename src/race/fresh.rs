@@ -177,7 +177,8 @@ where
     }
 
     fn fail(&self, number: usize, cause: Cause<E>) -> AttemptEnd {
-        let end = match (&cause, self.token.reason()) {
+        let canceled = self.token.reason();
+        let end = match (&cause, canceled) {
             (Cause::Panicked(message), _) => {
                 log::error!("{} panicked in attempt {number}: {message}", self.race.label);
                 AttemptEnd::Panicked
@@ -185,9 +186,12 @@ where
             (_, Some(reason)) => AttemptEnd::Canceled(reason),
             (_, None) => AttemptEnd::Failed,
         };
-        self.send(Message::Ended(number, Err(cause)));
-        if self.race.after_failure == AfterFailure::Hedge {
-            self.hurry();
+        // Who decided the race tells the caller; an attempt that ended for it has nothing to add.
+        if canceled.is_none() {
+            self.send(Message::Ended(number, Err(cause)));
+            if self.race.after_failure == AfterFailure::Hedge {
+                self.hurry();
+            }
         }
         end
     }

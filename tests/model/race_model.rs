@@ -5,7 +5,7 @@ use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::event::{AttemptBegan, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use crate::explore::{FAR, Plain, crew, explore};
-use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Wanted};
+use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads, Wanted};
 use crate::sync::Weakness;
 use loom::thread;
 use std::sync::Arc;
@@ -179,6 +179,54 @@ fn a_failure_hurries_a_hedge_that_is_not_due() {
         });
         assert_eq!(outcome.end, RaceEnd::Won);
         assert_eq!((outcome.failures.len(), outcome.begun), (1, 2));
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
+fn on_fresh_threads_the_end_wakes_a_hedge_that_sleeps_and_nothing_begins_after_it() {
+    explore(2, || {
+        let (crew, calls) = (crew(2), Plain::new());
+        let outcome = race(&crew, FAR).threads(Threads::Fresh).first({
+            let calls = calls.clone();
+            move |attempt| {
+                calls.add(1);
+                Ok::<_, ()>(attempt.number())
+            }
+        });
+        assert_eq!(outcome.end, RaceEnd::Won);
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!(calls.get(), outcome.begun);
+    });
+}
+
+#[test]
+fn on_fresh_threads_a_failure_hurries_a_hedge_that_sleeps() {
+    explore(2, || {
+        let crew = crew(2);
+        let race = race(&crew, FAR).threads(Threads::Fresh).after_failure(AfterFailure::Hedge);
+        let outcome = race.first(|attempt| match attempt.number() {
+            0 => Err(()),
+            hedge => Ok(hedge),
+        });
+        assert_eq!(outcome.end, RaceEnd::Won);
+        assert_eq!(outcome.winner().unwrap().value, 1);
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
+fn on_fresh_threads_the_callers_token_ends_every_attempt() {
+    explore(2, || {
+        let (crew, token) = (crew(2), CancelToken::new());
+        let canceler = thread::spawn({
+            let token = token.clone();
+            move || token.cancel(CancelReason::Shutdown)
+        });
+        let race = race(&crew, FAR).threads(Threads::Fresh).token(&token);
+        let outcome = race.first(wait_for_cancel);
+        assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
+        canceler.join().unwrap();
         assert_eq!(crew.shutdown(FAR), 0);
     });
 }

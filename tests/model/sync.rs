@@ -200,6 +200,12 @@ pub(crate) mod channel {
     pub(crate) struct Sender<T>(Arc<Queue<T>>);
     pub(crate) struct Receiver<T>(Arc<Queue<T>>);
 
+    impl<T> Clone for Sender<T> {
+        fn clone(&self) -> Self {
+            Sender(self.0.clone())
+        }
+    }
+
     #[derive(Debug)]
     pub(crate) struct RecvError;
 

@@ -112,3 +112,20 @@ pub(crate) fn ends(attempts: usize, seen: &Receiver<Seen>) -> Vec<AttemptEnd> {
     }
     ends.into_iter().flatten().collect()
 }
+
+/// Makes of each function of the file, which takes [`Threads`](headstart::Threads), a test on either kind. What only holds where
+/// the crew keeps the threads is listed with the reason.
+#[allow(unused_macros)] // each test file uses its part
+macro_rules! on_all_threads {
+    ($($test:ident),* $(,)? $(; crew_only: $($own:ident = $reason:literal),* $(,)?)?) => {
+        mod on_crew {
+            $(#[test] fn $test() { super::$test(headstart::Threads::Crew) })*
+            $($(#[test] fn $own() { super::$own(headstart::Threads::Crew) })*)?
+        }
+
+        mod on_fresh {
+            $(#[test] fn $test() { super::$test(headstart::Threads::Fresh) })*
+            $($(#[test] #[ignore = $reason] fn $own() { super::$own(headstart::Threads::Fresh) })*)?
+        }
+    };
+}

@@ -2,8 +2,12 @@
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+use crate::stack::{Front as Which, Stack};
 use headstart::api::{Api, ApiSettings, RouteSettings};
 use headstart::metrics::Metrics;
+use headstart::server::Front;
+#[cfg(feature = "tiny_http")]
+use headstart::server::PlainServer;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Schedule, Server, ServerSettings};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +16,7 @@ use std::time::Duration;
 pub struct Served {
     pub crew: Crew,
     pub metrics: Arc<Metrics>,
-    server: Arc<Server>,
+    server: Arc<dyn Front>,
 }
 
 /// What a test may want otherwise.
@@ -25,8 +29,13 @@ pub struct Settings {
 }
 
 impl Served {
-    /// Hedges begin after 20 ms, unless `change` says otherwise.
+    /// On the stack that the product has by default. Hedges begin after 20 ms, unless `change` says otherwise.
     pub fn start(upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
+        Served::start_on(Stack::default(), upstream, change)
+    }
+
+    /// The same on a certain stack.
+    pub fn start_on(stack: Stack, upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
         let metrics = Metrics::new();
         let mut settings = Settings {
             crew: CrewSettings::default(),
@@ -38,12 +47,17 @@ impl Served {
         settings.client.upstreams = vec![upstream.to_owned()];
         settings.client.schedule = schedule(&[0, 20, 20]);
         settings.client.observer = Some(metrics.clone());
+        settings.client.threads = stack.threads;
         change(&mut settings);
         let crew = Crew::new(settings.crew).unwrap();
         let client = Client::new(&crew, settings.client.clone()).unwrap();
         let api = Api::new(&crew, settings.api, client, metrics.clone());
-        let api = api.with_routes(settings.routes, &settings.client).unwrap();
-        let server = Arc::new(Server::start(&crew, settings.server, Arc::new(api)).unwrap());
+        let api = Arc::new(api.with_routes(settings.routes, &settings.client).unwrap());
+        let server: Arc<dyn Front> = match stack.front {
+            Which::Own => Arc::new(Server::start(&crew, settings.server, api).unwrap()),
+            #[cfg(feature = "tiny_http")]
+            Which::TinyHttp => Arc::new(PlainServer::start(&crew, settings.server, api).unwrap()),
+        };
         metrics.watch(&server);
         Served { crew, metrics, server }
     }

@@ -1,0 +1,60 @@
+//! The combinations of front and threads that the product can be started with, and tests that run on each.
+
+#![allow(dead_code, unused_macros)] // each test file uses its part
+
+use headstart::Threads;
+
+/// What a server is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stack {
+    pub(crate) front: Front,
+    pub(crate) threads: Threads,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Front {
+    Own,
+    #[cfg(feature = "tiny_http")]
+    TinyHttp,
+}
+
+impl Default for Stack {
+    fn default() -> Stack {
+        Stack { front: Front::Own, threads: Threads::Crew }
+    }
+}
+
+/// Makes of each function of the file, which takes a [`Stack`], a test on every stack, named after it. What tiny_http cannot
+/// keep is listed with the reason, and shown as ignored there with it.
+macro_rules! on_every_stack {
+    ($($test:ident),* $(,)? $(; not_on_tiny_http: $($excluded:ident = $reason:literal),* $(,)?)?) => {
+        on_stack!(own_crew, Own, Crew, [$($test)* $($($excluded)*)?]);
+        on_stack!(own_fresh, Own, Fresh, [$($test)* $($($excluded)*)?]);
+        #[cfg(feature = "tiny_http")]
+        on_stack!(tiny_http_crew, TinyHttp, Crew, [$($test)*] $($([$excluded $reason])*)?);
+        #[cfg(feature = "tiny_http")]
+        on_stack!(tiny_http_fresh, TinyHttp, Fresh, [$($test)*] $($([$excluded $reason])*)?);
+    };
+}
+
+macro_rules! on_stack {
+    ($name:ident, $front:ident, $threads:ident, [$($test:ident)*] $([$excluded:ident $reason:literal])*) => {
+        mod $name {
+            const STACK: crate::stack::Stack =
+                crate::stack::Stack { front: crate::stack::Front::$front, threads: headstart::Threads::$threads };
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(STACK);
+                }
+            )*
+            $(
+                #[test]
+                #[ignore = $reason]
+                fn $excluded() {
+                    super::$excluded(STACK);
+                }
+            )*
+        }
+    };
+}
