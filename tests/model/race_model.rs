@@ -202,7 +202,7 @@ fn on_fresh_threads_the_end_wakes_a_hedge_that_sleeps_and_nothing_begins_after_i
 
 #[test]
 fn on_fresh_threads_a_failure_hurries_a_hedge_that_sleeps() {
-    explore(2, || {
+    explore(1, || {
         let crew = crew(2);
         let race = race(&crew, FAR).threads(Threads::Fresh).after_failure(AfterFailure::Hedge);
         let outcome = race.first(|attempt| match attempt.number() {
@@ -217,7 +217,7 @@ fn on_fresh_threads_a_failure_hurries_a_hedge_that_sleeps() {
 
 #[test]
 fn on_fresh_threads_the_callers_token_ends_every_attempt() {
-    explore(2, || {
+    explore(1, || {
         let (crew, token) = (crew(2), CancelToken::new());
         let canceler = thread::spawn({
             let token = token.clone();
