@@ -35,6 +35,7 @@
 //! - `tls` (default): TLS towards the server's clients, through rustls.
 //! - `memcached`: the client `memcached::Memcached`.
 //! - `mysql`: [queries of MySQL and MariaDB](mysql) with a deadline. Unix only.
+//! - `tiny_http` (part of `cli`): the plain front, `server::PlainServer`.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
 //! # ARCHITECTURE
@@ -81,6 +82,7 @@
 //! | `headstart` (connections, hedges, lookups) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
 //! | `headstart-alarm` | the [`Crew`] | when the crew's last handle is dropped |
 //! | `headstart-accept` | the [`Server`] | at [`Server::shutdown`] |
+//! | `headstart-take` | the `server::PlainServer`, in place of the two above and below | at its shutdown; tiny_http's own threads, one for each connection, end with their clients or the process |
 //! | `headstart-watch` | the [`Server`] | at [`Server::shutdown`], after the last connection |
 //! | main | the binary | waits for signals; ends the process |
 //!

@@ -55,3 +55,14 @@ fn every_row_of_the_table_is_an_option() {
         }
     }
 }
+
+#[test]
+fn what_the_plain_front_cannot_do_is_in_its_source_and_in_the_readme_alike() {
+    fn table<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(prefix));
+        lines.skip_while(|line| !line.starts_with("| missing ")).take_while(|line| line.starts_with('|')).collect()
+    }
+    let source = table(include_str!("../src/server/plain.rs"), "//! ");
+    assert!(source.len() > 10, "{source:?}");
+    assert_eq!(source, table(include_str!("../README.md"), ""));
+}

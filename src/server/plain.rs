@@ -10,22 +10,22 @@
 //! | missing | because tiny_http |
 //! |---|---|
 //! | limits on heads, connections and clients; timeouts of head, body, idle connection and answer | has none, and shows no socket to set one on |
-//! | strict framing | has parsed the head before anybody sees it: what is refused here with `400` was framed its way, and the connection stays open |
+//! | strict framing | has parsed the head before anybody sees it: what is refused with `400` was framed its way, and the connection stays open |
 //! | noticing a client that leaves | shows no socket: the race runs to its end, and no access line says 499 |
 //! | surviving `HTTP/2.0` in a request line | waits for itself: a thread and two descriptors for each are gone until the process ends |
-//! | refusing a large body | allocates a declared `Content-Length` when the request is dropped: one above `max_body` is never answered, its connection and thread are gone until the process ends |
+//! | refusing a large body | allocates a declared `Content-Length` when the request is dropped: one above `--max-body` is never answered, and its connection and thread are gone until the process ends |
 //! | a bound on a body that is announced and not sent | reads it after the answer: the worker is gone until the client is |
-//! | `Connection: close` at a drain, and a last look into the queue of connections | writes that field itself, and closes its listener with the queue |
+//! | refusing when no thread is left | would wait itself for the refusal's turn: requests wait for a thread; above `--max-in-flight` they get `503` as ever |
+//! | `Connection: close` at a drain, `503` from `/readyz` meanwhile, and a last look into the queue of connections | writes that field itself, and closes its listener with the queue |
 //! | ending idle connections at a stop | shows none of them: they end with the process |
 //! | `Connection: keep-alive` for HTTP/1.0 | does not write it: `ab -k` hangs |
 //! | counting connections | does not say: that figure stays 0 |
-//! | [`Ending::CutAfter`](super::Ending::CutAfter) | cannot close a connection: answers end whole |
 //! | TLS | was built without it |
 //!
 //! What is helped from outside: a burst of connections is queued behind threads that will not come free, so the taking
 //! thread keeps connecting to the server, each time waking one; an accept loop that has ended (out of descriptors or
 //! threads) is seen by its error or by those connections being refused, and a new one takes its place (`listening.rs`); a
-//! handler that panics is answered with `500`; at the bound of threads requests wait for one.
+//! handler that panics is answered with `500`; a head that says two things is refused; an absurd length ends nothing.
 
 mod listening;
 
@@ -54,7 +54,8 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// A running server on tiny_http, for trusted networks. Dropping it is [`shutdown`](Front::shutdown) with no time to drain.
 ///
-/// Of its settings `listen`, `max_target`, `max_fields` and `max_body` have a meaning. What it cannot do is listed in the README.
+/// Of its settings `listen`, `max_target`, `max_fields` and `max_body` have a meaning. What it cannot do is listed in the README; beside that,
+/// answers always end whole, whatever their [`Ending`](super::Ending).
 pub struct PlainServer {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
