@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use http::{get, send};
 use log::kv::{Error, Key, Value, VisitSource};
 use served::Served;
+use stack::{Front, Stack};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use upstream::{Behavior, FakeUpstream, PATIENCE, answer_with};
@@ -72,35 +73,48 @@ fn assert_line(lines: &Receiver<Line>, expected: &[(&str, &str)], absent: &[&str
 #[test]
 fn each_answer_is_logged_with_the_winner_and_the_attempts_begun() {
     let lines = listen_to_lines();
+    for stack in Stack::ALL {
+        println!("on {stack:?}");
+        answers_are_logged(*stack, &lines);
+        if stack.front == Front::Own {
+            a_client_that_leaves_is_logged(*stack, &lines); // tiny_http does not see it
+        }
+    }
+}
+
+fn answers_are_logged(stack: Stack, lines: &Receiver<Line>) {
     let failing = Behavior::Says(answer_with("500 Internal Server Error", "application/json", "{}"));
     let turns = [Behavior::Answers("1"), failing, Behavior::Answers("2"), Behavior::HangsAfterRequest];
     let upstream = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
-    let served = Served::start(&upstream.url(), |settings| settings.client.schedule = served::schedule(&[0, 20]));
+    let served =
+        Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = served::schedule(&[0, 20]));
 
     get(served.address(), "/api/smart?timeout=5000");
     assert_line(
-        &lines,
+        lines,
         &[("path", "/api/smart?timeout=5000"), ("status", "200"), ("winner", "0"), ("attempts", "1")],
         &[],
     );
 
     get(served.address(), "/api/smart"); // the primary fails
-    assert_line(&lines, &[("status", "200"), ("winner", "1"), ("attempts", "2")], &[]);
+    assert_line(lines, &[("status", "200"), ("winner", "1"), ("attempts", "2")], &[]);
 
     get(served.address(), "/api/smart"); // the primary hangs
-    assert_line(&lines, &[("status", "200"), ("winner", "1"), ("attempts", "2")], &[]);
+    assert_line(lines, &[("status", "200"), ("winner", "1"), ("attempts", "2")], &[]);
 
     get(served.address(), "/healthz");
-    assert_line(&lines, &[("path", "/healthz"), ("status", "200")], &["winner", "attempts"]);
+    assert_line(lines, &[("path", "/healthz"), ("status", "200")], &["winner", "attempts"]);
     get(served.address(), "/api/all?timeout=x");
-    assert_line(&lines, &[("status", "400")], &["winner", "attempts"]);
+    assert_line(lines, &[("status", "400")], &["winner", "attempts"]);
+}
 
+fn a_client_that_leaves_is_logged(stack: Stack, lines: &Receiver<Line>) {
     let hanging = FakeUpstream::start(Behavior::HangsAfterRequest);
-    let served = Served::start(&hanging.url(), |_| {});
+    let served = Served::start_on(stack, &hanging.url(), |_| {});
     let client = send(served.address(), "GET", "/api/smart", &[]);
     (0..3).for_each(|_| drop(hanging.next_request()));
     drop(client);
-    assert_line(&lines, &[("status", "499"), ("attempts", "3")], &["winner"]);
+    assert_line(lines, &[("status", "499"), ("attempts", "3")], &["winner"]);
     get(served.address(), "/api/all?timeout=50");
-    assert_line(&lines, &[("status", "408"), ("attempts", "3")], &["winner"]);
+    assert_line(lines, &[("status", "408"), ("attempts", "3")], &["winner"]);
 }

@@ -18,7 +18,7 @@ use process::{Process, headstart};
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, eventually, field};
+use upstream::{Behavior, FakeUpstream, Sight, eventually, field};
 
 const CONNECTIONS: usize = 50;
 const REQUESTS_EACH: usize = 20;
@@ -38,11 +38,22 @@ fn ask(address: SocketAddr) {
     }
 }
 
+/// One after the other, for the machine's sake.
 #[test]
 fn every_primary_that_hangs_is_closed_and_threads_do_not_pile_up() {
+    for (stack, threads_each) in
+        [(&[][..], 3), (&["--threads", "fresh"], 5), (&["--front", "tiny_http"], 4), (&["--plain"], 6)]
+    {
+        println!("{stack:?}");
+        closes_every_primary_that_hangs(stack, threads_each);
+    }
+}
+
+/// With so many threads for each connection at most: its own, its worker's, its attempts', those about to end.
+fn closes_every_primary_that_hangs(stack: &[&str], threads_each: usize) {
     let upstream = FakeUpstream::start(Behavior::Chooses(hang_the_primary));
     let options = ["--listen", "127.0.0.1:0", "--schedule", "0,100,100", "--upstream", &upstream.url()];
-    let mut process = Process::start(headstart(&options));
+    let mut process = Process::start(headstart(&[&options, stack].concat()));
     let address = process.address().parse().unwrap();
     let idle_threads = proc::threads(process.id());
 
@@ -53,9 +64,14 @@ fn every_primary_that_hangs_is_closed_and_threads_do_not_pile_up() {
         std::thread::sleep(Duration::from_millis(5));
     }
     clients.into_iter().for_each(|client| client.join().unwrap());
-    eventually("every loser is closed", || upstream.abandoned() == CONNECTIONS * REQUESTS_EACH);
+    // Under load a fresh thread may be so late that its race is over before it calls.
+    let is_primary = |sight: &Sight| matches!(sight, Sight::Request(head) if field(head, "x-attempt") == "0");
+    let primaries = upstream.sights.try_iter().filter(is_primary).count();
+    assert!(primaries > CONNECTIONS * REQUESTS_EACH * 9 / 10, "{primaries} primaries");
+    assert!(!stack.is_empty() || primaries == CONNECTIONS * REQUESTS_EACH, "{primaries} primaries");
+    eventually("every loser is closed", || upstream.abandoned() == primaries);
     println!("from {idle_threads} to {most_threads} threads");
-    assert!(most_threads <= idle_threads + 3 * CONNECTIONS, "{most_threads} threads, {idle_threads} before");
+    assert!(most_threads <= idle_threads + threads_each * CONNECTIONS, "{most_threads} threads, {idle_threads} before");
     process.signal(Signal::TERM);
     assert_eq!(process.wait().0.code(), Some(0));
 }

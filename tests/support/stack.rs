@@ -18,6 +18,17 @@ pub(crate) enum Front {
     TinyHttp,
 }
 
+impl Stack {
+    pub(crate) const ALL: &[Stack] = &[
+        Stack { front: Front::Own, threads: Threads::Crew },
+        Stack { front: Front::Own, threads: Threads::Fresh },
+        #[cfg(feature = "tiny_http")]
+        Stack { front: Front::TinyHttp, threads: Threads::Crew },
+        #[cfg(feature = "tiny_http")]
+        Stack { front: Front::TinyHttp, threads: Threads::Fresh },
+    ];
+}
+
 impl Default for Stack {
     fn default() -> Stack {
         Stack { front: Front::Own, threads: Threads::Crew }
