@@ -63,6 +63,9 @@
 //!    to the crew. What comes later changes nothing.
 //! 4. The worker takes the result from its inbox, a crossbeam channel with room for every message, and answers.
 //!
+//! The plain stack does the same without economies: [`race::Threads::Fresh`] starts a thread for each attempt, `server::PlainServer` serves on
+//! tiny_http. The pattern can be read in two files, `race/fresh.rs` and `server/plain.rs`.
+//!
 //! ## Invariants
 //!
 //! - `race` knows no HTTP and no sockets; `server` knows no client and no race; `api` alone turns outcomes into status codes;

@@ -138,3 +138,27 @@ fn the_default_bound_leaves_the_system_room() {
     assert!(!limit.setting.is_empty());
     assert_eq!(CrewSettings::default().max_threads, limit.threads);
 }
+
+#[test]
+fn a_fresh_thread_ends_with_its_job_and_is_counted_like_the_others() {
+    let (crew, (tx, ran)) = (crew(2), unbounded());
+    for _ in 0..10 {
+        let tx = tx.clone();
+        crew.spawn_fresh(Claim::Request, job(move || tx.send(()).unwrap())).unwrap();
+        next(&ran);
+        eventually("the thread has left", || crew.stats().threads == 0);
+    }
+    assert_eq!(crew.stats().started, 10);
+    let _busy = [occupy(&crew, Claim::Request).unwrap(), occupy(&crew, Claim::Request).unwrap()];
+    assert!(matches!(crew.spawn_fresh(Claim::Request, job(|| ())), Err(Error::NoThread { bound: 2 })));
+}
+
+#[test]
+fn an_idle_thread_makes_room_for_a_fresh_one() {
+    let (crew, (tx, ran)) = (crew(1), unbounded());
+    crew.spawn(Claim::Request, job(|| ())).unwrap();
+    eventually("the thread is idle", || crew.stats().idle == 1);
+    crew.spawn_fresh(Claim::Request, job(move || tx.send(()).unwrap())).unwrap();
+    next(&ran);
+    eventually("both have left", || crew.stats().threads == 0);
+}

@@ -131,8 +131,8 @@ impl Shared {
     /// The taking thread: requests come in until the server drains, and then what tiny_http has already.
     fn take(self: &Arc<Self>, mut listening: Listening) {
         while !self.is_draining() {
-            let is_busy = *lock(&self.under_way) > 0;
-            if let Some(request) = listening.next(is_busy) {
+            let under_way = *lock(&self.under_way);
+            if let Some(request) = listening.next(under_way) {
                 self.accept(request);
             }
             if !self.taken.1.is_empty() {

@@ -55,9 +55,9 @@ impl Listening {
         ))
     }
 
-    /// The next request, if one comes before the next nudge is due. `is_busy` says whether others are under way.
-    pub(super) fn next(&mut self, is_busy: bool) -> Option<Request> {
-        let is_quiet = !is_busy && self.asked.elapsed() > LATELY;
+    /// The next request, if one comes before the next nudge is due. `under_way` is how many others have no answer yet.
+    pub(super) fn next(&mut self, under_way: usize) -> Option<Request> {
+        let is_quiet = under_way == 0 && self.asked.elapsed() > LATELY;
         let due = self.nudged + if is_quiet { IDLE_NUDGE } else { NUDGE };
         if due <= Instant::now() {
             self.keep_going();
