@@ -87,7 +87,7 @@ fn answers_are_logged(stack: Stack, lines: &Receiver<Line>) {
     let turns = [Behavior::Answers("1"), failing, Behavior::Answers("2"), Behavior::HangsAfterRequest];
     let upstream = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
     let served =
-        Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = served::schedule(&[0, 20]));
+        Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = served::schedule(&[0, 200]));
 
     get(served.address(), "/api/smart?timeout=5000");
     assert_line(

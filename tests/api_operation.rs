@@ -76,7 +76,7 @@ fn the_figures_move_with_what_happens(stack: Stack) {
     let failing = answer_with("500 Internal Server Error", "application/json", "{}");
     let turns = [Behavior::Answers("1"), Behavior::Says(failing), Behavior::Answers("2")];
     let upstream = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
-    let served = Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = schedule(&[0, 20]));
+    let served = Served::start_on(stack, &upstream.url(), |settings| settings.client.schedule = schedule(&[0, 200]));
     let row = |row: &str| figure(served.address(), row);
 
     assert_eq!(row("headstart_requests_total{endpoint=\"/api/smart\",status=\"200\"}"), 0);

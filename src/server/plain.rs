@@ -130,35 +130,41 @@ impl PlainServer {
 impl Shared {
     /// The taking thread: requests come in until the server drains, and then what tiny_http has already.
     fn take(self: &Arc<Self>, mut listening: Listening) {
+        let mut is_short = false;
         while !self.is_draining() {
             let under_way = *lock(&self.under_way);
             if let Some(request) = listening.next(under_way) {
-                self.accept(request);
+                is_short |= self.accept(request).is_err();
             }
-            if !self.taken.1.is_empty() {
-                self.call_worker(); // there may have been no thread for one before
+            // There was no thread for a worker, and whoever was at work may have ended meanwhile.
+            if is_short {
+                is_short = !self.taken.1.is_empty() && self.call_worker().is_err();
             }
         }
-        listening.end(|request| self.accept(request));
+        listening.end(|request| {
+            let _ = self.accept(request); // without a worker it is one of those that the stop cuts
+        });
     }
 
-    fn accept(self: &Arc<Self>, request: tiny_http::Request) {
+    /// Fails when there was no thread for a worker, and keeps the request.
+    fn accept(self: &Arc<Self>, request: tiny_http::Request) -> Result<(), Error> {
         if request.body_length().is_some_and(|length| length as u64 > self.settings.max_body) {
             log::warn!(
                 "a request is not answered: its body is larger than max_body, and tiny_http would allocate all of it"
             );
             self.counters.refused();
             // Dropping it is what allocates. The connection is lost with it, and its thread.
-            return std::mem::forget(request);
+            std::mem::forget(request);
+            return Ok(());
         }
         *lock(&self.under_way) += 1;
         // Never full, and this server holds a receiver.
         let _ = self.taken.0.try_send(Taken { request, at: Instant::now() });
-        self.call_worker();
+        self.call_worker()
     }
 
     /// Lends a worker, who answers requests until none is left. Without a thread for one they wait for those at work.
-    fn call_worker(self: &Arc<Self>) {
+    fn call_worker(self: &Arc<Self>) -> Result<(), Error> {
         let shared = self.clone();
         let run = Box::new(move || {
             while let Ok(taken) = shared.taken.1.try_recv() {
@@ -166,9 +172,8 @@ impl Shared {
                 shared.answer(taken);
             }
         });
-        if let Err(error) = self.crew.spawn(Claim::Request, Job { label: "request".into(), token: None, run }) {
-            log::debug!("a request waits for a thread: {error}");
-        }
+        let called = self.crew.spawn(Claim::Request, Job { label: "request".into(), token: None, run });
+        called.inspect_err(|error| log::debug!("a request waits for a thread: {error}"))
     }
 
     /// One request, from its head to its answer.
