@@ -4,6 +4,9 @@
 mod http;
 #[path = "support/served.rs"]
 mod served;
+#[macro_use]
+#[path = "support/stack.rs"]
+mod stack;
 #[path = "support/upstream.rs"]
 mod upstream;
 
