@@ -15,16 +15,24 @@ use headstart::metrics::Metrics;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
 use http::{ask, get};
 use served::{Served, figure, schedule};
+use stack::Stack;
 use std::time::Duration;
 use upstream::{Behavior, FakeUpstream, answer_with};
+
+on_every_stack!(
+    each_strategy_answers_as_the_endpoint_of_its_name,
+    attempts_take_the_sources_in_turn,
+    a_route_has_a_schedule_and_a_timeout_of_its_own,
+    a_route_takes_the_methods_of_the_others_and_is_described_like_them,
+);
 
 fn fails() -> Behavior {
     Behavior::Says(answer_with("500 Internal Server Error", "application/json", "{}"))
 }
 
 /// The product in front of nothing, with these routes.
-fn serving(routes: Vec<RouteSettings>) -> Served {
-    Served::start("http://127.0.0.1:9/", |settings| settings.routes = routes)
+fn serving(stack: Stack, routes: Vec<RouteSettings>) -> Served {
+    Served::start_on(stack, "http://127.0.0.1:9/", |settings| settings.routes = routes)
 }
 
 fn route(path: &str, strategy: Strategy, sources: &[&FakeUpstream]) -> RouteSettings {
@@ -32,8 +40,7 @@ fn route(path: &str, strategy: Strategy, sources: &[&FakeUpstream]) -> RouteSett
     RouteSettings { strategy, ..RouteSettings::new(path, sources) }
 }
 
-#[test]
-fn each_strategy_answers_as_the_endpoint_of_its_name() {
+fn each_strategy_answers_as_the_endpoint_of_its_name(stack: Stack) {
     let (good, bad) = (FakeUpstream::start(Behavior::Answers("{\"a\":1}")), FakeUpstream::start(fails()));
     let (smart, all) = (r#"{"success":true,"response":{"a":1}}"#, r#"[{"a":1}, {"a":1}, {"a":1}]"#);
     for (strategy, body, failure) in [
@@ -42,7 +49,7 @@ fn each_strategy_answers_as_the_endpoint_of_its_name() {
         (Strategy::All, all, (502, "all attempts")),
         (Strategy::WithinTimeout, all, (200, "[]")),
     ] {
-        let served = serving(vec![route("/good", strategy, &[&good]), route("/bad", strategy, &[&bad])]);
+        let served = serving(stack, vec![route("/good", strategy, &[&good]), route("/bad", strategy, &[&bad])]);
         let reply = get(served.address(), "/good?timeout=5000");
         assert_eq!((reply.status, reply.text()), (200, body), "{strategy:?}");
         let reply = get(served.address(), "/bad");
@@ -51,26 +58,24 @@ fn each_strategy_answers_as_the_endpoint_of_its_name() {
     }
 }
 
-#[test]
-fn attempts_take_the_sources_in_turn() {
+fn attempts_take_the_sources_in_turn(stack: Stack) {
     let (hangs, answers) =
         (FakeUpstream::start(Behavior::HangsAfterRequest), FakeUpstream::start(Behavior::Answers("7")));
-    let served = serving(vec![route("/replicated", Strategy::Smart, &[&hangs, &answers])]);
+    let served = serving(stack, vec![route("/replicated", Strategy::Smart, &[&hangs, &answers])]);
     for _ in 0..4 {
         let reply = get(served.address(), "/replicated");
         assert_eq!(reply.text(), r#"{"success":true,"response":7}"#);
     }
 }
 
-#[test]
-fn a_route_has_a_schedule_and_a_timeout_of_its_own() {
+fn a_route_has_a_schedule_and_a_timeout_of_its_own(stack: Stack) {
     let late = FakeUpstream::start(Behavior::TakesTurns([Behavior::HangsAfterRequest, Behavior::Answers("7")].into()));
     let hangs = FakeUpstream::start(Behavior::HangsAfterRequest);
     let own_schedule =
         RouteSettings { schedule: Some(schedule(&[0, 5])), ..route("/schedule", Strategy::Smart, &[&late]) };
     let own_timeout =
         RouteSettings { timeout: Some(Duration::from_millis(50)), ..route("/timeout", Strategy::Smart, &[&hangs]) };
-    let served = Served::start("http://127.0.0.1:9/", |settings| {
+    let served = Served::start_on(stack, "http://127.0.0.1:9/", |settings| {
         settings.client.schedule = schedule(&[0, 100_000]);
         settings.routes = vec![own_schedule, own_timeout];
     });
@@ -79,10 +84,9 @@ fn a_route_has_a_schedule_and_a_timeout_of_its_own() {
     assert_eq!(get(served.address(), "/timeout?timeout=60001").status, 400, "the ceiling holds for routes too");
 }
 
-#[test]
-fn a_route_takes_the_methods_of_the_others_and_is_described_like_them() {
+fn a_route_takes_the_methods_of_the_others_and_is_described_like_them(stack: Stack) {
     let good = FakeUpstream::start(Behavior::Answers("1"));
-    let served = serving(vec![route("/api/cache", Strategy::All, &[&good])]);
+    let served = serving(stack, vec![route("/api/cache", Strategy::All, &[&good])]);
     let post = ask(served.address(), "POST", "/api/cache", &[]);
     assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
     assert_eq!(get(served.address(), "/api/cache/").status, 404);
