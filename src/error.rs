@@ -105,6 +105,25 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A program could not be started.
+    ProgramStart {
+        /// Its name or path.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A program ended without success.
+    ProgramFailed {
+        /// Its exit code, or the signal that ended it, in words.
+        how: String,
+        /// The last line it wrote to its standard error.
+        said: Option<String>,
+    },
+    /// A program wrote more than allowed, and was ended.
+    OutputTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// The call panicked with this message.
     Panicked(String),
 }
@@ -124,7 +143,7 @@ impl fmt::Display for Error {
             Error::Connect { to, source } => write!(f, "no connection to {to}: {source}"),
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
             Error::Lost { to, source } => write!(f, "connection to {to} lost: {source}"),
-            Error::Io(error) => write!(f, "connection failed: {error}"),
+            Error::Io(error) => write!(f, "reading or writing failed: {error}"),
             Error::Refused { by, why } => write!(f, "refused by {by}: {why}"),
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             Error::Status(status) => write!(f, "status {status} instead of 200"),
@@ -134,6 +153,10 @@ impl fmt::Display for Error {
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
             Error::Database { code, message } => write!(f, "database error {code}: {message}"),
             Error::TooManyRows { limit } => write!(f, "result has more than {limit} rows"),
+            Error::ProgramStart { program, source } => write!(f, "cannot start '{program}': {source}"),
+            Error::ProgramFailed { how, said: Some(said) } => write!(f, "program ended with {how}: {said}"),
+            Error::ProgramFailed { how, said: None } => write!(f, "program ended with {how}"),
+            Error::OutputTooLarge { limit } => write!(f, "output is larger than {limit} bytes"),
             Error::Panicked(message) => write!(f, "panicked: {message}"),
         }
     }
@@ -147,6 +170,7 @@ impl std::error::Error for Error {
             | Error::Lookup { source, .. }
             | Error::Connect { source, .. }
             | Error::Lost { source, .. }
+            | Error::ProgramStart { source, .. }
             | Error::Io(source) => Some(source),
             _ => None,
         }

@@ -36,6 +36,7 @@
 //! - `memcached`: the client `memcached::Memcached`.
 //! - `mysql`: [queries of MySQL and MariaDB](mysql) with a deadline. Unix only.
 //! - `tiny_http` (part of `cli`): the plain front, `server::PlainServer`.
+//! - `command`: external programs with a deadline; on Unix only, elsewhere it adds nothing.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
 //! # ARCHITECTURE
@@ -97,6 +98,8 @@
 
 pub mod api;
 pub mod cancel;
+#[cfg(all(feature = "command", unix))]
+pub mod command;
 pub mod crew;
 mod deadline;
 mod error;
