@@ -128,7 +128,7 @@ impl Served {
         settings.schedule = route.schedule.unwrap_or(settings.schedule);
         settings.after_failure = route.after_failure.unwrap_or(settings.after_failure);
         Ok(Served {
-            sources: Sources::new(crew, &route.sources, &settings)?,
+            sources: Sources::new(crew, &route.path, &route.sources, &settings)?,
             answered: metrics.timed_endpoint(&route.path, route.strategy.statuses()),
             path: route.path,
             strategy: route.strategy,

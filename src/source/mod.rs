@@ -8,7 +8,11 @@
 
 #[cfg(feature = "memcached")]
 mod cached;
+#[cfg(all(feature = "mysql", unix))]
+mod database;
 mod parse;
+#[cfg(all(feature = "command", unix))]
+mod program;
 
 use crate::crew::Crew;
 use crate::error::Error;
@@ -30,15 +34,16 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// The sources that `texts` name, such as `http://127.0.0.1:9000/` or `memcached://127.0.0.1:11211/greeting`, raced as
+    /// The sources for `path` that `texts` name, such as `http://127.0.0.1:9000/` or `memcached://127.0.0.1:11211/greeting`, raced as
     /// `settings` say.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] for the one that cannot be used.
-    pub(crate) fn new(crew: &Crew, texts: &[String], settings: &ClientSettings) -> Result<Sources, Error> {
+    pub(crate) fn new(crew: &Crew, path: &str, texts: &[String], settings: &ClientSettings) -> Result<Sources, Error> {
         let list = texts.iter().map(|text| parse::source(crew, text, settings)).collect::<Result<_, _>>()?;
-        let racer = Racer::new(crew, settings, texts.first().cloned().unwrap_or_default());
+        // Named after the path: a source's text may hold what is nobody else's business.
+        let racer = Racer::new(crew, settings, path.to_owned());
         Ok(Sources { list, racer })
     }
 

@@ -10,7 +10,7 @@ const SCHEMES: [(&str, &str, bool); 7] = [
     ("http", "", true),
     ("https", "https", cfg!(feature = "https")),
     ("memcached", "memcached", cfg!(feature = "memcached")),
-    ("mysql", "mysql", cfg!(feature = "mysql")),
+    ("mysql", "mysql", cfg!(all(feature = "mysql", unix))),
     ("xmlrpc", "xmlrpc", cfg!(feature = "xmlrpc")),
     ("xmlrpcs", "xmlrpc", cfg!(feature = "xmlrpc")),
     ("command", "command", cfg!(all(feature = "command", unix))),
@@ -29,6 +29,10 @@ fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Re
     match scheme {
         #[cfg(feature = "memcached")]
         "memcached" => Ok(Box::new(super::cached::Cached::new(crew, text, settings)?)),
+        #[cfg(all(feature = "mysql", unix))]
+        "mysql" => Ok(Box::new(super::database::Database::new(crew, text, settings)?)),
+        #[cfg(all(feature = "command", unix))]
+        "command" => Ok(Box::new(super::program::Command::new(crew, text, settings)?)),
         _ => {
             let settings = ClientSettings { upstreams: vec![text.to_owned()], ..settings.clone() };
             Ok(Box::new(Client::new(crew, settings)?))
@@ -39,7 +43,8 @@ fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Re
 /// The same mistake, as one of the route that `text` is of.
 fn of_route(error: Error, text: &str) -> Error {
     match error {
-        Error::Setting { allowed, .. } => Error::Setting { key: "route".to_owned(), value: text.to_owned(), allowed },
+        Error::Setting { key, value, allowed } if key == "route" => Error::Setting { key, value, allowed },
+        Error::Setting { allowed, .. } => wrong(text, &allowed),
         other => other,
     }
 }
@@ -53,5 +58,9 @@ fn no_such_source(text: &str, scheme: &str) -> Error {
         }
         None => format!("a URL or command that begins with one of {here}"),
     };
-    Error::Setting { key: "route".to_owned(), value: text.to_owned(), allowed }
+    wrong(text, &allowed)
+}
+
+pub(super) fn wrong(text: &str, allowed: &str) -> Error {
+    Error::Setting { key: "route".to_owned(), value: text.to_owned(), allowed: allowed.to_owned() }
 }
