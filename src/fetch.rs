@@ -210,6 +210,7 @@ impl Client {
         let upstreams = Upstreams::new(
             crew,
             UpstreamSettings {
+                key: "upstream",
                 urls: settings.upstreams,
                 connect_timeout: settings.connect_timeout,
                 max_body: settings.max_body,
@@ -328,7 +329,7 @@ impl fmt::Debug for Client {
 }
 
 impl Certificates {
-    fn read(&self) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
         match self {
             Certificates::Pem(bytes) => Ok(bytes.clone()),
             Certificates::File(path) => std::fs::read(path).map_err(|error| Error::Setting {

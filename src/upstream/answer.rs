@@ -40,7 +40,8 @@ pub(super) fn checked(body: Vec<u8>) -> Result<String, Error> {
     }
 }
 
-fn read(response: Response<Body>, to: &str, max_body: u64) -> Result<Vec<u8>, Error> {
+/// All of the body, up to `max_body` bytes.
+pub(super) fn read(response: Response<Body>, to: &str, max_body: u64) -> Result<Vec<u8>, Error> {
     let body = response.into_body();
     let declared = body.content_length();
     if declared.is_some_and(|length| length > max_body) {
@@ -57,7 +58,7 @@ fn read(response: Response<Body>, to: &str, max_body: u64) -> Result<Vec<u8>, Er
 }
 
 /// Reads what has already come of a body nobody wants. If that is all of it, the connection can be used again.
-fn drain(response: Response<Body>) {
+pub(super) fn drain(response: Response<Body>) {
     call::set_patience(Patience::TakesWhatIsHere);
     let mut rest = response.into_body().into_reader().take(MAX_DRAINED);
     if let Err(error) = io::copy(&mut rest, &mut io::sink()) {

@@ -67,7 +67,7 @@ impl Buffers for GrowingBuffers {
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        // For request bodies, of which a GET has none.
+        // For request bodies of undeclared length, of which there are none.
         (&mut self.input[self.filled..], &mut self.output)
     }
 

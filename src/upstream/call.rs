@@ -26,6 +26,8 @@ struct Current {
 pub(super) struct Seen {
     /// The connection had served a call before.
     pub(super) reused: bool,
+    /// The system took something that was to be sent.
+    pub(super) sent: bool,
     /// Something was received.
     pub(super) received: bool,
     /// The call is done with the connection, which may serve another one.

@@ -124,7 +124,12 @@ impl Transport for Line {
             self.check()?;
             match (&*self.socket).write(&self.buffers.output()[sent..amount]) {
                 Ok(0) => return Err(self.failure(io::ErrorKind::WriteZero.into(), timeout)),
-                Ok(more) => sent += more,
+                Ok(more) => {
+                    if sent == 0 {
+                        call::see(|seen| seen.sent = true);
+                    }
+                    sent += more;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.failure(error, timeout)),
             }

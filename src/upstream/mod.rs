@@ -9,6 +9,7 @@
 //! - [`names`] with its [`book`], [`connect`], [`tls`], [`line`], [`buffers`]: a connection, from the name to the bytes
 //! - [`pool`]: connections that wait for the next call
 //! - [`answer`], [`failure`]: what came of it
+//! - [`exchange`]: requests other than the hedged GET, by the same connections
 //! - [`trace`]: the trace that goes on through us
 //!
 //! Invariants: `upstream` knows no races: it runs one attempt on the calling thread and ends when the token says so. The
@@ -20,6 +21,8 @@ mod buffers;
 mod call;
 pub(crate) mod connect;
 mod direct;
+#[cfg(feature = "xmlrpc")]
+mod exchange;
 mod failure;
 pub(crate) mod line;
 pub(crate) mod names;
@@ -30,13 +33,19 @@ mod tls;
 mod trace;
 mod wire;
 
+#[cfg(feature = "xmlrpc")]
+pub(crate) use exchange::Exchange;
 pub use names::{Lookup, SystemLookup};
 pub(crate) use trace::TraceContext;
+#[cfg(feature = "xmlrpc")]
+pub(crate) use ureq::http::Method;
 
+use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::race::Attempt;
+use call::Seen;
 use connect::{NoResolver, TcpConnector};
 use direct::Direct;
 use names::Names;
@@ -54,6 +63,8 @@ use wire::{Answer, Wire};
 
 /// How [`Upstreams`] are called: see [`ClientSettings`](crate::ClientSettings).
 pub(crate) struct UpstreamSettings {
+    /// What the user knows the URLs by, for messages.
+    pub(crate) key: &'static str,
     pub(crate) urls: Vec<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) max_body: u64,
@@ -105,7 +116,7 @@ impl Upstreams {
         let mut list = Vec::with_capacity(settings.urls.len());
         let mut origins = Vec::new();
         for url in &settings.urls {
-            let mut upstream = Upstream::new(url, &mut origins)?;
+            let mut upstream = Upstream::new(settings.key, url, &mut origins)?;
             upstream.add_fields(&timeout_header, settings.max_redirects);
             if settings.proxy.is_none() && settings.max_redirects == 0 {
                 upstream.direct = Direct::new(&upstream.request, &timeout_header);
@@ -113,7 +124,7 @@ impl Upstreams {
             list.push(upstream);
         }
         if list.is_empty() {
-            return Err(wrong("upstream", "", "at least one URL is needed"));
+            return Err(wrong(settings.key, "", "at least one URL is needed"));
         }
         if settings.connect_timeout.is_zero() {
             return Err(wrong("connect-timeout", "0", "a time longer than nothing"));
@@ -200,16 +211,29 @@ impl Upstreams {
     }
 
     fn get_by_agent(&self, upstream: &Upstream, attempt: &Attempt, trace: &TraceContext) -> Result<String, Error> {
-        let token = attempt.token();
+        // A GET may be sent twice, as long as nothing came back.
+        let may_repeat = |seen: Seen| !seen.received;
+        self.lease(upstream, attempt.token(), may_repeat, |agent| self.get_json(agent, upstream, attempt, trace))
+    }
+
+    /// Has `send` send a request with an agent of its own, once more when the first try met an idle connection that was closed
+    /// and `may_repeat` agrees. What the token did to the call is told as its error by the caller.
+    fn lease<T>(
+        &self,
+        upstream: &Upstream,
+        token: &CancelToken,
+        may_repeat: impl Fn(Seen) -> bool,
+        send: impl Fn(&Agent) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let _current = call::enter(token);
         let agent = self.agents.take(upstream.origin).unwrap_or_else(|| self.new_agent());
-        let mut result = self.exchange(&agent, upstream, attempt, trace);
+        let mut result = send(&agent);
         let seen = call::seen();
-        // An upstream may close an idle connection at any time, also while the request is on its way. Nothing came back, the
-        // request is a GET and may be sent twice, and the agent has no connection any more: the next one is fresh.
-        if matches!(result, Err(Error::Lost { .. })) && seen.reused && !seen.received && !token.is_canceled() {
+        // An upstream may close an idle connection at any time, also while the request is on its way. The agent has no
+        // connection any more: the next one is fresh.
+        if matches!(result, Err(Error::Lost { .. })) && seen.reused && may_repeat(seen) && !token.is_canceled() {
             log::debug!("the idle connection to {} was closed: trying a fresh one", upstream.to);
-            result = self.exchange(&agent, upstream, attempt, trace);
+            result = send(&agent);
         }
         if call::seen().kept {
             self.agents.put(upstream.origin, agent);
@@ -221,7 +245,7 @@ impl Upstreams {
         self.agents.idle() + self.wires.idle()
     }
 
-    fn exchange(
+    fn get_json(
         &self,
         agent: &Agent,
         upstream: &Upstream,
@@ -230,18 +254,22 @@ impl Upstreams {
     ) -> Result<String, Error> {
         let mut request = upstream.request.clone();
         let headers = request.headers_mut();
-        match attempt.deadline().remaining() {
+        self.tell_time_left(headers, attempt.deadline());
+        headers.insert(X_ATTEMPT, HeaderValue::from(attempt.number()));
+        let traceparent = HeaderValue::from_bytes(&trace.for_attempt()).expect("hexadecimal digits and dashes");
+        headers.insert(TRACEPARENT, traceparent);
+        let response = agent.run(request).map_err(|error| failure::unpack(error, &upstream.to))?;
+        answer::json(response, &upstream.to, self.max_body)
+    }
+
+    fn tell_time_left(&self, headers: &mut HeaderMap, deadline: Deadline) {
+        match deadline.remaining() {
             Some(left) => {
                 let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
                 headers.insert(&self.timeout_header, HeaderValue::from(millis));
             }
             None => drop(headers.remove(&self.timeout_header)),
         }
-        headers.insert(X_ATTEMPT, HeaderValue::from(attempt.number()));
-        let traceparent = HeaderValue::from_bytes(&trace.for_attempt()).expect("hexadecimal digits and dashes");
-        headers.insert(TRACEPARENT, traceparent);
-        let response = agent.run(request).map_err(|error| failure::unpack(error, &upstream.to))?;
-        answer::json(response, &upstream.to, self.max_body)
     }
 
     fn new_agent(&self) -> Agent {
@@ -251,21 +279,21 @@ impl Upstreams {
 }
 
 impl Upstream {
-    /// Checks `url` and finds or adds its origin.
-    fn new(url: &str, origins: &mut Vec<String>) -> Result<Upstream, Error> {
-        let uri: Uri = url.parse().map_err(|error| wrong("upstream", url, &format!("{} ({error})", tls::SCHEMES)))?;
+    /// Checks `url`, which the user knows as `key`, and finds or adds its origin.
+    fn new(key: &str, url: &str, origins: &mut Vec<String>) -> Result<Upstream, Error> {
+        let uri: Uri = url.parse().map_err(|error| wrong(key, url, &format!("{} ({error})", tls::SCHEMES)))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(wrong("upstream", url, tls::SCHEMES));
+            return Err(wrong(key, url, tls::SCHEMES));
         };
         if !matches!(scheme, "http" | "https") || (scheme == "https" && !cfg!(feature = "https")) {
-            return Err(wrong("upstream", url, tls::SCHEMES));
+            return Err(wrong(key, url, tls::SCHEMES));
         }
         if authority.as_str().contains('@') {
             let hidden = url.replace(authority.as_str(), &format!("***@{}", authority.host()));
-            return Err(wrong("upstream", &hidden, "a URL without user name and password, which would end up in logs"));
+            return Err(wrong(key, &hidden, "a URL without user name and password, which would end up in logs"));
         }
         if authority.host().is_empty() {
-            return Err(wrong("upstream", url, "a URL with a host"));
+            return Err(wrong(key, url, "a URL with a host"));
         }
         let to = authority.to_string();
         let name = format!("{scheme}://{to}").to_ascii_lowercase();
@@ -313,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_request_names_its_host_itself_unless_a_redirect_may_change_it() {
-        let mut upstream = Upstream::new("http://127.0.0.1:9000/work", &mut Vec::new()).unwrap();
+        let mut upstream = Upstream::new("upstream", "http://127.0.0.1:9000/work", &mut Vec::new()).unwrap();
         for (max_redirects, host) in [(0, Some("127.0.0.1:9000")), (1, None)] {
             upstream.add_fields(&HeaderName::from_static("x-timeout"), max_redirects);
             assert_eq!(upstream.request.headers().get(HOST).map(HeaderValue::as_bytes), host.map(str::as_bytes));

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Pool<C> {
-    crew: Crew,
+    pub(super) crew: Crew,
     max_idle: usize,
     idle_timeout: Duration,
     /// Connections are made, used and dropped without this lock: dropping one closes a socket.

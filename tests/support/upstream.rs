@@ -203,6 +203,7 @@ impl Shared {
         let mut reader = BufReader::new(socket);
         for served in 0.. {
             let Some(head) = read_head(&mut reader)? else { return Ok(()) };
+            skip_body(&mut reader, &head)?;
             let number = self.requests.fetch_add(1, Ordering::SeqCst);
             let behavior = match &self.behavior {
                 Behavior::TakesTurns(turns) => turns[number % turns.len()].clone(),
@@ -312,6 +313,14 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>> {
         }
     }
     Ok(Some(head))
+}
+
+/// Reads the body that a head declares.
+fn skip_body(reader: &mut impl BufRead, head: &str) -> io::Result<()> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let declared = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length: u64 = declared.map_or(0, |(_, length)| length.trim().parse().expect("a number"));
+    io::copy(&mut reader.take(length), &mut io::sink()).map(drop)
 }
 
 /// Sends `drop` every 5 ms, or nothing, until the client is gone.
