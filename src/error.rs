@@ -84,7 +84,7 @@ pub enum Error {
     Protocol(String),
     /// The answer has a status other than 200.
     Status(u16),
-    /// The answer is not declared to be JSON.
+    /// The answer is declared to be something else than what was asked for, or not at all.
     ContentType(Option<String>),
     /// The answer does not parse as JSON.
     Json(String),
@@ -124,6 +124,15 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// What came, or was to be sent, is not XML-RPC.
+    XmlRpc(String),
+    /// The method was called and answered with a fault.
+    Fault {
+        /// The number, whose meaning is the server's own.
+        code: i64,
+        /// The server's words.
+        message: String,
+    },
     /// The call panicked with this message.
     Panicked(String),
 }
@@ -147,7 +156,7 @@ impl fmt::Display for Error {
             Error::Refused { by, why } => write!(f, "refused by {by}: {why}"),
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             Error::Status(status) => write!(f, "status {status} instead of 200"),
-            Error::ContentType(Some(found)) => write!(f, "content type '{found}' is not JSON"),
+            Error::ContentType(Some(found)) => write!(f, "content type '{found}' is not what was asked for"),
             Error::ContentType(None) => write!(f, "no content type"),
             Error::Json(why) => write!(f, "body is not JSON: {why}"),
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
@@ -157,6 +166,8 @@ impl fmt::Display for Error {
             Error::ProgramFailed { how, said: Some(said) } => write!(f, "program ended with {how}: {said}"),
             Error::ProgramFailed { how, said: None } => write!(f, "program ended with {how}"),
             Error::OutputTooLarge { limit } => write!(f, "output is larger than {limit} bytes"),
+            Error::XmlRpc(why) => write!(f, "not XML-RPC: {why}"),
+            Error::Fault { code, message } => write!(f, "fault {code}: {message}"),
             Error::Panicked(message) => write!(f, "panicked: {message}"),
         }
     }

@@ -34,9 +34,10 @@
 //! - `https` (default): `https://` upstreams, through rustls.
 //! - `tls` (default): TLS towards the server's clients, through rustls.
 //! - `memcached`: the client `memcached::Memcached`.
-//! - `mysql`: [queries of MySQL and MariaDB](mysql) with a deadline. Unix only.
+//! - `mysql`: queries of MySQL and MariaDB with a deadline, in the module of that name; on Unix only.
 //! - `tiny_http` (part of `cli`): the plain front, `server::PlainServer`.
 //! - `command`: external programs with a deadline; on Unix only, elsewhere it adds nothing.
+//! - `xmlrpc`: a client for XML-RPC, in the module of that name.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
 //!
 //! # ARCHITECTURE
@@ -117,6 +118,8 @@ mod source;
 mod sync;
 pub mod timeout;
 mod upstream;
+#[cfg(feature = "xmlrpc")]
+pub mod xmlrpc;
 
 pub use cancel::{CancelReason, CancelToken, CleanupGuard};
 pub use crew::{Claim, Crew, CrewSettings, CrewStats, Job};
@@ -129,6 +132,8 @@ pub use mysql::{MySql, MySqlSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule, Threads};
 pub use server::{Server, ServerSettings};
 pub use timeout::{Budget, DefaultTimeout, IntoTimeLimit, TimeLimit, TimedCall, with_timeout, with_timeout_on};
+#[cfg(feature = "xmlrpc")]
+pub use xmlrpc::{XmlRpc, XmlRpcSettings};
 
 /// The README's examples are tests.
 #[cfg(doctest)]

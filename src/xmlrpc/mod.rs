@@ -1,0 +1,246 @@
+//! XML-RPC, with calls that end in time.
+//!
+//! The problem: XML-RPC peers are mostly old, single-threaded and slow, and the usual clients wait for them without end. The
+//! answer: [`XmlRpc`] calls over the connections of the hedged GET, which can be ended in every phase (name lookup, connect, TLS
+//! handshake, request, head, body), within any [limit](IntoTimeLimit): a `Duration`, a `Deadline`, the `Attempt` of a race.
+//!
+//! The values, and how they are written and read, are those of the crate `dxr`: every type of the
+//! [specification](http://xmlrpc.com/spec.md) with `i8` and `nil`. XML is taken in UTF-8 only. An answer's document type is
+//! refused, so there are no entities but XML's five, and nothing outside of the answer is ever read. An untyped value of white
+//! space alone is the empty string, a struct's member without a name is malformed, and dates have the specification's one form.
+//!
+//! What this does not do: serve, follow redirects, repeat a call that the server may have seen (see [`XmlRpc::call`]), log in:
+//! a URL with a user name is refused.
+
+mod call; // a call as XML
+mod json; // values as JSON
+mod multicall; // several calls in one
+mod reply; // the answer's envelope, and whether its contents are safe to read
+mod url; // a call as a URL
+
+pub use dxr::{DateTime, TryFromValue, TryToParams, TryToValue, Value};
+pub use json::to_json;
+pub use url::XmlRpcUrl;
+
+use crate::crew::Crew;
+use crate::error::Error;
+use crate::fetch::{Certificates, Lookup, SystemLookup};
+use crate::timeout::{IntoTimeLimit, TimeLimit};
+use crate::upstream::{Exchange, Method, UpstreamSettings, Upstreams};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an [`XmlRpc`] client calls its server.
+///
+/// ```
+/// use headstart::XmlRpcSettings;
+///
+/// let mut settings = XmlRpcSettings::default();
+/// settings.url = "http://127.0.0.1:8000/RPC2".to_owned();
+/// settings.max_response = 64 << 10;
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct XmlRpcSettings {
+    /// The server's URL, `http` or `https`. Defaults to none, which [`XmlRpc::new`] refuses.
+    pub url: String,
+    /// The largest answer taken, in bytes of XML. Defaults to 10 MiB. The values made of it may take some twenty times as much.
+    pub max_response: u64,
+    /// How many arrays and structs may lie around a value, in calls and in answers. Defaults to 32, which is the most: values
+    /// are read on the stack, and a level takes up to 20 KiB of it in a build without optimisation, 3 KiB otherwise.
+    pub max_nesting: usize,
+    /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
+    pub connect_timeout: Duration,
+    /// Idle connections kept for reuse. Defaults to 64.
+    pub max_idle: usize,
+    /// How long an idle connection is kept. Defaults to 4 s: less than the 5 s after which common servers close it themselves.
+    pub idle_timeout: Duration,
+    /// The URL of a proxy that takes `CONNECT`. Defaults to none; the environment is not asked.
+    pub proxy: Option<String>,
+    /// Certificate authorities trusted for `https` besides those of Mozilla's list. Defaults to none.
+    pub trusted: Vec<Certificates>,
+    /// How host names are looked up. Defaults to [`SystemLookup`].
+    pub lookup: Arc<dyn Lookup>,
+}
+
+impl Default for XmlRpcSettings {
+    fn default() -> Self {
+        XmlRpcSettings {
+            url: String::new(),
+            max_response: 10 << 20,
+            max_nesting: MOST_NESTING,
+            connect_timeout: Duration::from_secs(10),
+            max_idle: 64,
+            idle_timeout: Duration::from_secs(4),
+            proxy: None,
+            trusted: Vec::new(),
+            lookup: Arc::new(SystemLookup),
+        }
+    }
+}
+
+/// The most [`XmlRpcSettings::max_nesting`] may be.
+const MOST_NESTING: usize = 32;
+
+/// A client of one XML-RPC server. Clones are handles to the same client and share its connections.
+///
+/// ```no_run
+/// use headstart::xmlrpc::{TryFromValue, XmlRpc, XmlRpcSettings};
+/// use headstart::{Crew, CrewSettings};
+/// use std::time::Duration;
+///
+/// let crew = Crew::new(CrewSettings::default())?;
+/// let mut settings = XmlRpcSettings::default();
+/// settings.url = "http://127.0.0.1:8000/RPC2".to_owned();
+/// let server = XmlRpc::new(&crew, settings)?;
+///
+/// let sum = server.call("add", (1, 2), Duration::from_secs(2))?;
+/// assert_eq!(i32::try_from_value(&sum).unwrap(), 3);
+/// # Ok::<(), headstart::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct XmlRpc {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstreams: Upstreams,
+    max_response: u64,
+    max_nesting: usize,
+}
+
+/// What a server answers when a method was called and failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The number, whose meaning is the server's own.
+    pub code: i64,
+    /// The server's words.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fault {}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<Fault> for Error {
+    fn from(Fault { code, message }: Fault) -> Error {
+        Error::Fault { code, message }
+    }
+}
+
+impl XmlRpc {
+    /// A client whose calls run on the calling threads; `crew` has the threads for name lookups and keeps the deadlines.
+    /// Connects nowhere yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] names the setting that cannot be used: a URL that is not `http` or `https`, has no host or carries a
+    /// user name (which would end up in logs), certificates that cannot be read, and so on.
+    pub fn new(crew: &Crew, settings: XmlRpcSettings) -> Result<XmlRpc, Error> {
+        if settings.max_nesting > MOST_NESTING {
+            return Err(Error::Setting {
+                key: "max_nesting".to_owned(),
+                value: settings.max_nesting.to_string(),
+                allowed: format!("at most {MOST_NESTING}"),
+            });
+        }
+        let upstreams = Upstreams::new(
+            crew,
+            UpstreamSettings {
+                key: "url",
+                urls: vec![settings.url],
+                connect_timeout: settings.connect_timeout,
+                max_body: settings.max_response,
+                max_idle: settings.max_idle,
+                idle_timeout: settings.idle_timeout,
+                timeout_header: "x-request-timeout-ms".to_owned(),
+                max_redirects: 0,
+                proxy: settings.proxy,
+                trusted: settings.trusted.iter().map(Certificates::read).collect::<Result<_, _>>()?,
+                lookup: settings.lookup,
+            },
+        )?;
+        let shared = Shared { upstreams, max_response: settings.max_response, max_nesting: settings.max_nesting };
+        Ok(XmlRpc { shared: Arc::new(shared) })
+    }
+
+    /// Calls `method` within `limit` and returns its value. `params` are `()`, one value, a tuple of up to eight, or a slice or
+    /// `Vec` of them; an array as the only parameter is a [`Value::Array`] or a tuple of one.
+    ///
+    /// Runs on the calling thread and ends by the deadline in every phase, the connection closed; only while XML is written or
+    /// read, 10 to 50 ms for each megabyte, nobody looks at the clock. The server may have
+    /// carried the call out nonetheless: a call is sent once, and again only when the connection it was to go by had been closed
+    /// before the first byte left.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Fault`] when the method failed.
+    /// - [`Error::TimedOut`] and [`Error::Canceled`] when the call was ended.
+    /// - [`Error::XmlRpc`] when a parameter cannot be said in XML-RPC (a control character, an infinite number, too many arrays
+    ///   around it) or the answer is not XML-RPC or nested deeper than allowed.
+    /// - [`Error::Status`] when the status is not 200, [`Error::ContentType`] when the answer is declared to be something
+    ///   other than XML (undeclared will do), [`Error::BodyTooLarge`].
+    /// - [`Error::Lookup`], [`Error::Connect`], [`Error::Tls`], [`Error::Lost`] and [`Error::Protocol`] of the connection.
+    pub fn call(&self, method: &str, params: impl TryToParams, limit: impl IntoTimeLimit) -> Result<Value, Error> {
+        let limit = limit.into_time_limit()?;
+        let params = params.try_to_params().map_err(|error| Error::XmlRpc(error.to_string()))?;
+        self.send(method, params, &limit)
+    }
+
+    /// Calls several methods in one request, by `system.multicall`, and returns what each of them came to, in their order: its
+    /// value, or its own fault. A server need not know `system.multicall`; then the whole is [`Error::Fault`].
+    ///
+    /// Counts as three arrays or structs around each parameter and one around each value.
+    ///
+    /// # Errors
+    ///
+    /// As [`XmlRpc::call`]; [`Error::XmlRpc`] too when there are not as many results as calls.
+    pub fn multicall(
+        &self,
+        calls: &[(&str, &[Value])],
+        limit: impl IntoTimeLimit,
+    ) -> Result<Vec<Result<Value, Fault>>, Error> {
+        let limit = limit.into_time_limit()?;
+        let results = self.send("system.multicall", vec![multicall::param(calls)], &limit)?;
+        multicall::results(results, calls.len())
+    }
+
+    /// Connections that wait for reuse at this moment.
+    pub fn idle_connections(&self) -> usize {
+        self.shared.upstreams.idle_connections()
+    }
+
+    fn send(&self, method: &str, params: Vec<Value>, limit: &TimeLimit) -> Result<Value, Error> {
+        let shared = &*self.shared;
+        let call = call::write(method, params, shared.max_nesting)?;
+        let exchange = Exchange {
+            method: Method::POST,
+            body: Some(("text/xml; charset=utf-8", call.as_bytes())),
+            accept: "text/xml, application/xml",
+            statuses: 200..=200,
+            max_body: shared.max_response,
+        };
+        let received = shared.upstreams.exchange(0, &exchange, limit)?;
+        if received.content_type.as_deref().is_some_and(|declared| !is_xml(declared)) {
+            return Err(Error::ContentType(received.content_type));
+        }
+        reply::read(&received.body, shared.max_nesting)?.map_err(Error::from)
+    }
+}
+
+/// Whether a content type is an XML MIME type as the WHATWG MIME Sniffing Standard defines it (section 4.6).
+fn is_xml(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    matches!(essence.as_str(), "text/xml" | "application/xml") || essence.ends_with("+xml")
+}
+
+impl fmt::Debug for XmlRpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("XmlRpc").field("server", &self.shared.upstreams).finish_non_exhaustive()
+    }
+}
