@@ -6,8 +6,9 @@
 //!
 //! The values, and how they are written and read, are those of the crate `dxr`: every type of the
 //! [specification](http://xmlrpc.com/spec.md) with `i8` and `nil`. XML is taken in UTF-8 only. An answer's document type is
-//! refused, so there are no entities but XML's five, and nothing outside of the answer is ever read. An untyped value of white
-//! space alone is the empty string, a struct's member without a name is malformed, and dates have the specification's one form.
+//! refused, so there are no entities but XML's five, and nothing outside of the answer is ever read. Dates have the
+//! specification's one form, without a time zone. White space alone is the empty string in an untyped value, and malformed as the
+//! name of a struct's member.
 //!
 //! What this does not do: serve, follow redirects, repeat a call that the server may have seen (see [`XmlRpc::call`]), log in:
 //! a URL with a user name is refused.

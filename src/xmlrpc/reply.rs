@@ -207,6 +207,7 @@ mod tests {
             "<value><dateTime.iso8601>20250229T00:00:00</dateTime.iso8601></value>",
             "<value><dateTime.iso8601>20250228T24:00:00</dateTime.iso8601></value>",
             "<value><unknown>1</unknown></value>",
+            "<value><struct><member><name> </name><value/></member></struct></value>",
             "<value>&entity;</value>",
             "<value><string>a</value></string>",
         ] {
@@ -303,7 +304,8 @@ mod tests {
         leaf.prop_recursive(4, 64, 6, |inside| {
             prop_oneof![
                 proptest::collection::vec(inside.clone(), 0..6).prop_map(Value::Array),
-                proptest::collection::btree_map("[ -\u{d7ff}]{1,9}", inside, 0..6).prop_map(Value::Struct),
+                proptest::collection::btree_map("[ -\u{d7ff}]{0,4}[!-\u{d7ff}][ -\u{d7ff}]{0,4}", inside, 0..6)
+                    .prop_map(Value::Struct),
             ]
         })
     }
