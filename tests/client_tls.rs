@@ -5,7 +5,7 @@
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::Certificates;
+use headstart::fetch::{Certificates, Fetch};
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
 use rustls::pki_types::PrivateKeyDer;
@@ -189,4 +189,18 @@ fn what_is_no_certificate_is_refused_by_name() {
         let result = Client::new(&crew(), settings);
         assert!(matches!(&result, Err(Error::Setting { key, .. }) if key == "trusted"), "{result:?}");
     }
+}
+
+#[test]
+fn no_redirect_leads_from_https_to_http() {
+    let plain = upstream::FakeUpstream::start(upstream::Behavior::Answers("{}"));
+    let location = format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", plain.url());
+    let (crew, fake) = (crew(), TlsUpstream::start(location.as_bytes(), Then::Keep));
+    let mut fetch = Fetch::new(format!("https://localhost:{}/", fake.address.port())).on(&crew).max_redirects(3);
+    for certificates in fake.trusted() {
+        fetch = fetch.trust(certificates);
+    }
+    let result = fetch.run(PATIENCE);
+    assert!(matches!(&result, Err(Error::Protocol(why)) if why.contains("from https to http")), "{result:?}");
+    assert_eq!(plain.accepts(), 0);
 }

@@ -11,6 +11,8 @@ mod cached;
 #[cfg(all(feature = "mysql", unix))]
 mod database;
 mod parse;
+#[cfg(feature = "xmlrpc")]
+mod procedure;
 #[cfg(all(feature = "command", unix))]
 mod program;
 

@@ -33,6 +33,8 @@ fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Re
         "mysql" => Ok(Box::new(super::database::Database::new(crew, text, settings)?)),
         #[cfg(all(feature = "command", unix))]
         "command" => Ok(Box::new(super::program::Command::new(crew, text, settings)?)),
+        #[cfg(feature = "xmlrpc")]
+        "xmlrpc" | "xmlrpcs" => Ok(Box::new(super::procedure::Procedure::new(crew, text, settings)?)),
         _ => {
             let settings = ClientSettings { upstreams: vec![text.to_owned()], ..settings.clone() };
             Ok(Box::new(Client::new(crew, settings)?))

@@ -261,7 +261,7 @@ impl<T, E: fmt::Display> CleanupResult for Result<T, E> {
 }
 
 /// The crew of calls that name none.
-fn own_crew() -> Result<Crew, Error> {
+pub(crate) fn own_crew() -> Result<Crew, Error> {
     static CREW: OnceLock<Crew> = OnceLock::new();
     match CREW.get() {
         Some(crew) => Ok(crew.clone()),

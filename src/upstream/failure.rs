@@ -13,6 +13,7 @@ pub(super) fn unpack(error: ureq::Error, to: &str) -> Error {
         // The one timeout that is set: see `upstream`.
         ureq::Error::Timeout(_) => connect(to, io::ErrorKind::TimedOut.into()),
         ureq::Error::ConnectProxyFailed(why) => connect(to, io::Error::other(format!("the proxy refused: {why}"))),
+        ureq::Error::RequireHttpsOnly(_) => Error::Protocol(format!("a redirect from https to http, from {to}")),
         ureq::Error::LargeResponseHeader(_, limit) => {
             Error::Protocol(format!("head larger than {limit} bytes, from {to}"))
         }

@@ -21,7 +21,6 @@ mod buffers;
 mod call;
 pub(crate) mod connect;
 mod direct;
-#[cfg(feature = "xmlrpc")]
 mod exchange;
 mod failure;
 pub(crate) mod line;
@@ -33,11 +32,9 @@ mod tls;
 mod trace;
 mod wire;
 
-#[cfg(feature = "xmlrpc")]
 pub(crate) use exchange::Exchange;
 pub use names::{Lookup, SystemLookup};
 pub(crate) use trace::TraceContext;
-#[cfg(feature = "xmlrpc")]
 pub(crate) use ureq::http::Method;
 
 use crate::cancel::CancelToken;
@@ -86,6 +83,8 @@ pub(crate) struct Upstreams {
     wires: Arc<Pool<Wire>>,
     connect_timeout: Duration,
     config: Config,
+    /// For an `https` upstream: no redirect leads to `http`.
+    secure_config: Config,
     tcp: TcpConnector,
     tls: TlsConnector,
 }
@@ -105,6 +104,9 @@ struct Upstream {
 
 const X_ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// As good as no limit, and nothing that the clock could not express.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// For the request line's and the fields' names and values beside the URL.
 const HEAD_WITHOUT_URL: usize = 2 << 10;
@@ -133,26 +135,31 @@ impl Upstreams {
             None => None,
             Some(url) => Some(Proxy::new(url).map_err(|error| wrong("proxy", url, &format!("a URL ({error})")))?),
         };
+        let connect_timeout = settings.connect_timeout.min(LONGEST);
         let longest_url = settings.urls.iter().map(String::len).max().unwrap_or_default();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(settings.max_redirects)
-            .max_redirects_will_error(false)
-            .proxy(proxy)
-            .timeout_connect(Some(settings.connect_timeout))
-            .output_buffer_size(longest_url + HEAD_WITHOUT_URL)
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
-            .max_idle_age(Duration::MAX)
-            .build();
+        let config = |https_only| {
+            Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(settings.max_redirects)
+                .max_redirects_will_error(false)
+                .https_only(https_only)
+                .proxy(proxy.clone())
+                .timeout_connect(Some(connect_timeout))
+                .output_buffer_size(longest_url + HEAD_WITHOUT_URL)
+                .max_idle_connections(1)
+                .max_idle_connections_per_host(1)
+                .max_idle_age(Duration::MAX)
+                .build()
+        };
         Ok(Upstreams {
             list,
             max_body: settings.max_body,
             timeout_header,
             agents: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
             wires: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
-            connect_timeout: settings.connect_timeout,
-            config,
+            connect_timeout,
+            config: config(false),
+            secure_config: config(true),
             tcp: TcpConnector { names: Names::new(settings.lookup, crew) },
             tls: TlsConnector::new(&settings.trusted)?,
         })
@@ -226,7 +233,7 @@ impl Upstreams {
         send: impl Fn(&Agent) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _current = call::enter(token);
-        let agent = self.agents.take(upstream.origin).unwrap_or_else(|| self.new_agent());
+        let agent = self.agents.take(upstream.origin).unwrap_or_else(|| self.new_agent(upstream));
         let mut result = send(&agent);
         let seen = call::seen();
         // An upstream may close an idle connection at any time, also while the request is on its way. The agent has no
@@ -272,9 +279,11 @@ impl Upstreams {
         }
     }
 
-    fn new_agent(&self) -> Agent {
+    fn new_agent(&self, upstream: &Upstream) -> Agent {
+        let is_secure = upstream.request.uri().scheme_str() == Some("https");
+        let config = if is_secure { &self.secure_config } else { &self.config };
         let connector = ().chain(ConnectProxyConnector::default()).chain(self.tcp.clone()).chain(self.tls.clone());
-        Agent::with_parts(self.config.clone(), connector, NoResolver)
+        Agent::with_parts(config.clone(), connector, NoResolver)
     }
 }
 

@@ -10,22 +10,26 @@
 //!
 //! What this does not do: other methods than GET (only what may be sent twice can be hedged), caching, cookies.
 
+mod racer;
+mod url;
+
+pub(crate) use crate::upstream::TraceContext;
+pub use crate::upstream::{Lookup, SystemLookup};
+pub(crate) use racer::Racer;
+pub use url::{Fetch, Fetched, fetch};
+
 use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::event::{Observer, RaceEnd};
-use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Race, Schedule, Threads, Wanted};
+use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Schedule, Threads, Wanted};
 use crate::upstream::{UpstreamSettings, Upstreams};
 use serde::de::IgnoredAny;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-pub(crate) use crate::upstream::TraceContext;
-pub use crate::upstream::{Lookup, SystemLookup};
 
 /// How a [`Client`] calls its upstreams.
 ///
@@ -273,52 +277,6 @@ impl Client {
     /// One attempt of somebody else's race, at the upstream whose turn it is.
     pub(crate) fn attempt(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
         self.shared.upstreams.get(turn, attempt, trace).map(Json)
-    }
-}
-
-/// The races of one resource, ready but for what differs from call to call.
-pub(crate) struct Racer {
-    hedged: Race,
-    at_once: Race,
-    /// Calls so far: at whose turn the next one begins.
-    calls: AtomicUsize,
-}
-
-impl Racer {
-    /// Races as `settings` say; `label` names their attempts.
-    pub(crate) fn new(crew: &Crew, settings: &ClientSettings, label: String) -> Racer {
-        let mut hedged = Race::new(crew)
-            .schedule(settings.schedule.clone())
-            .after_failure(settings.after_failure)
-            .threads(settings.threads)
-            .label(label);
-        if let Some(observer) = &settings.observer {
-            hedged = hedged.observer(observer.clone());
-        }
-        let at_once = hedged.clone().schedule(settings.schedule.at_once());
-        Racer { hedged, at_once, calls: AtomicUsize::new(0) }
-    }
-
-    /// Runs `attempt` with the number of its turn, which is one further with each attempt and each call.
-    pub(crate) fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, primary: Primary, attempt: F) -> Outcome<T, Error>
-    where
-        T: Send + 'static,
-        F: Fn(usize, &Attempt) -> Result<T, Error> + Send + Sync + 'static,
-    {
-        let mut race = match call.start {
-            Start::Hedged => self.hedged.clone(),
-            Start::AtOnce => self.at_once.clone(),
-        };
-        race = race.deadline(call.deadline);
-        if let Some(token) = call.token {
-            race = race.token(token);
-        }
-        let first = self.calls.fetch_add(1, Ordering::Relaxed);
-        race.run(wanted, primary, move |running| {
-            attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {
-                log::debug!("race {} attempt {}: {error}", running.race(), running.number());
-            })
-        })
     }
 }
 
