@@ -177,7 +177,8 @@ where
         let end = match &result {
             Ok(_) => self.succeed(number, result, deliver),
             Err(cause) => {
-                let end = match (cause, self.token.reason()) {
+                let decided = self.token.reason();
+                let end = match (cause, decided) {
                     (Cause::Panicked(message), _) => {
                         log::error!("{} panicked in attempt {number}: {message}", self.race.label);
                         AttemptEnd::Panicked
@@ -185,9 +186,13 @@ where
                     (_, Some(reason)) => AttemptEnd::Canceled(reason),
                     (_, None) => AttemptEnd::Failed,
                 };
-                deliver(Event::Ended(number, result));
-                if self.race.after_failure == AfterFailure::Hedge {
-                    self.hurry();
+                // Who decided the race sends the message that counts. Were this one to overtake it, a race whose attempts
+                // are all ended would pass for one in which all have failed.
+                if decided.is_none() {
+                    deliver(Event::Ended(number, result));
+                    if self.race.after_failure == AfterFailure::Hedge {
+                        self.hurry();
+                    }
                 }
                 end
             }

@@ -137,6 +137,22 @@ fn the_callers_token_ends_the_primary_that_runs_on_the_caller() {
 }
 
 #[test]
+fn attempts_that_see_the_end_before_it_is_told_do_not_pass_for_failures() {
+    explore(2, || {
+        let (crew, token) = (crew(1), CancelToken::new());
+        let canceler = thread::spawn({
+            let token = token.clone();
+            move || token.cancel(CancelReason::Shutdown)
+        });
+        let race = Race::new(&crew).schedule(Schedule::new(&[Duration::ZERO]).unwrap()).token(&token);
+        let outcome = race.first(wait_for_cancel);
+        assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
+        canceler.join().unwrap();
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+#[test]
 fn the_deadline_ends_an_attempt_that_would_wait_for_ever() {
     explore(3, || {
         let crew = crew(1);
