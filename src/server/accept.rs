@@ -91,26 +91,31 @@ impl Acceptor {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(256);
         while !self.shared.is_draining() {
-            let retry = self.starved.then_some(RETRY);
-            let farewell = self.farewells.front().map(|first| first.until.saturating_duration_since(Instant::now()));
-            match self.poll.poll(&mut events, retry.into_iter().chain(farewell).min()) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    log::error!("no more connections are accepted: {error}");
-                    return;
-                }
+            if let Err(error) = self.turn(&mut events) {
+                log::error!("no more connections are accepted: {error}");
+                return;
             }
-            for token in events.iter().map(|event| event.token()).filter(|token| *token != WAKE && *token != LISTENER) {
-                self.see_off(token);
-            }
-            let now = Instant::now();
-            while self.farewells.front().is_some_and(|first| first.until <= now) {
-                self.farewells.pop_front();
-            }
-            self.accept_all();
         }
         self.accept_all();
+    }
+
+    /// Waits for something to happen and deals with it.
+    fn turn(&mut self, events: &mut Events) -> io::Result<()> {
+        let retry = self.starved.then_some(RETRY);
+        let farewell = self.farewells.front().map(|first| first.until.saturating_duration_since(Instant::now()));
+        match self.poll.poll(events, retry.into_iter().chain(farewell).min()) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            polled => polled?,
+        }
+        for event in events.iter() {
+            self.see_off(event.token());
+        }
+        let now = Instant::now();
+        while self.farewells.front().is_some_and(|first| first.until <= now) {
+            self.farewells.pop_front();
+        }
+        self.accept_all();
+        Ok(())
     }
 
     /// Edge-triggered: takes connections until the queue is empty.
@@ -200,7 +205,7 @@ impl Acceptor {
         let _ = stream.shutdown(Shutdown::Write);
     }
 
-    /// A refused client has sent something, or closed.
+    /// A refused client has sent something, or closed. Other tokens are nobody's.
     fn see_off(&mut self, token: Token) {
         let Some(at) = self.farewells.iter().position(|farewell| farewell.token == token) else { return };
         if has_closed(&mut self.farewells[at].stream) {
@@ -275,3 +280,6 @@ impl Complaint {
         *self = Complaint { last: Some(Instant::now()), withheld: 0 };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,18 +162,7 @@ impl Server {
         }
         let (listener, local_addr) = settings::listen(&settings.listen)?;
         let (watch, watching) = Watch::start().map_err(Error::Io)?;
-        let shared = Arc::new(Shared {
-            settings,
-            identity,
-            crew: crew.clone(),
-            handler,
-            watch,
-            label: "connection".into(),
-            phase: AtomicU8::new(SERVING),
-            counters: Counters::default(),
-            links: Mutex::default(),
-            left: Condvar::new(),
-        });
+        let shared = Arc::new(Shared::new(settings, identity, crew.clone(), handler, watch));
         let accepting = Acceptor::new(listener, shared.clone()).map_err(Error::Io).and_then(|(acceptor, waker)| {
             let builder = thread::Builder::new().name("headstart-accept".to_owned());
             let thread = builder.spawn(move || acceptor.run()).map_err(Error::ThreadStart)?;
@@ -239,6 +228,27 @@ pub struct ServerStats {
 }
 
 impl Shared {
+    fn new(
+        settings: ServerSettings,
+        identity: Option<Identity>,
+        crew: Crew,
+        handler: Arc<dyn Handler>,
+        watch: Arc<Watch>,
+    ) -> Shared {
+        Shared {
+            settings,
+            identity,
+            crew,
+            handler,
+            watch,
+            label: "connection".into(),
+            phase: AtomicU8::new(SERVING),
+            counters: Counters::default(),
+            links: Mutex::default(),
+            left: Condvar::new(),
+        }
+    }
+
     fn is_draining(&self) -> bool {
         self.phase.load(Ordering::SeqCst) >= DRAINING
     }
