@@ -36,13 +36,10 @@ impl ThreadLimit {
     /// control group's `pids.max`, `RLIMIT_NPROC` and `RLIMIT_AS`.
     pub fn of_this_system() -> ThreadLimit {
         let limits = [
-            (
-                number("/proc/sys/vm/max_map_count").map(|maps| less_margin(maps) / MAPPINGS_PER_THREAD),
-                "vm.max_map_count",
-            ),
+            (number("/proc/sys/vm/max_map_count").map(threads_in_mappings), "vm.max_map_count"),
             (number("/proc/sys/kernel/pid_max").map(less_margin), "kernel.pid_max"),
             (number("/proc/sys/kernel/threads-max").map(less_margin), "kernel.threads-max"),
-            (cgroup_pids_max().map(less_margin), "the control group's pids.max"),
+            (pids_max("/proc/self/cgroup", "/sys/fs/cgroup").map(less_margin), "the control group's pids.max"),
             (max_user_processes().map(less_margin), "RLIMIT_NPROC (ulimit -u)"),
             (address_space().map(|bytes| threads_in(bytes, arenas())), "RLIMIT_AS (ulimit -v)"),
         ];
@@ -58,6 +55,10 @@ impl ThreadLimit {
 fn less_margin(limit: u64) -> u64 {
     // A small limit still gets threads: half of it, when the margin would leave less.
     limit.saturating_sub(MARGIN).max(limit / 2)
+}
+
+fn threads_in_mappings(maps: u64) -> u64 {
+    less_margin(maps) / MAPPINGS_PER_THREAD
 }
 
 /// How many threads fit in an address space when the first `arenas` of them come with an arena.
@@ -78,11 +79,12 @@ fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-fn cgroup_pids_max() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+/// The lowest limit of the control group that the file `own` names, and of those around it. `root` is where groups are.
+fn pids_max(own: &str, root: &str) -> Option<u64> {
+    let groups = fs::read_to_string(own).ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    // A group is bound by those around it too; one without a limit says "max".
-    let limit = |group: &Path| number(&format!("/sys/fs/cgroup{}/pids.max", group.to_str()?.trim_end_matches('/')));
+    // A group without a limit says "max".
+    let limit = |group: &Path| number(&format!("{root}{}/pids.max", group.to_str()?.trim_end_matches('/')));
     Path::new(path).ancestors().filter_map(limit).min()
 }
 
@@ -110,11 +112,46 @@ fn max_user_processes() -> Option<u64> {
 mod tests {
     use super::*;
 
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_margin_is_left_but_never_more_than_half() {
+        assert_eq!(less_margin(32_768), 31_768);
+        assert_eq!(less_margin(1_500), 750);
+        assert_eq!(less_margin(3), 1);
+        assert_eq!(threads_in_mappings(65_530), 16_132);
+    }
+
     #[test]
     fn an_address_space_holds_arenas_first_and_stacks_then() {
         assert_eq!(threads_in(0, 32), 1);
-        assert_eq!(threads_in(SPACE_MARGIN + (66 << 20) * 3, 32), 3);
-        assert_eq!(threads_in(SPACE_MARGIN + (66 << 20) * 2 + (2 << 20) * 10, 2), 12);
+        assert_eq!(threads_in(128 * MIB, 32), 1);
+        assert_eq!(threads_in((128 + 3 * 66) * MIB, 32), 3);
+        assert_eq!(threads_in((128 + 3 * 66 + 65) * MIB, 32), 3, "no space for another arena");
+        assert_eq!(threads_in((128 + 2 * 66 + 10 * 2) * MIB, 2), 12);
         assert!(threads_in(u64::MAX, 32) > 1 << 40);
+    }
+
+    #[test]
+    fn a_control_group_is_bound_by_those_around_it_too() {
+        let root = std::env::temp_dir().join(format!("headstart-limits-{}", std::process::id()));
+        let inner = root.join("outer/middle/inner");
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(root.join("outer/pids.max"), "500\n").unwrap();
+        fs::write(root.join("outer/middle/pids.max"), "max\n").unwrap();
+        fs::write(inner.join("pids.max"), "700\n").unwrap();
+        let own = root.join("cgroup");
+        let (own, at) = (own.to_str().unwrap(), root.to_str().unwrap());
+        let limit_of = |groups: &str| {
+            fs::write(own, groups).unwrap();
+            pids_max(own, at)
+        };
+        assert_eq!(limit_of("1:name=systemd:/\n0::/outer/middle/inner\n"), Some(500));
+        assert_eq!(limit_of("0::/\n"), None, "the outermost group has no such file");
+        assert_eq!(limit_of("3:pids:/outer\n"), None, "not in the unified hierarchy");
+        fs::write(root.join("outer/pids.max"), "900\n").unwrap();
+        assert_eq!(limit_of("0::/outer/middle/inner\n"), Some(700));
+        assert_eq!(pids_max("/nowhere/cgroup", at), None);
+        fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -147,3 +147,46 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the settings can be, with one of them changed.
+    fn may_be(change: impl FnOnce(&mut ServerSettings)) -> bool {
+        let mut settings = ServerSettings::default();
+        change(&mut settings);
+        settings.check().is_ok()
+    }
+
+    #[test]
+    fn sizes_are_allowed_up_to_their_bounds_and_not_beyond() {
+        assert!(may_be(|_| {}));
+        assert!(may_be(|it| it.max_connections = 1) && !may_be(|it| it.max_connections = 0));
+        assert!(may_be(|it| it.max_connections_per_client = Some(1)));
+        assert!(!may_be(|it| it.max_connections_per_client = Some(0)));
+        assert!(may_be(|it| (it.max_head, it.max_target) = (256, 256)) && !may_be(|it| it.max_head = 255));
+        assert!(may_be(|it| it.max_head = 1 << 20) && !may_be(|it| it.max_head = (1 << 20) + 1));
+        assert!(may_be(|it| it.max_fields = 1) && !may_be(|it| it.max_fields = 0));
+        assert!(may_be(|it| it.max_fields = 256) && !may_be(|it| it.max_fields = 257));
+        assert!(may_be(|it| it.max_target = 1) && !may_be(|it| it.max_target = 0));
+        assert!(may_be(|it| it.max_target = it.max_head) && !may_be(|it| it.max_target = it.max_head + 1));
+    }
+
+    #[test]
+    fn times_are_allowed_from_a_millisecond_to_a_day() {
+        let timeouts: [fn(&mut ServerSettings) -> &mut Duration; 5] = [
+            |it| &mut it.handshake_timeout,
+            |it| &mut it.head_timeout,
+            |it| &mut it.body_timeout,
+            |it| &mut it.idle_timeout,
+            |it| &mut it.write_timeout,
+        ];
+        let (shortest, longest, step) =
+            (Duration::from_millis(1), Duration::from_secs(86_400), Duration::from_nanos(1));
+        for timeout in timeouts {
+            assert!(may_be(|it| *timeout(it) = shortest) && may_be(|it| *timeout(it) = longest));
+            assert!(!may_be(|it| *timeout(it) = shortest - step) && !may_be(|it| *timeout(it) = longest + step));
+        }
+    }
+}
