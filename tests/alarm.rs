@@ -7,7 +7,7 @@ use crossbeam_channel::unbounded;
 use headstart::Crew;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{FAR, crew, eventually, next};
+use support::{FAR, SOON, crew, eventually, next};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -93,4 +93,35 @@ fn what_is_scheduled_when_the_crew_goes_is_let_go() {
     drop(crew);
     drop(guard);
     eventually("nobody holds on to it", || Arc::strong_count(&held) == 1);
+}
+
+#[test]
+fn dropping_the_crew_waits_for_a_call_that_has_begun() {
+    let (crew, (began_tx, began), (release, released)) = (crew(1), unbounded(), unbounded::<()>());
+    let _call = crew.alarm().set(Instant::now(), move || {
+        began_tx.send(()).unwrap();
+        released.recv_timeout(SOON).unwrap();
+    });
+    next(&began);
+    let (dropped_tx, dropped) = unbounded();
+    let dropper = std::thread::spawn(move || {
+        drop(crew);
+        dropped_tx.send(()).unwrap();
+    });
+    assert!(dropped.recv_timeout(50 * MS).is_err(), "the crew is gone before its alarm's thread");
+    release.send(()).unwrap();
+    next(&dropped);
+    dropper.join().unwrap();
+}
+
+#[test]
+fn the_last_handle_of_a_crew_may_go_in_a_scheduled_call() {
+    let (crew, (tx, called)) = (crew(1), unbounded());
+    let last = crew.clone();
+    let _call = crew.alarm().set(Instant::now() + 20 * MS, move || {
+        drop(last);
+        tx.send(()).unwrap();
+    });
+    drop(crew);
+    next(&called);
 }

@@ -146,3 +146,12 @@ fn a_timeout_too_long_for_the_clock_is_no_deadline() {
     assert!(!Deadline::Never.has_passed());
     assert!(Deadline::after(Duration::ZERO).has_passed());
 }
+
+#[test]
+fn a_reason_is_one_word_for_metrics_and_a_phrase_for_people() {
+    use CancelReason::{ClientGone, DeadlineExceeded, Shutdown, Superseded};
+    let words = [Superseded, DeadlineExceeded, ClientGone, Shutdown].map(CancelReason::as_str);
+    assert_eq!(words, ["superseded", "deadline_exceeded", "client_gone", "shutdown"]);
+    let phrases = [Superseded, DeadlineExceeded, ClientGone, Shutdown].map(|reason| reason.to_string());
+    assert_eq!(phrases, ["superseded by another attempt", "deadline exceeded", "client gone", "shutting down"]);
+}

@@ -5,7 +5,7 @@ mod support;
 
 use crossbeam_channel::unbounded;
 use headstart::{CancelReason, CancelToken, Claim, Crew, CrewSettings, Error, Job};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{SOON, crew, crew_keeping, eventually, job, next, occupy};
 
 #[test]
@@ -129,6 +129,15 @@ fn a_shutdown_says_how_many_are_still_busy_and_later_that_all_are_home() {
     assert!(matches!(late, Err(Error::Canceled(CancelReason::Shutdown))));
     drop((second, third));
     assert_eq!(crew.shutdown(SOON), 0);
+}
+
+#[test]
+fn a_shutdown_returns_as_soon_as_all_are_home() {
+    let crew = crew(2);
+    occupy(&crew, Claim::Request).unwrap();
+    let began = Instant::now();
+    assert_eq!(crew.shutdown(SOON), 0);
+    assert!(began.elapsed() < SOON / 2, "it waited for nobody");
 }
 
 #[test]

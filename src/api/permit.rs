@@ -52,6 +52,7 @@ mod tests {
         let first = permits.take().unwrap();
         let _second = permits.take().unwrap();
         assert!(permits.take().is_none());
+        assert_eq!((permits.taken(), permits.most()), (2, 2));
         drop(first);
         assert_eq!(permits.taken(), 1);
         assert!(permits.take().is_some());

@@ -133,6 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_holds_no_number_sets_no_limit() {
+        let file = std::env::temp_dir().join(format!("headstart-number-{}", std::process::id()));
+        for (text, expected) in [("4242\n", Some(4_242)), ("max\n", None), ("", None)] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(number(file.to_str().unwrap()), expected, "{text:?}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert_eq!(number(file.to_str().unwrap()), None);
+    }
+
+    #[test]
     fn a_control_group_is_bound_by_those_around_it_too() {
         let root = std::env::temp_dir().join(format!("headstart-limits-{}", std::process::id()));
         let inner = root.join("outer/middle/inner");
