@@ -30,6 +30,7 @@ fn a_body_ends_where_the_grammar_says() {
         "A\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n",
         "3;a\r\nabc\r\n0;b=c\r\n\r\n",
         "3 ; a = \"b;\\\" c\" ;d\r\nabc\r\n0\r\n\r\n",
+        "3;a=b ;c\t;d\r\nabc\r\n0\r\n\r\n",
         "0\r\nX: y\r\nZ:\r\n\r\n",
     ];
     for body in cases {
@@ -84,6 +85,38 @@ fn a_body_beyond_its_limits_is_refused() {
     assert_eq!(end_of(extension.as_bytes(), &[]), Err(400));
     let trailers = format!("0\r\n{}", "X: abc\r\n".repeat(2_000));
     assert_eq!(end_of(trailers.as_bytes(), &[]), Err(431));
+}
+
+#[test]
+fn lines_and_trailers_may_be_as_long_as_their_limits() {
+    let size_line = |length: usize| format!("0;{}\r\n\r\n", "a".repeat(length - "0;\r\n".len()));
+    assert_eq!(end_of(size_line(MAX_LINE).as_bytes(), &[]), Ok(Some(MAX_LINE + 2)));
+    assert_eq!(end_of(size_line(MAX_LINE + 1).as_bytes(), &[]), Err(400));
+    let second = format!("1\r\na\r\n{}", size_line(MAX_LINE + 1));
+    assert_eq!(end_of(second.as_bytes(), &[]), Err(400), "the limit holds for each line");
+    // The section counts without its carriage returns.
+    let trailers = |length: usize| format!("0\r\nX:{}\r\n\r\n", "a".repeat(length - "X:\n\n".len()));
+    let longest = trailers(MAX_TRAILERS);
+    assert_eq!(end_of(longest.as_bytes(), &[]), Ok(Some(longest.len())));
+    assert_eq!(end_of(trailers(MAX_TRAILERS + 1).as_bytes(), &[]), Err(431));
+}
+
+#[test]
+fn no_more_is_taken_than_was_given() {
+    let mut chunked = Chunked::new();
+    assert_eq!(chunked.feed(b"5\r\nab", LIMIT), Ok(5));
+    assert_eq!(chunked.feed(b"cde\r\n0\r\n\r\nGET /", LIMIT), Ok(10));
+    assert!(chunked.is_done());
+    assert_eq!(chunked.feed(b"GET /", LIMIT), Ok(0));
+}
+
+#[test]
+fn a_refusal_says_what_is_malformed() {
+    let why = |bytes: &[u8]| Chunked::new().feed(bytes, LIMIT).unwrap_err().why;
+    assert_eq!(why(b"3x"), "malformed chunk");
+    for trailer in [" X", "X ", "X:\0", "X:\r\r", "\rX"] {
+        assert_eq!(why(format!("0\r\n{trailer}").as_bytes()), "malformed trailer field", "{trailer:?}");
+    }
 }
 
 proptest! {

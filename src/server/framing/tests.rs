@@ -77,6 +77,8 @@ fn heads_that_are_ambiguous_or_malformed_are_refused() {
         ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1x\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/01.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/a.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/2.a\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
         ("GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
@@ -119,6 +121,9 @@ fn heads_that_are_ambiguous_or_malformed_are_refused() {
         ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: []\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: [:/:]\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a:123456\r\n\r\n", 400),
     ];
     for (head, refused) in cases {
         assert_eq!(status(head), *refused, "{head:?}");
@@ -221,8 +226,35 @@ fn a_head_beyond_its_limits_is_refused_and_one_at_them_is_not() {
     let fields = |number: usize| with(&"X: a\r\n".repeat(number - 1));
     assert_eq!(status(fields(100)), 0);
     assert_eq!(status(fields(101)), 431);
+    assert_eq!(status(&head(LIMITS.head)[..LIMITS.head - 1]), 1);
+    assert_eq!(status(&head(LIMITS.head + 2)[..LIMITS.head]), 431, "there is no room for its end");
     assert_eq!(status("\r\n".repeat(LIMITS.head)), 431);
+    // What is left for the request line after empty lines is less than a target may have, or one byte more.
+    let late = |lines: usize| format!("{}{}", "\r\n".repeat(lines), target(LIMITS.head));
+    assert_eq!(status(late((LIMITS.head - LIMITS.target) / 2)), 431);
+    assert_eq!(status(late((LIMITS.head - LIMITS.target) / 2 - 1)), 414);
     assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\n"), 1);
+}
+
+#[test]
+fn a_refusal_says_what_is_malformed() {
+    let why = |head: &str| match judge(head) {
+        Verdict::Refused(refusal) => refusal.why,
+        other => panic!("{head:?}: {other:?}"),
+    };
+    assert_eq!(why("GET / HTTP/1.1\r\nX(: a\r\n\r\n"), "malformed field name");
+    assert_eq!(why("GET / HTTP/1.1\r\nX: \r\n a\r\n\r\n"), "malformed field name");
+    assert_eq!(why("GET / HTTP/1.1x\r\n\r\n"), "malformed request line");
+}
+
+#[test]
+fn empty_lines_are_not_yet_a_request() {
+    let mut scan = HeadScan::default();
+    assert!(scan.is_before_request());
+    assert_eq!(scan.advance(b"\r\n", LIMITS), Ok(None));
+    assert!(scan.is_before_request());
+    assert_eq!(scan.advance(b"\r\nG", LIMITS), Ok(None));
+    assert!(!scan.is_before_request());
 }
 
 /// Bytes that look like a request more often than not.
