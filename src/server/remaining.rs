@@ -50,3 +50,41 @@ impl Remaining {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(body: Body) -> Remaining {
+        Remaining::of(body, 10).unwrap().expect("a body")
+    }
+
+    #[test]
+    fn a_length_is_counted_down_and_what_follows_is_left() {
+        let mut body = of(Body::Length(5));
+        assert!(!body.is_over());
+        assert_eq!(body.take(b"abc"), Ok(3));
+        assert!(!body.is_over());
+        assert_eq!(body.take(b"deGET /"), Ok(2));
+        assert!(body.is_over());
+        assert_eq!(body.take(b"GET /"), Ok(0));
+    }
+
+    #[test]
+    fn chunks_are_taken_to_their_end_and_what_follows_is_left() {
+        let mut body = of(Body::Chunked);
+        assert_eq!(body.take(b"3\r\nabc"), Ok(6));
+        assert!(!body.is_over());
+        assert_eq!(body.take(b"\r\n0\r\n\r\nGET /"), Ok(7));
+        assert!(body.is_over());
+        assert_eq!(of(Body::Chunked).take(b"b\r\n").unwrap_err().status, 413);
+    }
+
+    #[test]
+    fn a_body_larger_than_the_limit_is_refused_unread_and_none_is_none() {
+        assert!(Remaining::of(Body::None, 10).unwrap().is_none());
+        assert!(!of(Body::Length(10)).is_over());
+        assert_eq!(Remaining::of(Body::Length(11), 10).unwrap_err().status, 413);
+        assert_eq!(Remaining::of(Body::Length(u64::MAX), 10).unwrap_err().status, 413);
+    }
+}
