@@ -46,6 +46,18 @@ fn it_sees_each_attempt_and_the_race(threads: Threads) {
     assert!(began.iter().all(|began| began.race == race.race) && ended.iter().all(|ended| ended.race == race.race));
 }
 
+#[test]
+fn an_attempt_knows_the_race_by_the_number_that_the_observer_sees() {
+    let crew = crew(1);
+    for _ in 0..2 {
+        let (observer, seen) = Forwards::new();
+        let race = Race::new(&crew).schedule(schedule(&[0])).deadline(soon()).observer(observer);
+        let outcome = race.first(|attempt| Ok::<_, ()>(attempt.race()));
+        let Seen::Began(began) = next(&seen) else { panic!("no attempt began first") };
+        assert_eq!(outcome.winner().unwrap().value, began.race);
+    }
+}
+
 fn it_sees_what_got_no_thread(threads: Threads) {
     let (crew, (observer, seen)) = (crew(1), Forwards::new());
     let _busy = occupy(&crew, Claim::Request).unwrap();
