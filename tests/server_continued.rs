@@ -9,6 +9,17 @@ mod server;
 use server::{settings, start_echo};
 use std::process::Command;
 
+/// Stops the process it is told, waits until each of its threads has stopped, and has it continue in any case.
+const STOP_AND_CONTINUE: &str = r#"
+kill -STOP $1
+rounds=0
+while [ -n "$(grep -L '^State:.T' /proc/$1/task/*/status)" ] && [ $rounds -lt 500 ]; do
+    rounds=$((rounds + 1))
+    sleep 0.01
+done
+kill -CONT $1
+"#;
+
 /// The wait of an event loop ends with an error (`EINTR`) then.
 #[test]
 fn a_server_that_was_stopped_and_continued_accepts_as_before() {
@@ -16,9 +27,8 @@ fn a_server_that_was_stopped_and_continued_accepts_as_before() {
     let mut kept = fixture.connect();
     kept.get("/before").answer();
     for _ in 0..3 {
-        let us = std::process::id();
-        let status = Command::new("sh").args(["-c", &format!("kill -STOP {us} && kill -CONT {us}")]).status();
-        assert!(status.unwrap().success());
+        let us = std::process::id().to_string();
+        assert!(Command::new("sh").args(["-c", STOP_AND_CONTINUE, "sh", &us]).status().unwrap().success());
         fixture.assert_serves();
         assert_eq!(kept.get("/after").answer().text(), "GET /after");
     }
