@@ -23,8 +23,9 @@ mod sync;
 use cancel::{CancelReason, CancelToken};
 use crew::{Crew, CrewSettings};
 use deadline::Deadline;
-use event::RaceEnd;
+use event::{AttemptEnded, Observer, RaceEnd};
 use race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Wanted};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -100,4 +101,34 @@ fn a_primary_that_panics_is_a_failure_and_hurries_the_hedge() {
         hedge => Ok::<_, ()>(hedge),
     });
     assert_eq!((outcome.winner().unwrap().value, outcome.failures.len()), (1, 1));
+}
+
+/// Tells when an attempt has ended.
+struct TellsEnds(crossbeam_channel::Sender<usize>);
+
+impl Observer for TellsEnds {
+    fn attempt_ended(&self, event: &AttemptEnded) {
+        let _ = self.0.send(event.attempt);
+    }
+}
+
+#[test]
+fn the_cancelers_message_finds_room_beside_those_of_the_attempts() {
+    let (crew, token) = (crew(), CancelToken::new());
+    let ((ends_tx, ends), (outcome_tx, outcome)) = (crossbeam_channel::unbounded(), crossbeam_channel::bounded(1));
+    let race = race(&crew, 0).token(&token).observer(Arc::new(TellsEnds(ends_tx)));
+    // On a thread of its own: without that message it would never return.
+    thread::spawn(move || {
+        let outcome: Outcome<(), _> = race.run(Wanted::First, Primary::OnCaller, move |attempt| {
+            if attempt.number() == 0 {
+                assert_eq!(ends.recv_timeout(SOON), Ok(1), "the hedge's message is in the inbox");
+                token.cancel(CancelReason::ClientGone); // so is the canceler's
+            }
+            Err(attempt.number())
+        });
+        outcome_tx.send(outcome).unwrap();
+    });
+    let outcome = outcome.recv_timeout(SOON).expect("the race has an end");
+    assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::ClientGone));
+    assert_eq!((outcome.begun, outcome.failures.len()), (2, 1));
 }

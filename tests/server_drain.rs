@@ -108,6 +108,17 @@ fn what_is_not_done_by_the_timeout_is_cancelled_and_answered() {
 }
 
 #[test]
+fn what_was_answered_before_the_stop_is_not_counted_to_it() {
+    let fixture = start_echo(settings());
+    let mut client = fixture.connect();
+    for _ in 0..3 {
+        client.get("/").answer();
+    }
+    let drained = fixture.server.shutdown(PATIENCE);
+    assert_eq!((drained.answered, drained.canceled, drained.cut), (0, 0, 0));
+}
+
+#[test]
 fn what_cannot_be_cancelled_is_cut() {
     let (begun, begins) = unbounded();
     let (go, told) = bounded::<()>(1);
