@@ -189,6 +189,11 @@ fn a_hedge_too_late_for_the_clock_never_begins(threads: Threads) {
     assert_eq!((outcome.winner().unwrap().value, outcome.begun), (0, 1));
 }
 
+#[test]
+fn a_schedule_at_once_has_as_many_attempts_without_a_pause() {
+    assert_eq!(schedule(&[0, 10, 20, 30]).at_once().offsets(), [Duration::ZERO; 4]);
+}
+
 on_all_threads! {
     the_first_success_wins_and_the_others_are_superseded,
     a_success_that_comes_too_late_changes_nothing,
