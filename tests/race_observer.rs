@@ -48,7 +48,8 @@ fn it_sees_each_attempt_and_the_race(threads: Threads) {
 
 #[test]
 fn an_attempt_knows_the_race_by_the_number_that_the_observer_sees() {
-    let crew = crew(1);
+    // Two threads: the first may not be back yet when the second race begins.
+    let crew = crew(2);
     for _ in 0..2 {
         let (observer, seen) = Forwards::new();
         let race = Race::new(&crew).schedule(schedule(&[0])).deadline(soon()).observer(observer);
