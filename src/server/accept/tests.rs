@@ -179,6 +179,18 @@ fn without_descriptors_a_client_is_answered_at_the_reserves_expense() {
     });
 }
 
+/// With it given up for an empty queue, a client that came at that moment would be refused for nothing.
+#[test]
+fn the_reserve_is_not_given_up_for_an_empty_queue() {
+    on_stage(ServerSettings::default(), |mut stage| {
+        // Another file than a new reserve would be, which is empty.
+        stage.acceptor.reserve = Some(File::open(std::env::current_exe().unwrap()).unwrap());
+        stage.acceptor.accept_all();
+        let mut reserve = stage.acceptor.reserve.take().unwrap();
+        assert_eq!(reserve.read(&mut [0; 1]).unwrap(), 1, "it is still the same one");
+    });
+}
+
 #[test]
 fn without_a_reserve_a_refused_client_gives_its_descriptor_up() {
     on_stage(full(), |mut stage| {
