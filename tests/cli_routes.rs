@@ -6,15 +6,12 @@
 #[path = "support/http.rs"]
 mod http;
 #[path = "support/mariadb.rs"]
-#[allow(dead_code)]
 mod mariadb;
 #[path = "support/memcached.rs"]
-#[allow(dead_code)]
 mod memcached;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/xmlrpc.rs"]
-#[allow(dead_code)]
 mod xmlrpc;
 
 use headstart::memcached::SetOptions;
