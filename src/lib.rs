@@ -10,6 +10,10 @@
 //! - [`Client`] is a hedged GET over one or several upstreams.
 //! - [`Server`] serves HTTP on threads of a program that has its own; with [`Api`](api::Api) as its handler it is the
 //!   product, which the binary `headstart` runs.
+//! - [`with_timeout`] runs one blocking call against a deadline, with a cleanup that frees what it hangs in; the
+//!   [guide](timeout::guide) tells which way to end a slow call is for what.
+//! - [`fetch::fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource each within
+//!   a time limit. Each of their calls can be an attempt of a [`Race`].
 //! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
 //!
 //! ```
@@ -33,20 +37,21 @@
 //!
 //! - `https` (default): `https://` upstreams, through rustls.
 //! - `tls` (default): TLS towards the server's clients, through rustls.
-//! - `memcached`: the client `memcached::Memcached`.
-//! - `mysql`: queries of MySQL and MariaDB with a deadline, in the module of that name; on Unix only.
-//! - `tiny_http` (part of `cli`): the plain front, `server::PlainServer`.
-//! - `command`: external programs with a deadline; on Unix only, elsewhere it adds nothing.
-//! - `xmlrpc`: a client for XML-RPC, in the module of that name.
 //! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
+//! - `tiny_http` (part of `cli`): the plain front, `server::PlainServer`.
+//! - `memcached`: a client for Memcached.
+//! - `mysql`: a client for MySQL and MariaDB; on Unix only, elsewhere it adds nothing.
+//! - `xmlrpc`: a client for XML-RPC.
+//! - `command`: external programs; on Unix only, elsewhere it adds nothing.
 //!
 //! # ARCHITECTURE
 //!
 //! ```text
 //! main, cli                         the binary: options, log, signals, run, exit code
-//! api, metrics, sample              what the product answers (knows no sockets)
-//! server                            the HTTP front: connections, framing, limits, client gone, drain
-//! fetch, upstream, …                blocking clients that can be ended
+//! api, metrics, sample, fault       what the product answers (knows no sockets); a bad network to try it on
+//! source, server                    what a route races; the HTTP fronts: connections, framing, limits, client gone, drain
+//! fetch, upstream                   HTTP calls that can be ended; connections, their pool, names
+//! memcached, mysql, xmlrpc, command the same for a cache, a database, a procedure, a program
 //! race, timeout                     several blocking calls for one result, or one, against a deadline
 //! crew                              OS threads: borrowed, returned, woken late
 //! cancel, deadline, event, error    the ground floor
