@@ -14,6 +14,7 @@
 //!   [guide](timeout::guide) tells which way to end a slow call is for what.
 //! - [`fetch::fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource each within
 //!   a time limit. Each of their calls can be an attempt of a [`Race`].
+//! - [`FaultProxy`](fault::FaultProxy) is a slow and broken network, to try calls on.
 //! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
 //!
 //! ```
@@ -89,7 +90,7 @@
 //!
 //! | thread | owner | ends |
 //! |---|---|---|
-//! | `headstart` (connections, hedges, lookups) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
+//! | `headstart` (connections, hedges, lookups, fault proxies) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
 //! | `headstart-alarm` | the [`Crew`] | when the crew's last handle is dropped |
 //! | `headstart-accept` | the [`Server`] | at [`Server::shutdown`] |
 //! | `headstart-take` | the `server::PlainServer`, in place of the two above and below | at its shutdown; tiny_http's own threads, one for each connection, end with their clients or the process |
@@ -110,6 +111,7 @@ pub mod crew;
 mod deadline;
 mod error;
 pub mod event;
+pub mod fault;
 pub mod fetch;
 #[cfg(feature = "memcached")]
 pub mod memcached;

@@ -1,0 +1,412 @@
+//! One connection: a client, an upstream, and a flow each way between them.
+//!
+//! Nothing here waits. [`Connection::advance`] does all that can be done at once and says when to be called again at the latest;
+//! before that it is called when one of the sockets has something to say, or when the rules change.
+
+use super::faults::{Admission, Direction, DirectionStats, FaultStats, Faults};
+use super::flow::{End, Flow, Next};
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How long the ends of a connection that was cut have to close theirs. To close before with bytes unread would reset it.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How many pieces pass before other connections get their turn.
+const ROUNDS: usize = 32;
+
+/// What a connection needs of the loop to advance.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) faults: Faults,
+    pub(super) upstream: &'a [SocketAddr],
+    pub(super) registry: &'a Registry,
+    pub(super) buffer: &'a mut [u8],
+    pub(super) stats: &'a mut FaultStats,
+    pub(super) chance: &'a RandomState,
+}
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    Client,
+    Upstream,
+}
+
+/// What has become of a connection.
+pub(super) enum Fate {
+    /// It goes on, at the latest at this moment.
+    Open(Option<Instant>),
+    /// It is over.
+    Over(&'static str),
+}
+
+pub(super) struct Connection {
+    /// The first is 1.
+    pub(super) number: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) began: Instant,
+    client: Side,
+    upstream: Upstream,
+    pub(super) to_upstream: Flow,
+    pub(super) to_client: Flow,
+    /// Where the upstream's events go.
+    token: Token,
+    silent: bool,
+    /// When a connection that was cut is closed at the latest.
+    farewell: Option<Instant>,
+    /// When there is something to do next.
+    pub(super) wakes_at: Option<Instant>,
+}
+
+enum Upstream {
+    /// Not called yet.
+    Before,
+    /// The handshake with this one of its addresses is under way.
+    Connecting(usize, Side),
+    Connected(Side),
+}
+
+/// A socket, and what it was ready for when it was last asked.
+struct Side {
+    stream: TcpStream,
+    readable: bool,
+    writable: bool,
+}
+
+/// Which way a flow ended the connection.
+enum Broken {
+    Cut,
+    Reset,
+    /// One end has gone, which the other is told.
+    Lost,
+}
+
+impl Connection {
+    /// A client that was accepted. `token` will be the upstream's.
+    pub(super) fn new(number: u64, stream: TcpStream, peer: SocketAddr, token: Token, now: Instant) -> Connection {
+        let _ = stream.set_nodelay(true);
+        Connection {
+            number,
+            peer,
+            began: now,
+            client: Side { stream, readable: true, writable: true },
+            upstream: Upstream::Before,
+            to_upstream: Flow::default(),
+            to_client: Flow::default(),
+            token,
+            silent: false,
+            farewell: None,
+            wakes_at: None,
+        }
+    }
+
+    /// Begins to hear of the client.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.client.stream, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// One of the sockets has something to say.
+    pub(super) fn see(&mut self, at: At, event: &Event) {
+        let side = match (at, &mut self.upstream) {
+            (At::Client, _) => &mut self.client,
+            (At::Upstream, Upstream::Connecting(_, side) | Upstream::Connected(side)) => side,
+            (At::Upstream, Upstream::Before) => return,
+        };
+        side.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        side.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Does all that can be done now.
+    pub(super) fn advance(&mut self, turn: &mut Turn<'_>) -> Fate {
+        if let Some(until) = self.farewell {
+            return self.say_farewell(until, turn);
+        }
+        let faults = turn.faults.of(self.number);
+        if let Upstream::Before = self.upstream {
+            match faults.admission {
+                Admission::Pass => {
+                    if let Err(error) = self.call(0, turn) {
+                        return self.unconnected(&error, turn);
+                    }
+                }
+                Admission::Silent | Admission::Never => {
+                    if !std::mem::replace(&mut self.silent, true) {
+                        turn.stats.silenced += 1;
+                        log::debug!("connection {}: kept silent", self.number);
+                    }
+                    return Fate::Open(None);
+                }
+                Admission::Reset => {
+                    turn.stats.turned_away += 1;
+                    self.reset();
+                    return Fate::Over("reset at once");
+                }
+            }
+        }
+        if let Err(error) = self.settle(turn) {
+            return self.unconnected(&error, turn);
+        }
+        self.pump(&faults, turn)
+    }
+
+    /// Begins to connect to one of the upstream's addresses, or to the next that works.
+    fn call(&mut self, first: usize, turn: &mut Turn<'_>) -> io::Result<()> {
+        let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+        for (index, address) in turn.upstream.iter().enumerate().skip(first) {
+            let called = TcpStream::connect(*address).and_then(|mut stream| {
+                turn.registry.register(&mut stream, self.token, Interest::READABLE | Interest::WRITABLE)?;
+                Ok(stream)
+            });
+            match called {
+                Ok(stream) => {
+                    let side = Side { stream, readable: false, writable: false };
+                    self.upstream = Upstream::Connecting(index, side);
+                    return Ok(());
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Looks whether the upstream's handshake is done.
+    fn settle(&mut self, turn: &mut Turn<'_>) -> io::Result<()> {
+        let Upstream::Connecting(index, side) = &self.upstream else { return Ok(()) };
+        let index = *index;
+        // Without an event there is nothing to ask for.
+        if !side.writable && !side.readable {
+            return Ok(());
+        }
+        let failed = match side.stream.take_error() {
+            Ok(None) => side.stream.peer_addr().err().filter(|error| error.kind() != ErrorKind::NotConnected),
+            Ok(Some(error)) | Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
+            self.upstream = Upstream::Before;
+            return if index + 1 < turn.upstream.len() { self.call(index + 1, turn) } else { Err(error) };
+        }
+        if side.stream.peer_addr().is_ok()
+            && let Upstream::Connecting(_, side) = std::mem::replace(&mut self.upstream, Upstream::Before)
+        {
+            let _ = side.stream.set_nodelay(true);
+            self.upstream = Upstream::Connected(side);
+        }
+        Ok(())
+    }
+
+    /// The client learns it the way it would have without the proxy, only later.
+    fn unconnected(&mut self, error: &io::Error, turn: &mut Turn<'_>) -> Fate {
+        log::warn!("connection {}: no connection to the upstream: {error}", self.number);
+        turn.stats.unconnected += 1;
+        self.reset();
+        Fate::Over("no upstream")
+    }
+
+    fn pump(&mut self, faults: &Faults, turn: &mut Turn<'_>) -> Fate {
+        let mut upstream = match &mut self.upstream {
+            Upstream::Connected(side) => Some(side),
+            Upstream::Before | Upstream::Connecting(..) => None,
+        };
+        let mut wakes_at: Option<Instant> = None;
+        for way in [Way::ToUpstream, Way::ToClient] {
+            let (flow, from, to, rules, stats) = match way {
+                Way::ToUpstream => (
+                    &mut self.to_upstream,
+                    Some(&mut self.client),
+                    upstream.as_deref_mut(),
+                    &faults.to_upstream,
+                    &mut turn.stats.to_upstream,
+                ),
+                Way::ToClient => (
+                    &mut self.to_client,
+                    upstream.as_deref_mut(),
+                    Some(&mut self.client),
+                    &faults.to_client,
+                    &mut turn.stats.to_client,
+                ),
+            };
+            let was_stalled = flow.stalled;
+            let mut lane = Lane { flow, from, to, rules, stats };
+            match lane.pump(turn.now, turn.buffer, turn.chance) {
+                Ok(due) => wakes_at = wakes_at.into_iter().chain(due).min(),
+                Err(broken) => return self.end(way, &broken, turn),
+            }
+            if lane.flow.stalled && !was_stalled {
+                log::debug!("connection {}: stalled {way}", self.number);
+            }
+        }
+        if self.to_upstream.finished && self.to_client.finished { Fate::Over("closed") } else { Fate::Open(wakes_at) }
+    }
+
+    fn end(&mut self, way: Way, broken: &Broken, turn: &mut Turn<'_>) -> Fate {
+        match broken {
+            Broken::Reset => {
+                log::debug!("connection {}: reset by a limit {way}", self.number);
+                self.reset();
+                Fate::Over("reset")
+            }
+            Broken::Lost => {
+                self.reset();
+                Fate::Over("lost")
+            }
+            Broken::Cut => {
+                log::debug!("connection {}: cut by a limit {way}", self.number);
+                for side in self.sides() {
+                    let _ = side.stream.shutdown(Shutdown::Write);
+                }
+                let until = turn.now + FAREWELL;
+                self.farewell = Some(until);
+                self.say_farewell(until, turn)
+            }
+        }
+    }
+
+    /// Drops what the ends still send, until both have closed.
+    fn say_farewell(&mut self, until: Instant, turn: &mut Turn<'_>) -> Fate {
+        let mut closed = true;
+        let mut busy = false;
+        for side in self.sides() {
+            let mut rounds = 0..ROUNDS;
+            while side.readable && rounds.next().is_some() {
+                match side.stream.read(turn.buffer) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => side.readable = false,
+                    Err(_) => break,
+                }
+            }
+            busy |= rounds.is_empty();
+            closed &= side.readable && !rounds.is_empty();
+        }
+        match closed || turn.now >= until {
+            true => Fate::Over("cut"),
+            false => Fate::Open(Some(if busy { turn.now } else { until })),
+        }
+    }
+
+    /// Has the system reset both connections when their sockets are dropped.
+    pub(super) fn reset(&mut self) {
+        for side in self.sides() {
+            let _ = SockRef::from(&side.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    fn sides(&mut self) -> impl Iterator<Item = &mut Side> {
+        let upstream = match &mut self.upstream {
+            Upstream::Connecting(_, side) | Upstream::Connected(side) => Some(side),
+            Upstream::Before => None,
+        };
+        [Some(&mut self.client), upstream].into_iter().flatten()
+    }
+}
+
+/// The two directions, as log lines name them.
+#[derive(Clone, Copy)]
+enum Way {
+    ToUpstream,
+    ToClient,
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Way::ToUpstream => "to the upstream",
+            Way::ToClient => "to the client",
+        })
+    }
+}
+
+/// A flow between its sockets, as far as they are there yet.
+struct Lane<'a> {
+    flow: &'a mut Flow,
+    from: Option<&'a mut Side>,
+    to: Option<&'a mut Side>,
+    rules: &'a Direction,
+    stats: &'a mut DirectionStats,
+}
+
+impl Lane<'_> {
+    /// Reads and writes what can be, and returns when to look again if neither socket has something to say before.
+    fn pump(&mut self, now: Instant, buffer: &mut [u8], chance: &RandomState) -> Result<Option<Instant>, Broken> {
+        for _ in 0..ROUNDS {
+            let read = self.read(now, buffer, chance);
+            let stalled = std::mem::take(&mut self.flow.stalled);
+            let wrote = match self.flow.next(now, self.rules) {
+                Next::Pass(bytes) => match self.to.as_deref_mut().filter(|to| to.writable) {
+                    Some(to) => write(to, bytes)?,
+                    None => None,
+                },
+                Next::End(End::Lost) => return Err(Broken::Lost),
+                Next::End(End::Closed) => {
+                    if let Some(to) = &self.to {
+                        let _ = to.stream.shutdown(Shutdown::Write);
+                        self.flow.finished = true;
+                    }
+                    return Ok(None);
+                }
+                Next::Wait(due) if !read => return Ok(Some(due)),
+                Next::Wait(_) | Next::Idle => None,
+                Next::Stall => {
+                    self.flow.stalled = true;
+                    self.stats.stalls += u64::from(!stalled);
+                    return Ok(None);
+                }
+                Next::Cut => {
+                    self.stats.cuts += 1;
+                    return Err(Broken::Cut);
+                }
+                Next::Reset => {
+                    self.stats.resets += 1;
+                    return Err(Broken::Reset);
+                }
+            };
+            if let Some(count) = wrote {
+                let late = self.flow.passed(count, now, self.rules);
+                self.stats.bytes += count as u64;
+                self.stats.delayed += u64::from(late.delayed);
+                self.stats.dripped += u64::from(late.dripped);
+            } else if !read {
+                return Ok(None);
+            }
+        }
+        // There is more, after the others had their turn.
+        Ok(Some(now))
+    }
+
+    /// One read, if there is room and something to read. Whether it brought anything.
+    fn read(&mut self, now: Instant, buffer: &mut [u8], chance: &RandomState) -> bool {
+        let wanted = self.flow.wants_more(self.rules);
+        let Some(from) = self.from.as_deref_mut().filter(|from| wanted && from.readable) else { return false };
+        let lot = chance.hash_one((now, self.flow.passed)) as u8;
+        match from.stream.read(buffer) {
+            Ok(0) => self.flow.end(End::Closed, now, lot),
+            Ok(count) => self.flow.hold(&buffer[..count], now, lot),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                from.readable = false;
+                return false;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => self.flow.end(End::Lost, now, lot),
+        }
+        true
+    }
+}
+
+/// One write; `None` when there was no room.
+fn write(to: &mut Side, bytes: &[u8]) -> Result<Option<usize>, Broken> {
+    match to.stream.write(bytes) {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            to.writable = false;
+            Ok(None)
+        }
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(Some(0)),
+        Err(_) => Err(Broken::Lost),
+    }
+}
