@@ -6,7 +6,16 @@ use std::process::Command;
 
 /// One option as `--help` shows it: the flag with its value's name, and the default.
 fn options() -> Vec<(String, String)> {
-    let output = Command::new(env!("CARGO_BIN_EXE_headstart")).arg("--help").output().unwrap();
+    options_of(&["--help"])
+}
+
+/// Those that `headstart fault` has for itself, and those it shares.
+fn fault_options() -> Vec<(String, String)> {
+    options_of(&["fault", "--help"])
+}
+
+fn options_of(help: &[&str]) -> Vec<(String, String)> {
+    let output = Command::new(env!("CARGO_BIN_EXE_headstart")).args(help).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let mut options = Vec::<(String, String)>::new();
     for line in help.lines() {
@@ -47,7 +56,7 @@ fn the_table_of_options_is_that_of_the_binary() {
 
 #[test]
 fn every_row_of_the_table_is_an_option() {
-    let options: Vec<String> = options().into_iter().map(|(flag, _)| flag).collect();
+    let options: Vec<String> = options().into_iter().chain(fault_options()).map(|(flag, _)| flag).collect();
     for line in include_str!("../README.md").lines() {
         if let Some(row) = line.strip_prefix("| `--") {
             let flag = format!("--{}", row.split('`').next().unwrap());
@@ -65,4 +74,19 @@ fn what_the_plain_front_cannot_do_is_in_its_source_and_in_the_readme_alike() {
     let source = table(include_str!("../src/server/plain.rs"), "//! ");
     assert!(source.len() > 10, "{source:?}");
     assert_eq!(source, table(include_str!("../README.md"), ""));
+}
+
+#[test]
+fn the_table_of_the_fault_proxy_is_that_of_the_binary() {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("## A bad network").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let shared = options();
+    let own: Vec<_> = fault_options().into_iter().filter(|option| !shared.contains(option)).collect();
+    assert!(own.len() > 8, "{own:?}");
+    for (flag, default) in own {
+        let default = if default == "not set" { String::new() } else { format!("`{default}`") };
+        let row = format!("| `{flag}` | {default} |");
+        assert!(section.contains(&row), "the section has no row {row}");
+    }
 }

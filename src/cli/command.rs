@@ -40,6 +40,16 @@ Exit codes:
   1  could not run: the port is taken, say
   2  a mistake in the settings";
 
+/// What the help of `headstart fault` begins with.
+const FAULT_HELP: &str = "\
+Starts a TCP proxy that is as bad a network as asked, to try a program on.
+
+A fault given once is for both directions; to-client=VALUE and to-upstream=VALUE, with a comma between them, are for one each: \
+--delay to-client=100ms,to-upstream=5ms. Counts of bytes are those of one direction of one connection from its beginning on.
+
+SIGHUP reads the file that --config names again: the faults it asks for are in effect at once, on open connections too; flags and \
+variables still go before it. SIGTERM lets open connections finish within --drain-timeout. A log line per connection tells its end.";
+
 /// The whole command line.
 pub(super) fn command() -> Command {
     let root = Command::new("headstart")
@@ -54,6 +64,12 @@ pub(super) fn command() -> Command {
             Verb::Sample,
             Command::new("sample").about("Starts an upstream that is as unreliable as asked, to try the server on"),
         ))
+        .subcommand(with_options(
+            Verb::Fault,
+            Command::new("fault")
+                .about("Starts a TCP proxy that is as bad a network as asked, to try a program on")
+                .long_about(FAULT_HELP),
+        ))
         .subcommand(
             Command::new("completions")
                 .about("Prints a completion script")
@@ -62,7 +78,7 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("man").about("Prints a manual page").arg(
                 Arg::new("page")
-                    .value_parser(PossibleValuesParser::new(["headstart", "sample"]))
+                    .value_parser(PossibleValuesParser::new(["headstart", "sample", "fault"]))
                     .default_value("headstart")
                     .help("What it is about"),
             ),

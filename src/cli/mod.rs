@@ -10,6 +10,7 @@
 
 mod check;
 mod command;
+mod fault;
 mod file;
 mod front;
 mod layers;
@@ -83,17 +84,21 @@ fn run() -> Result<(), Failure> {
         Some(("completions", matches)) => completions(matches),
         Some(("man", matches)) => man_page(matches),
         Some(("sample", matches)) => with_settings(Verb::Sample, matches),
+        Some(("fault", matches)) => with_settings(Verb::Fault, matches),
         Some((_, matches)) => with_settings(Verb::Serve, matches),
         None => with_settings(Verb::Serve, &matches),
     }
 }
 
-/// `headstart serve` and `headstart sample`.
+/// `headstart serve`, `headstart sample` and `headstart fault`.
 fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     let environment: Vec<_> = env::vars_os().collect();
     let effective = layers::resolve(verb, matches, &environment).map_err(Failure::Mistakes)?;
     if matches.get_flag("check") {
         serve::try_out(&effective)?;
+        if verb == Verb::Fault {
+            fault::target(&effective.settings)?;
+        }
         effective.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
         return print(check::print(verb, &effective).as_bytes());
     }
@@ -102,6 +107,7 @@ fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     match verb {
         Verb::Serve => serve::serve(effective, log),
         Verb::Sample => serve::sample(effective, log),
+        Verb::Fault => fault::run(&effective, log, || layers::resolve(verb, matches, &environment)),
     }
 }
 
@@ -116,7 +122,7 @@ fn man_page(matches: &ArgMatches) -> Result<(), Failure> {
     let mut root = command::command();
     root.build();
     let page = match matches.get_one::<String>("page").map(String::as_str) {
-        Some("sample") => root.find_subcommand("sample").expect("it is in the table").clone(),
+        Some(verb @ ("sample" | "fault")) => root.find_subcommand(verb).expect("it is in the table").clone(),
         _ => root,
     };
     let mut text = Vec::new();

@@ -28,6 +28,7 @@ pub(super) struct Opt {
 pub(super) enum Verb {
     Serve,
     Sample,
+    Fault,
 }
 
 /// Which commands have the option as a flag.
@@ -35,7 +36,10 @@ pub(super) enum Verb {
 pub(super) enum UsedBy {
     Serve,
     Sample,
+    Fault,
+    /// The server and the sample.
     Both,
+    All,
 }
 
 /// How an option is written in the file, and how often as a flag.
@@ -57,13 +61,22 @@ pub(super) enum Kind {
 }
 
 impl Opt {
-    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere.
+    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere, `headstart fault` the
+    /// `fault-`.
     pub(super) fn flag(&self, verb: Verb) -> Option<&'static str> {
-        match (self.used_by, verb) {
-            (UsedBy::Serve, Verb::Sample) | (UsedBy::Sample, Verb::Serve) => None,
-            (_, Verb::Serve) => Some(self.name),
-            (_, Verb::Sample) => Some(self.name.strip_prefix("sample-").unwrap_or(self.name)),
-        }
+        let uses = match self.used_by {
+            UsedBy::Serve => verb == Verb::Serve,
+            UsedBy::Sample => verb == Verb::Sample,
+            UsedBy::Fault => verb == Verb::Fault,
+            UsedBy::Both => verb != Verb::Fault,
+            UsedBy::All => true,
+        };
+        let short = match verb {
+            Verb::Serve => None,
+            Verb::Sample => self.name.strip_prefix("sample-"),
+            Verb::Fault => self.name.strip_prefix("fault-"),
+        };
+        uses.then_some(short.unwrap_or(self.name))
     }
 
     /// The environment variable.

@@ -3,6 +3,7 @@
 //! Help, completions, man page, the reading of flags, variables and file, and the output of `--check` are made from the rows
 //! below; adding a row is all it takes to have an option.
 
+use crate::cli::fault::{ADMISSIONS, admission, bytes, drip, each_way};
 use crate::cli::front::{Front, THREADS, threads};
 use crate::cli::logging::{self, LogFormat};
 use crate::cli::option::{Kind, Opt, UsedBy};
@@ -18,6 +19,7 @@ const UPSTREAM: &str = "Upstream";
 const RACE: &str = "Race";
 const PROCESS: &str = "Process";
 const SAMPLE: &str = "Sample upstream";
+const FAULT: &str = "Fault proxy";
 
 /// The option that SIGHUP reads again, and that has a second variable: `RUST_LOG`.
 pub(super) const LOG: &str = "log";
@@ -364,7 +366,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt {
         name: "drain-timeout",
         section: PROCESS,
-        used_by: UsedBy::Both,
+        used_by: UsedBy::All,
         kind: Kind::Quantity,
         value: "DURATION",
         default: "10s",
@@ -374,7 +376,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt {
         name: LOG,
         section: PROCESS,
-        used_by: UsedBy::Both,
+        used_by: UsedBy::All,
         kind: Kind::Text,
         value: "LEVELS",
         default: "info",
@@ -385,7 +387,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt {
         name: "log-format",
         section: PROCESS,
-        used_by: UsedBy::Both,
+        used_by: UsedBy::All,
         kind: Kind::Choice(LogFormat::NAMES),
         value: "FORMAT",
         default: "text",
@@ -462,6 +464,106 @@ pub(super) const OPTIONS: &[Opt] = &[
         help: "The longest time an answer of the sample takes",
         set: |settings, text| duration_or_zero(text).map(|max| settings.sample.max = max),
     },
+    Opt {
+        name: "fault-listen",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::Text,
+        value: "ADDRESS:PORT",
+        default: "127.0.0.1:7000",
+        help: "Where to listen. Port 0 takes a free one",
+        set: |settings, text| listen_address(text).map(|listen| settings.fault_listen = listen),
+    },
+    Opt {
+        name: "fault-to",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::Text,
+        value: "ADDRESS:PORT",
+        default: "",
+        help: "The upstream that connections are passed on to. Its name is looked up once, at start",
+        set: |settings, text| listen_address(text).map(|to| settings.fault_to = Some(to)),
+    },
+    Opt {
+        name: "fault-admission",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::Choice(ADMISSIONS),
+        value: "WHAT",
+        default: "pass",
+        help: "What becomes of a connection before a byte of it has passed. It is connected to the upstream (pass), or accepted and never heard of again (silent), reset, or left in the listening queue until connecting hangs (never)",
+        set: |settings, text| admission(text).map(|admission| settings.fault.admission = admission),
+    },
+    Opt {
+        name: "fault-delay",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::List(','),
+        value: "DURATION",
+        default: "0ms",
+        help: "How much later than they came bytes are passed on. A latency, no limit to the rate",
+        set: |settings, text| each_way(&mut settings.fault, text, duration_or_zero, |way, delay| way.delay = delay),
+    },
+    Opt {
+        name: "fault-jitter",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::List(','),
+        value: "DURATION",
+        default: "0ms",
+        help: "Up to so much is added to the delay, by chance. The order is kept",
+        set: |settings, text| each_way(&mut settings.fault, text, duration_or_zero, |way, jitter| way.jitter = jitter),
+    },
+    Opt {
+        name: "fault-drip",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::List(','),
+        value: "SIZE/DURATION",
+        default: "",
+        help: "Bytes pass only so many at a time, then none for so long. Such as 1/50ms",
+        set: |settings, text| each_way(&mut settings.fault, text, drip, |way, drip| way.drip = drip),
+    },
+    Opt {
+        name: "fault-stall-after",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::List(','),
+        value: "SIZE",
+        default: "",
+        help: "After so many bytes nothing passes any more. The connection stays open; 0 is at once",
+        set: |settings, text| each_way(&mut settings.fault, text, bytes, |way, after| way.stall_after = after),
+    },
+    Opt {
+        name: "fault-cut-after",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::List(','),
+        value: "SIZE",
+        default: "",
+        help: "After so many bytes the connection is closed, orderly",
+        set: |settings, text| each_way(&mut settings.fault, text, bytes, |way, after| way.cut_after = after),
+    },
+    Opt {
+        name: "fault-reset-after",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::List(','),
+        value: "SIZE",
+        default: "",
+        help: "After so many bytes the connection is reset",
+        set: |settings, text| each_way(&mut settings.fault, text, bytes, |way, after| way.reset_after = after),
+    },
+    Opt {
+        name: "fault-one-in",
+        section: FAULT,
+        used_by: UsedBy::Fault,
+        kind: Kind::Integer,
+        value: "COUNT",
+        default: "1",
+        help: "One in so many connections meets the faults. The others pass untouched",
+        set: |settings, text| number(1..=1_000_000, text).map(|count| settings.fault.one_in = count),
+    },
 ];
 
 #[cfg(test)]
@@ -473,7 +575,7 @@ mod tests {
 
     #[test]
     fn no_two_options_share_a_flag_a_variable_or_a_key() {
-        for verb in [Verb::Serve, Verb::Sample] {
+        for verb in [Verb::Serve, Verb::Sample, Verb::Fault] {
             let mut flags = HashSet::from(["config", "check", "help", "version"]);
             assert!(OPTIONS.iter().filter_map(|option| option.flag(verb)).all(|flag| flags.insert(flag)), "{verb:?}");
         }
@@ -493,6 +595,7 @@ mod tests {
         }
         assert_eq!(shown.api, library.api);
         assert_eq!(shown.sample, library.sample);
+        assert_eq!(shown.fault, library.fault);
         assert_eq!(format!("{:?}", shown.server), format!("{:?}", library.server));
         let (shown, library) = (shown.client, library.client);
         assert_eq!(shown.schedule, library.schedule);

@@ -116,7 +116,7 @@ pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
     Ok(())
 }
 
-fn register_signals() -> Result<StopRequests, Failure> {
+pub(super) fn register_signals() -> Result<StopRequests, Failure> {
     StopRequests::register().map_err(|error| Failure::Run(format!("cannot wait for signals: {error}")))
 }
 
@@ -145,7 +145,7 @@ fn not_started(error: Error, effective: &Effective) -> Failure {
 }
 
 /// One line that says what to do about it.
-fn cannot_listen(at: &str, error: &io::Error) -> String {
+pub(super) fn cannot_listen(at: &str, error: &io::Error) -> String {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "; another process has it: stop that one, or listen elsewhere with --listen",
         ErrorKind::PermissionDenied => {
@@ -176,7 +176,7 @@ fn refused(error: Error, effective: &Effective) -> Failure {
     }
 }
 
-fn cannot_run(error: Error) -> Failure {
+pub(super) fn cannot_run(error: Error) -> Failure {
     Failure::Run(format!("cannot start: {error}"))
 }
 
@@ -237,7 +237,7 @@ fn drain(stop: &mut StopRequests, reload: impl Fn(), timeout: Duration, server: 
     }
 }
 
-fn dismiss(crew: &Crew) {
+pub(super) fn dismiss(crew: &Crew) {
     match crew.shutdown(LAST_WAIT) {
         0 => log::info!("stopped"),
         busy => log::warn!("stopped with {busy} threads in calls that could not be ended"),

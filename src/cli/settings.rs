@@ -4,6 +4,7 @@ use crate::cli::front::Front;
 use crate::cli::logging::{self, LogFormat};
 use env_filter::Filter;
 use headstart::api::{ApiSettings, RouteSettings};
+use headstart::fault::Faults;
 use headstart::sample::SampleSettings;
 use headstart::{ClientSettings, CrewSettings, ServerSettings};
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub(super) struct Settings {
     pub(super) sample: SampleSettings,
     /// Where `headstart sample` listens.
     pub(super) sample_listen: String,
+    /// Where `headstart fault` listens, and what it passes on to, if that was given.
+    pub(super) fault_listen: String,
+    pub(super) fault_to: Option<String>,
+    pub(super) fault: Faults,
     pub(super) drain_timeout: Duration,
     pub(super) log: Filter,
     pub(super) log_format: LogFormat,
@@ -39,6 +44,9 @@ impl Default for Settings {
             crew: CrewSettings::default(),
             sample: SampleSettings::default(),
             sample_listen: String::new(),
+            fault_listen: String::new(),
+            fault_to: None,
+            fault: Faults::default(),
             drain_timeout: Duration::ZERO,
             log: logging::filter("").expect("nothing is no mistake"),
             log_format: LogFormat::default(),

@@ -18,6 +18,7 @@
 mod connection;
 mod faults;
 mod flow;
+mod lane;
 mod relay;
 
 pub use faults::{Admission, Direction, DirectionStats, Drip, FaultStats, Faults};

@@ -109,10 +109,11 @@ impl Relay {
                     connection.wakes_at = Some(now);
                 }
             }
+            self.accept_all(now);
             if stop.is_some() {
+                // Not before: clients in the queue have been told by the system that they are connected.
                 self.listener = None;
             }
-            self.accept_all(now);
             self.advance_all(now, changed);
             self.report(orders.asked);
             if stop.is_some_and(|deadline| self.connections.is_empty() || deadline.has_passed()) {
@@ -219,6 +220,7 @@ impl Relay {
 /// One line for each connection, at its end.
 fn say(connection: &Connection, how: &str) {
     log::info!(
+        target: "headstart::fault",
         client:% = connection.peer,
         to_upstream = connection.to_upstream.passed,
         to_client = connection.to_client.passed,
