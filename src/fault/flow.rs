@@ -287,6 +287,7 @@ mod tests {
         let (mut flow, start) = (Flow::default(), Instant::now());
         let rules = Direction { stall_after: Some(3), cut_after: Some(4), ..Direction::default() };
         flow.hold(b"abcdef", start, 0);
+        assert!(!flow.wants_more(&rules), "what cannot pass is not read");
         assert_eq!(pass(&mut flow, start, &rules), b"abc");
         assert_eq!(flow.next(start, &rules), Next::Stall);
         let rules = Direction { stall_after: None, ..rules };
