@@ -5,25 +5,26 @@
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
+use crate::harness::upstream;
 use serde_json::Value;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
-pub(crate) const FLOOR: Contender = Contender {
-    name: "floor",
-    what: "bare blocking sockets, a thread and an upstream connection for each client connection, no hedging",
-    launch: Launch::Function(serve),
-};
+pub(crate) const FLOOR: Contender = Contender::new(
+    "floor",
+    "bare blocking sockets, a thread and an upstream connection for each client connection, no hedging",
+    Launch::Function(serve),
+);
 
 fn serve(site: &Site) -> Result<()> {
-    let listener = TcpListener::bind(site.listen)?;
-    let upstream = site.upstream;
+    let listener = upstream::listen(site.listen)?;
+    let address = site.upstream;
     for stream in listener.incoming() {
         let stream = stream?;
         // Ends with its connection.
         thread::Builder::new().name("connection".to_owned()).spawn(move || {
-            if let Err(error) = relay(stream, upstream) {
+            if let Err(error) = relay(stream, address) {
                 eprintln!("bench: the floor lost a connection: {error}");
             }
         })?;

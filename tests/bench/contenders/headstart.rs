@@ -4,7 +4,7 @@ use crate::harness::contender::{Contender, Launch, Site};
 use std::process::Command;
 
 pub(crate) const HEADSTART: Contender =
-    Contender { name: "headstart", what: "this binary, with its defaults", launch: Launch::Program(command) };
+    Contender::new("headstart", "this binary, with its defaults", Launch::Program(|site| Ok(command(site))));
 
 pub(super) fn command(site: &Site) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headstart"));

@@ -4,11 +4,11 @@ use super::headstart;
 use crate::harness::contender::{Contender, Launch, Site};
 use std::process::Command;
 
-pub(crate) const PLAIN: Contender = Contender {
-    name: "plain",
-    what: "this binary with --plain: tiny_http, three fresh threads per request of which two sleep 300 ms",
-    launch: Launch::Program(command),
-};
+pub(crate) const PLAIN: Contender = Contender::new(
+    "plain",
+    "this binary with --plain: tiny_http, three fresh threads per request of which two sleep 300 ms",
+    Launch::Program(|site| Ok(command(site))),
+);
 
 fn command(site: &Site) -> Command {
     let mut command = headstart::command(site);

@@ -13,23 +13,23 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-pub(crate) const UNWATCHED: Contender = Contender {
-    name: "unwatched",
-    what: "an embedded server whose handler gives each race a token that nobody cancels",
-    launch: Launch::Function(|site| serve(site, |client, _| answer(client, Some(&CancelToken::new())))),
-};
+pub(crate) const UNWATCHED: Contender = Contender::new(
+    "unwatched",
+    "an embedded server whose handler gives each race a token that nobody cancels",
+    Launch::Function(|site| serve(site, |client, _| answer(client, Some(&CancelToken::new())))),
+);
 
-pub(crate) const WATCHED: Contender = Contender {
-    name: "watched",
-    what: "the same with the request's token, so that a client that leaves ends its race",
-    launch: Launch::Function(|site| serve(site, |client, request| answer(client, Some(request.token())))),
-};
+pub(crate) const WATCHED: Contender = Contender::new(
+    "watched",
+    "the same with the request's token, so that a client that leaves ends its race",
+    Launch::Function(|site| serve(site, |client, request| answer(client, Some(request.token())))),
+);
 
-pub(crate) const ENDLESS: Contender = Contender {
-    name: "endless",
-    what: "the same without a token",
-    launch: Launch::Function(|site| serve(site, |client, _| answer(client, None))),
-};
+pub(crate) const ENDLESS: Contender = Contender::new(
+    "endless",
+    "the same without a token",
+    Launch::Function(|site| serve(site, |client, _| answer(client, None))),
+);
 
 /// As the load asks for, without reading it from each request.
 const TIMEOUT: Duration = Duration::from_secs(10);

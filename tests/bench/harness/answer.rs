@@ -1,16 +1,19 @@
 //! Whether an answer is the right one.
 
+use super::contender::Wrapper;
 use super::upstream;
 
 /// What the bytes received so far amount to.
 pub(crate) enum Answer {
     Incomplete,
     Right,
+    /// `503`: not now.
+    Refused,
     Wrong(String),
 }
 
-/// Checks an answer to `GET /api/smart`: status 200, JSON, and the upstream's body in ours, to its last byte.
-pub(crate) fn check(received: &[u8]) -> Answer {
+/// Checks an answer to `GET /api/smart`: status 200, JSON, and the upstream's body in its wrapper, to its last byte.
+pub(crate) fn check(received: &[u8], wrapper: Wrapper) -> Answer {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut head = httparse::Response::new(&mut headers);
     let body_start = match head.parse(received) {
@@ -29,7 +32,10 @@ pub(crate) fn check(received: &[u8]) -> Answer {
         _ => {}
     }
     let is_json = header(head.headers, "content-type").is_some_and(|value| value.starts_with("application/json"));
-    if status != Some(200) || !is_json || !is_wrapped(body) {
+    if status == Some(503) {
+        return Answer::Refused;
+    }
+    if status != Some(200) || !is_json || unwrapped(body, wrapper) != Some(upstream::BODY) {
         return wrong(received, "not what the upstream said");
     }
     Answer::Right
@@ -41,9 +47,11 @@ fn header<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
     std::str::from_utf8(header.value).ok()
 }
 
-fn is_wrapped(body: &[u8]) -> bool {
-    let inside = body.strip_prefix(br#"{"success":true,"response":"#).and_then(|rest| rest.strip_suffix(b"}"));
-    inside == Some(upstream::BODY)
+fn unwrapped(body: &[u8], wrapper: Wrapper) -> Option<&[u8]> {
+    match wrapper {
+        Wrapper::Ours => body.strip_prefix(br#"{"success":true,"response":"#)?.strip_suffix(b"}"),
+        Wrapper::Nothing => Some(body),
+    }
 }
 
 fn wrong(received: &[u8], why: &str) -> Answer {

@@ -1,7 +1,9 @@
 //! A process of the bench: started, listened to, ended.
 
 use super::{Result, cpus};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
@@ -28,6 +30,8 @@ impl Child {
         }
         // An environment of their own: no proxies, no settings meant for something else.
         command.env_clear().env("RUST_LOG", "warn");
+        // And a group, so that what it starts can be counted with it and ended with it.
+        command.process_group(0);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().ok_or("no output")?;
         let (tx, lines) = channel();
@@ -79,8 +83,10 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended and been waited for.
-        let _ = self.process.kill();
+        // All fail only for a process that has ended and been waited for.
+        if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.process.wait();
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();

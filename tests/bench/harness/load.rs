@@ -8,6 +8,8 @@
 
 use super::Result;
 use super::answer::{Answer, check};
+use super::contender::Wrapper;
+use super::percentiles;
 use super::role::Arguments;
 use hdrhistogram::Histogram;
 use mio::{Events, Interest, Poll, Token};
@@ -17,14 +19,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The timeout is there for every contender to keep, and long enough for none to need on a busy machine.
-const REQUEST: &[u8] = b"GET /api/smart?timeout=10000 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n";
+pub(crate) const REQUEST: &[u8] = b"GET /api/smart?timeout=10000 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n";
 
 /// How long an answer may take before the run has failed: longer than the timeout the request names.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The role.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let target: SocketAddr = arguments.get("target")?;
+    let target = Target { address: arguments.get("target")?, wrapper: arguments.get("wrapper")? };
     let threads: usize = arguments.get("threads")?;
     let mut shares: Vec<Vec<Connection>> = (0..threads).map(|_| Vec::new()).collect();
     for number in 0..arguments.get("connections")? {
@@ -51,8 +53,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Who is asked, and what the right answer has around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) wrapper: Wrapper,
+}
+
+impl Target {
+    /// Opens a connection, has one request answered on it, and leaves.
+    pub(crate) fn ask(self) -> Result<()> {
+        Connection::open(self).map(drop)
+    }
+}
+
 /// Keeps every connection busy until `end`, then waits for the last answers.
-fn drive(mut connections: Vec<Connection>, target: SocketAddr, begin: Instant, end: Instant) -> Result<Tally> {
+fn drive(mut connections: Vec<Connection>, target: Target, begin: Instant, end: Instant) -> Result<Tally> {
     let mut tally = Tally::new()?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(256);
@@ -71,7 +87,7 @@ fn drive(mut connections: Vec<Connection>, target: SocketAddr, begin: Instant, e
             if connection.sent_at.is_none() {
                 continue; // answered and at rest: this is its end, or nothing
             }
-            match connection.receive()? {
+            match connection.receive(target.wrapper)? {
                 Received::Nothing => continue,
                 Received::Gone if connection.received.is_empty() => {
                     // A server may close a connection between two requests; the request goes out once more.
@@ -113,8 +129,8 @@ enum Received {
 impl Connection {
     /// Opens a connection and has one request answered on it before the next is opened: a burst of connections is a load of
     /// its own, and starves some servers for good.
-    fn open(target: SocketAddr) -> Result<Connection> {
-        let mut stream = std::net::TcpStream::connect(target)?;
+    fn open(target: Target) -> Result<Connection> {
+        let mut stream = std::net::TcpStream::connect(target.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(REQUEST)?;
@@ -123,8 +139,9 @@ impl Connection {
         loop {
             let read = stream.read(&mut chunk).map_err(|error| format!("no first answer: {error}"))?;
             received.extend_from_slice(&chunk[..read]);
-            match check(&received) {
+            match check(&received, target.wrapper) {
                 Answer::Right => break,
+                Answer::Refused => return Err("the first request was refused".into()),
                 Answer::Wrong(why) => return Err(why.into()),
                 Answer::Incomplete if read == 0 => return Err("closed before the first answer".into()),
                 Answer::Incomplete => {}
@@ -147,7 +164,7 @@ impl Connection {
         }
     }
 
-    fn receive(&mut self) -> io::Result<Received> {
+    fn receive(&mut self, wrapper: Wrapper) -> io::Result<Received> {
         let mut chunk = [0; 4096];
         loop {
             let read = match self.stream.read(&mut chunk) {
@@ -158,7 +175,7 @@ impl Connection {
                 Err(error) => return Err(error),
             };
             self.received.extend_from_slice(&chunk[..read]);
-            match check(&self.received) {
+            match check(&self.received, wrapper) {
                 Answer::Incomplete => {}
                 answer => return Ok(Received::Answer(answer)),
             }
@@ -166,7 +183,7 @@ impl Connection {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
@@ -188,11 +205,9 @@ impl Tally {
 
     fn count(&mut self, answer: Answer, latency: Duration, in_window: bool) -> Result<()> {
         match answer {
-            Answer::Wrong(why) => {
-                self.wrong += 1;
-                self.first_wrong.get_or_insert(why);
-            }
-            _ => {
+            Answer::Wrong(why) => self.count_wrong(why),
+            Answer::Refused => self.count_wrong("refused".to_owned()),
+            Answer::Right | Answer::Incomplete => {
                 self.right += 1;
                 if in_window {
                     self.latencies.record(u64::try_from(latency.as_micros())?)?;
@@ -200,6 +215,11 @@ impl Tally {
             }
         }
         Ok(())
+    }
+
+    fn count_wrong(&mut self, why: String) {
+        self.wrong += 1;
+        self.first_wrong.get_or_insert(why);
     }
 
     fn add(&mut self, other: Tally) -> Result<()> {
@@ -212,17 +232,15 @@ impl Tally {
     }
 
     fn to_json(&self, seconds: f64) -> serde_json::Value {
-        let percentile = |share| self.latencies.value_at_quantile(share) as f64 / 1_000.0;
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "measured": self.latencies.len(),
             "seconds": seconds,
             "right": self.right,
             "wrong": self.wrong,
             "first_wrong": self.first_wrong,
             "reopened": self.reopened,
-            "p50": percentile(0.5),
-            "p99": percentile(0.99),
-            "p999": percentile(0.999),
-        })
+        });
+        percentiles::add_to(&mut json, &self.latencies);
+        json
     }
 }

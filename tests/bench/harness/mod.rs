@@ -1,8 +1,8 @@
 //! Runs contenders under the same load, one at a time, and says what they cost.
 //!
 //! ```text
-//! options -> rounds -> measure -> child: upstream | contender | load      one process each
-//!                   \             cpus, procfs                            where they run, what they used
+//! options -> rounds -> measure -> stage -> child: upstream | contender | load, paced      one process each
+//!                   \                      cpus, procfs, used                            where they run, what they used
 //!                    report
 //! ```
 //!
@@ -14,15 +14,21 @@
 mod answer;
 mod child;
 pub(crate) mod contender;
-mod cpus;
-mod load;
-mod measure;
+pub(crate) mod cpus;
+mod delay;
+pub(crate) mod load;
+pub(crate) mod measure;
 mod options;
+mod paced;
+mod percentiles;
 mod procfs;
-mod report;
-mod role;
+pub(crate) mod report;
+pub(crate) mod role;
 mod rounds;
-mod upstream;
+pub(crate) mod stage;
+mod timer;
+pub(crate) mod upstream;
+pub(crate) mod used;
 
 use contender::Contender;
 use options::Asked;
@@ -30,6 +36,17 @@ use std::process::ExitCode;
 
 /// The bench is a program, not a library: its errors are sentences for whoever runs it.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The `main` of a process that a bench started, with a bench's own options left aside.
+pub(crate) fn play_role(typed: &[String], contenders: &[Contender]) -> ExitCode {
+    match role::Arguments::parse(typed).and_then(|arguments| role::take(&arguments, contenders)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// The bench's `main`: takes up a role, or measures the contenders. The first one is ours.
 pub(crate) fn main(contenders: &[Contender]) -> ExitCode {

@@ -23,6 +23,15 @@ impl Cpu {
         Ok(Cpu { user: next()?, system: next()? })
     }
 
+    /// The sum over a group's members, those left out that have ended since.
+    pub(crate) fn of_all(pids: &[u32]) -> Cpu {
+        let cpus = pids.iter().filter_map(|pid| Cpu::of(*pid).ok());
+        cpus.fold(Cpu { user: Duration::ZERO, system: Duration::ZERO }, |sum, cpu| Cpu {
+            user: sum.user + cpu.user,
+            system: sum.system + cpu.system,
+        })
+    }
+
     pub(crate) fn total(&self) -> Duration {
         self.user + self.system
     }
@@ -34,6 +43,18 @@ impl Sub for Cpu {
     fn sub(self, before: Cpu) -> Cpu {
         Cpu { user: self.user.saturating_sub(before.user), system: self.system.saturating_sub(before.system) }
     }
+}
+
+/// The processes of a group: the one it is named after, and what that has started.
+pub(crate) fn members(group: u32) -> Result<Vec<u32>> {
+    let pids = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(pids.filter(|pid| group_of(*pid) == Some(group)).collect())
+}
+
+/// proc_pid_stat(5): the 5th field.
+fn group_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
 }
 
 /// What all cores together have spent on anything but waiting, other virtual machines' share included: proc_stat(5).
@@ -55,6 +76,11 @@ fn ticks(field: &str) -> Result<Duration> {
 /// Threads a process has right now.
 pub(crate) fn threads(pid: u32) -> Result<u64> {
     status(pid, "Threads:")
+}
+
+/// Memory a process has in RAM right now, in bytes.
+pub(crate) fn memory(pid: u32) -> Result<u64> {
+    Ok(status(pid, "VmRSS:")? * 1024)
 }
 
 /// The most memory a process ever had in RAM, in bytes.

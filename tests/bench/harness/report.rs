@@ -1,17 +1,18 @@
 //! The table, and what it takes to read it: on what it was measured, and what spoils it.
 
 use super::Result;
-use super::measure::{Busy, Figures};
+use super::measure::Figures;
 use super::options::Options;
 use super::rounds::{Entry, Results};
+use super::used::Busy;
 use std::fmt::Write;
 use std::process::Command;
 use std::{fs, thread};
 
 /// From here on a part of the bench counts as saturated.
-const SATURATED: f64 = 0.9;
+pub(crate) const SATURATED: f64 = 0.9;
 /// From here on other people's work counts as a disturbance.
-const DISTURBED: f64 = 0.1;
+pub(crate) const DISTURBED: f64 = 0.1;
 
 pub(crate) fn markdown(options: &Options, results: &Results<'_>) -> Result<String> {
     let mut text = String::new();
@@ -132,14 +133,14 @@ fn notes(text: &mut String, results: &Results<'_>) -> Result<()> {
 }
 
 /// A few figures of the same thing.
-struct Spread {
-    median: f64,
-    smallest: f64,
-    largest: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) smallest: f64,
+    pub(crate) largest: f64,
 }
 
 impl Spread {
-    fn of(figures: impl Iterator<Item = f64>) -> Option<Spread> {
+    pub(crate) fn of(figures: impl Iterator<Item = f64>) -> Option<Spread> {
         let mut sorted: Vec<f64> = figures.collect();
         sorted.sort_by(f64::total_cmp);
         let (smallest, largest) = (*sorted.first()?, *sorted.last()?);
@@ -161,27 +162,30 @@ fn ratio(entry: &Entry<'_>, ours: &Entry<'_>) -> Option<Spread> {
 }
 
 /// A package's version in `Cargo.lock`.
-fn locked_version(package: &str) -> &'static str {
-    const LOCK: &str = include_str!("../../../Cargo.lock");
-    let rest = LOCK.split_once(&format!("name = \"{package}\"\nversion = \"")).map(|(_, rest)| rest);
+pub(crate) fn locked_version(package: &str) -> &'static str {
+    version_in(include_str!("../../../Cargo.lock"), package)
+}
+
+pub(crate) fn version_in<'a>(lock: &'a str, package: &str) -> &'a str {
+    let rest = lock.split_once(&format!("name = \"{package}\"\nversion = \"")).map(|(_, rest)| rest);
     rest.and_then(|rest| rest.split('"').next()).unwrap_or("(unknown)")
 }
 
-fn processor() -> String {
+pub(crate) fn processor() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     model.map_or("unknown processor".to_owned(), |model| model.trim_start_matches([' ', '\t', ':']).to_owned())
 }
 
 /// The first line of a program's output.
-fn said_by(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn said_by(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     said.lines().next().map_or(format!("{program} unknown"), str::to_owned)
 }
 
 /// Cores as people write them: `0–3` when they follow each other.
-fn span(cores: &[usize]) -> String {
+pub(crate) fn span(cores: &[usize]) -> String {
     match cores {
         [first, .., last] if last - first + 1 == cores.len() => format!("{first}–{last}"),
         _ => super::cpus::list(cores),

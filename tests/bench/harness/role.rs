@@ -4,13 +4,14 @@
 //! cores and on the parent's leash: the kernel ends it when the bench ends, be it by Ctrl-C or by `kill -9`.
 
 use super::contender::{Contender, Launch, Site};
-use super::{Result, cpus, load, upstream};
+use super::{Result, cpus, load, paced, upstream};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::os::unix::process::CommandExt;
 use std::str::FromStr;
 
 pub(crate) const CONTENDER: &str = "contender";
 pub(crate) const LOAD: &str = "load";
+pub(crate) const PACED: &str = "paced";
 pub(crate) const UPSTREAM: &str = "upstream";
 
 /// Pairs of `--key value`.
@@ -39,6 +40,7 @@ pub(crate) fn take(arguments: &Arguments, contenders: &[Contender]) -> Result<()
     match arguments.get::<String>("role")?.as_str() {
         UPSTREAM => upstream::serve(arguments),
         LOAD => load::run(arguments),
+        PACED => paced::run(arguments),
         CONTENDER => contend(arguments, contenders),
         other => Err(format!("no role is called '{other}'").into()),
     }
@@ -50,9 +52,10 @@ fn contend(arguments: &Arguments, contenders: &[Contender]) -> Result<()> {
     let site = Site { listen: arguments.get("listen")?, upstream: arguments.get("upstream")? };
     match contender.launch {
         Launch::Function(serve) => serve(&site),
+        Launch::Direct => Err(format!("{name} has no process").into()),
         // The program takes over this process, with its number, its cores and its leash.
         Launch::Program(command) => {
-            let mut command = command(&site);
+            let mut command = command(&site)?;
             let error = command.exec();
             Err(format!("{}: {error}", command.get_program().display()).into())
         }

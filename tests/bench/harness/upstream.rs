@@ -1,19 +1,25 @@
-//! The upstream: answers at once, with the same bytes, and counts.
+//! The upstream: answers with the same bytes, at once or when it was told to, and counts.
 //!
 //! It must never be what is waited for, so it does as little as a server can: one event loop per thread, one read and one
-//! write per request. What it counts shows whether hedges were sent and whether connections were reused.
+//! write per request. What it counts shows whether hedges were sent, whether connections were reused, and whether those
+//! who lost a race were ended: a connection closed before its answer was due.
 //!
-//! On its input, `count` asks for the figures; the end of input ends it.
+//! On its input, `count` asks for the figures and `delay HOW` changes its pace; the end of input ends it.
 
 use super::Result;
+use super::delay::Delay;
 use super::role::Arguments;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use std::collections::HashMap;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// What every answer holds.
 pub(crate) const BODY: &[u8] = br#"{"time":0}"#;
@@ -22,23 +28,30 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nC
 
 const LISTENER: Token = Token(0);
 
+/// Connections that may wait to be let in: the kernel takes less if it is set to.
+const BACKLOG: i32 = 16_384;
+
 #[derive(Default)]
 struct Counts {
     requests: AtomicU64,
     connections: AtomicU64,
+    answered: AtomicU64,
+    /// Requests whose connection was closed before they were answered.
+    ended: AtomicU64,
 }
 
 /// The role: says its address, then its figures whenever it is asked.
 pub(crate) fn serve(arguments: &Arguments) -> Result<()> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let listener = listen("127.0.0.1:0".parse()?)?;
     listener.set_nonblocking(true)?;
     let counts = Arc::new(Counts::default());
+    let delay = Arc::new(RwLock::new(Delay::None));
     for number in 0..arguments.get("threads")? {
         let listener = TcpListener::from_std(listener.try_clone()?);
-        let counts = counts.clone();
+        let (counts, delay) = (counts.clone(), delay.clone());
         // Ends with the process.
         thread::Builder::new().name(format!("upstream-{number}")).spawn(move || {
-            if let Err(error) = answer_all(listener, &counts) {
+            if let Err(error) = answer_all(listener, &counts, &delay) {
                 eprintln!("bench: the upstream failed: {error}");
                 std::process::exit(1);
             }
@@ -46,34 +59,76 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<()> {
     }
     println!("{}", listener.local_addr()?);
     for line in io::stdin().lines() {
-        if line? == "count" {
-            let requests = counts.requests.load(Ordering::Relaxed);
-            let connections = counts.connections.load(Ordering::Relaxed);
-            println!("{}", serde_json::json!({ "requests": requests, "connections": connections }));
+        let line = line?;
+        if line == "count" {
+            println!("{}", counts.to_json());
+        } else if let Some(how) = line.strip_prefix("delay ") {
+            *delay.write().map_err(|_| "a thread panicked")? = how.parse()?;
+            println!("delayed");
         }
     }
     Ok(())
 }
 
-fn answer_all(mut listener: TcpListener, counts: &Counts) -> io::Result<()> {
+/// Listens with room for a burst of connections, which the standard library's 128 are not.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl Counts {
+    fn to_json(&self) -> serde_json::Value {
+        // In this order, so that a request between the reads counts as pending, not as answered before it came.
+        let [answered, ended] = [&self.answered, &self.ended].map(|count| count.load(Ordering::SeqCst));
+        let [requests, connections] = [&self.requests, &self.connections].map(|count| count.load(Ordering::SeqCst));
+        let pending = requests - answered - ended;
+        serde_json::json!({
+            "requests": requests, "connections": connections, "answered": answered, "ended": ended, "pending": pending,
+        })
+    }
+}
+
+fn answer_all(mut listener: TcpListener, counts: &Counts, delay: &RwLock<Delay>) -> io::Result<()> {
     let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(256);
+    let mut events = Events::with_capacity(1_024);
     let mut connections: HashMap<Token, Connection> = HashMap::new();
+    // Answers to come; a connection that has gone meanwhile is not found any more, since its number is not used again.
+    let mut due: BinaryHeap<Reverse<(Instant, Token)>> = BinaryHeap::new();
     let mut next_token = LISTENER.0 + 1;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     loop {
-        poll.poll(&mut events, None)?;
+        let next = due.peek().map(|Reverse((at, _))| at.saturating_duration_since(Instant::now()));
+        poll.poll(&mut events, next)?;
         for event in &events {
             if event.token() == LISTENER {
                 while let Some(mut stream) = accept(&listener)? {
                     stream.set_nodelay(true)?;
                     poll.registry().register(&mut stream, Token(next_token), Interest::READABLE)?;
-                    connections.insert(Token(next_token), Connection { stream, received: Vec::new() });
+                    connections.insert(Token(next_token), Connection { stream, received: Vec::new(), is_asked: false });
                     next_token += 1;
                     counts.connections.fetch_add(1, Ordering::Relaxed);
                 }
-            } else if connections.get_mut(&event.token()).is_some_and(|connection| connection.answer(counts).is_err()) {
-                connections.remove(&event.token());
+                continue;
+            }
+            let Some(connection) = connections.get_mut(&event.token()) else { continue };
+            match connection.hear(counts, delay) {
+                Ok(None) => {}
+                Ok(Some(wait)) => due.push(Reverse((Instant::now() + wait, event.token()))),
+                Err(_) => {
+                    if connections.remove(&event.token()).is_some_and(|connection| connection.is_asked) {
+                        counts.ended.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        }
+        let now = Instant::now();
+        while due.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((_, token))) = due.pop() else { break };
+            if connections.get_mut(&token).is_some_and(|connection| connection.answer(counts).is_err()) {
+                connections.remove(&token);
             }
         }
     }
@@ -92,30 +147,51 @@ struct Connection {
     stream: TcpStream,
     /// The beginning of a request whose end has not come yet.
     received: Vec<u8>,
+    /// A request is here whose answer is not due yet.
+    is_asked: bool,
 }
 
 impl Connection {
-    /// Answers what has come. An error is the end of the connection, whoever wanted it.
-    fn answer(&mut self, counts: &Counts) -> io::Result<()> {
+    /// Reads what has come and answers it, or says in how long that is due. An error is the end of the connection, whoever
+    /// wanted it.
+    fn hear(&mut self, counts: &Counts, delay: &RwLock<Delay>) -> io::Result<Option<Duration>> {
         let mut chunk = [0; 4096];
         loop {
             let read = match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error),
             };
             self.received.extend_from_slice(&chunk[..read]);
-            while let Some(length) = request_length(&self.received)? {
-                self.received.drain(..length);
-                counts.requests.fetch_add(1, Ordering::Relaxed);
-                self.stream.write_all(RESPONSE)?;
-            }
             // A chunk that is not full has emptied the socket (epoll(7)): no second read to hear so.
-            if read < chunk.len() {
-                return Ok(());
+            let is_all = read < chunk.len();
+            while let Some(length) = request_length(&self.received)? {
+                if self.is_asked {
+                    return Err(io::Error::new(ErrorKind::InvalidData, "more than one request at a time"));
+                }
+                self.received.drain(..length);
+                counts.requests.fetch_add(1, Ordering::SeqCst);
+                self.is_asked = true;
+                let wait = delay.read().map_or(Duration::ZERO, |delay| delay.next());
+                if wait.is_zero() {
+                    self.answer(counts)?;
+                } else if is_all {
+                    return Ok(Some(wait));
+                } else {
+                    return Err(io::Error::new(ErrorKind::InvalidData, "a request too long to wait with"));
+                }
+            }
+            if is_all {
+                return Ok(None);
             }
         }
+    }
+
+    fn answer(&mut self, counts: &Counts) -> io::Result<()> {
+        self.is_asked = false;
+        counts.answered.fetch_add(1, Ordering::SeqCst);
+        self.stream.write_all(RESPONSE)
     }
 }
 

@@ -1,0 +1,30 @@
+//! Who is compared, a file for each kind.
+
+mod envoy;
+mod ours;
+mod python;
+mod rust;
+
+use crate::floor::FLOOR;
+use crate::harness::contender::{Contender, Launch};
+
+/// Ours first; `direct` is no contender but what all of them add to.
+pub(crate) const ALL: [Contender; 11] = [
+    ours::HEADSTART,
+    ours::PLAIN,
+    ours::FRONT,
+    ours::THREADS,
+    FLOOR,
+    rust::HYPER,
+    rust::AXUM,
+    python::FASTAPI,
+    python::ASYNCIO,
+    envoy::ENVOY,
+    DIRECT,
+];
+
+pub(crate) const DIRECT: Contender =
+    Contender::new("direct", "no contender: the load asks the upstream itself", Launch::Direct).without_wrapper();
+
+/// Those that are here for a test of the bench: nothing to be fetched from anywhere but Cargo's registry.
+pub(crate) const SMOKE: [&str; 4] = ["headstart", "floor", "hyper", "direct"];

@@ -1,0 +1,133 @@
+//! Every load for every contender, then all of it again.
+//!
+//! A machine's speed drifts with heat, neighbours and other people's work. Measured in turns, contenders share the drift; and
+//! each round begins with another one, so that none always follows the same neighbour.
+
+use crate::asked::Options;
+use crate::contenders::DIRECT;
+use crate::harness::Result;
+use crate::harness::contender::Contender;
+use crate::harness::cpus::Halves;
+use crate::loads::{Figures, Load};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::time::Instant;
+
+/// A contender under a load.
+pub(crate) struct Entry {
+    pub(crate) load: Load,
+    pub(crate) contender: &'static Contender,
+    pub(crate) rounds: Vec<Figures>,
+    /// Why it could not be measured; it is left out from then on.
+    pub(crate) failed: Option<String>,
+}
+
+pub(crate) struct Results {
+    pub(crate) halves: Halves,
+    pub(crate) entries: Vec<Entry>,
+    /// Contenders that cannot start, and why.
+    pub(crate) absent: Vec<(&'static Contender, String)>,
+    /// Files each process may have open.
+    pub(crate) files: u64,
+    pub(crate) seconds: f64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<Results> {
+    let began = Instant::now();
+    let halves = Halves::of_this_process()?;
+    if !halves.are_apart() {
+        eprintln!("note: one core only, so the contenders share it with their load");
+    }
+    let files = raise_files();
+    let (mut absent, mut present) = (Vec::new(), Vec::new());
+    for contender in &options.contenders {
+        match (contender.prepare)() {
+            Ok(()) => present.push(*contender),
+            Err(error) => {
+                eprintln!("{}: absent: {error}", contender.name);
+                absent.push((*contender, error.to_string()));
+            }
+        }
+    }
+    let entry = |load, contender| Entry { load, contender, rounds: Vec::new(), failed: None };
+    let mut entries = Vec::new();
+    for load in &options.loads {
+        let suited = present.iter().filter(|contender| load.suits(contender));
+        entries.extend(suited.map(|contender| entry(*load, *contender)));
+    }
+    for round in 0..options.rounds {
+        for load in &options.loads {
+            let mut turns: Vec<&mut Entry> = entries.iter_mut().filter(|entry| entry.load == *load).collect();
+            let first = round % turns.len().max(1);
+            turns.rotate_left(first);
+            for entry in turns.into_iter().filter(|entry| entry.failed.is_none()) {
+                take_turn(entry, options, &halves, round);
+            }
+        }
+    }
+    add_to_direct(&mut entries);
+    Ok(Results { halves, entries, absent, files, seconds: began.elapsed().as_secs_f64() })
+}
+
+fn take_turn(entry: &mut Entry, options: &Options, halves: &Halves, round: usize) {
+    let size = entry.load.size().map(|size| size.to_string()).unwrap_or_default();
+    let (rounds, letter, name) = (options.rounds, entry.load.letter(), entry.contender.name);
+    eprint!("round {}/{rounds}, ({letter}) {size:<6} {name:<10} ", round + 1);
+    match entry.load.measure(entry.contender, options, halves) {
+        Ok(figures) => {
+            let told = entry.load.columns().iter().take(5).filter_map(|(key, title, decimals)| {
+                figures.numbers.get(key).map(|value| format!("{title} {value:.decimals$}"))
+            });
+            eprintln!("{}", told.collect::<Vec<_>>().join(", "));
+            entry.rounds.push(figures);
+        }
+        Err(error) => {
+            eprintln!("failed: {error}");
+            entry.failed = Some(error.to_string());
+        }
+    }
+}
+
+/// Latency beyond what the upstream takes when it is asked directly, in the same round.
+fn add_to_direct(entries: &mut [Entry]) {
+    let is_direct = |entry: &&Entry| entry.load == Load::Rate && entry.contender.name == DIRECT.name;
+    let Some(direct) = entries.iter().find(is_direct) else { return };
+    let of = |key| -> Vec<f64> { direct.rounds.iter().map(|figures| figures.numbers[key]).collect() };
+    let (p50, p99) = (of("p50"), of("p99"));
+    for entry in entries.iter_mut().filter(|entry| entry.load == Load::Rate && entry.contender.name != DIRECT.name) {
+        for (figures, (p50, p99)) in entry.rounds.iter_mut().zip(p50.iter().zip(&p99)) {
+            figures.set("added_p50", figures.numbers["p50"] - p50);
+            figures.set("added_p99", figures.numbers["p99"] - p99);
+        }
+    }
+}
+
+/// Lets this process, and what it starts, open as many files as it may; says how many that are. Three attempts for each of
+/// 10,000 requests in flight take 40,000 of the contender's.
+fn raise_files() -> u64 {
+    const WANTED: u64 = 65_536;
+    let now = getrlimit(Resource::Nofile);
+    let most = now.maximum.unwrap_or(WANTED);
+    // The second is for whoever may not raise the hard limit.
+    for limit in [WANTED.max(most), most] {
+        let both = Rlimit { current: Some(limit), maximum: Some(limit) };
+        if setrlimit(Resource::Nofile, both).is_ok() {
+            return limit;
+        }
+    }
+    now.current.unwrap_or(most)
+}
+
+/// Whether the machinery works: nobody who was wanted failed, and nobody was wrong.
+pub(crate) fn verify(results: &Results) -> Result<()> {
+    for Entry { load, contender, rounds, failed } in &results.entries {
+        let at = format!("{} under load ({})", contender.name, load.letter());
+        if let Some(why) = failed {
+            return Err(format!("{at}: {why}").into());
+        }
+        for figures in rounds.iter().filter(|figures| figures.wrong > 0) {
+            let first = figures.first_bad.as_deref().unwrap_or("not kept");
+            return Err(format!("{at}: {} wrong answers, the first: {first}", figures.wrong).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Lines on axes, as SVG: just what the plots need, which is less than a drawing library is to keep.
+
+use std::fmt::Write;
+
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) lines: Vec<Line>,
+}
+
+pub(crate) struct Axis {
+    pub(crate) label: String,
+    pub(crate) scale: Scale,
+    /// In the axis's own unit, from one end to the other.
+    pub(crate) range: (f64, f64),
+    pub(crate) ticks: Vec<(f64, String)>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Scale {
+    Linear,
+    Log,
+    /// Of shares: each further nine takes as much room as the one before.
+    Nines,
+}
+
+pub(crate) struct Line {
+    pub(crate) name: String,
+    /// Which of the colours: the same contender has the same one in every plot.
+    pub(crate) color: usize,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// Told apart by people with any eyesight (after Paul Tol's schemes), on white.
+const COLORS: [&str; 11] = [
+    "#cc3311", "#ee7733", "#ddaa33", "#aa4499", "#777777", "#0077bb", "#33bbee", "#228833", "#88aa55", "#332288",
+    "#000000",
+];
+const WIDTH: f64 = 860.0;
+const HEIGHT: f64 = 460.0;
+/// The plot's own edges.
+const LEFT: f64 = 78.0;
+const RIGHT: f64 = 700.0;
+const TOP: f64 = 46.0;
+const BOTTOM: f64 = 400.0;
+
+impl Axis {
+    /// From powers of ten below the smallest to above the largest.
+    pub(crate) fn log(label: &str, values: impl Iterator<Item = f64>) -> Axis {
+        let positive: Vec<f64> = values.filter(|value| *value > 0.0).collect();
+        let smallest = positive.iter().copied().fold(f64::INFINITY, f64::min).min(1e9);
+        let largest = positive.iter().copied().fold(smallest, f64::max);
+        let (first, last) = (smallest.log10().floor() as i32, (largest.log10().ceil() as i32).max(1));
+        let last = last.max(first + 1);
+        let ticks = (first..=last).flat_map(|power| {
+            let steps: &[f64] = if last - first <= 3 && power < last { &[1.0, 2.0, 5.0] } else { &[1.0] };
+            steps.iter().map(move |step| step * 10f64.powi(power))
+        });
+        let ticks = ticks.map(|value| (value, value.to_string())).collect();
+        Axis { label: label.to_owned(), scale: Scale::Log, range: (10f64.powi(first), 10f64.powi(last)), ticks }
+    }
+
+    /// Where a value lies: 0 at the beginning, 1 at the end.
+    fn place(&self, value: f64) -> f64 {
+        let along = |value: f64| match self.scale {
+            Scale::Linear => value,
+            Scale::Log => value.max(f64::MIN_POSITIVE).log10(),
+            Scale::Nines => -(1.0 - value).max(f64::MIN_POSITIVE).log10(),
+        };
+        let (first, last) = (along(self.range.0), along(self.range.1));
+        ((along(value) - first) / (last - first)).clamp(0.0, 1.0)
+    }
+}
+
+impl Chart {
+    pub(crate) fn to_svg(&self) -> String {
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
+             font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+        );
+        text(&mut svg, (LEFT, 24.0), "start", "#222", &self.title);
+        let across = |value| LEFT + self.x.place(value) * (RIGHT - LEFT);
+        let up = |value| BOTTOM - self.y.place(value) * (BOTTOM - TOP);
+        for (value, name) in &self.x.ticks {
+            rule(&mut svg, (across(*value), TOP), (across(*value), BOTTOM));
+            text(&mut svg, (across(*value), BOTTOM + 18.0), "middle", "#444", name);
+        }
+        for (value, name) in &self.y.ticks {
+            rule(&mut svg, (LEFT, up(*value)), (RIGHT, up(*value)));
+            text(&mut svg, (LEFT - 8.0, up(*value) + 4.0), "end", "#444", name);
+        }
+        text(&mut svg, ((LEFT + RIGHT) / 2.0, BOTTOM + 42.0), "middle", "#222", &self.x.label);
+        text(&mut svg, (LEFT, TOP - 8.0), "end", "#222", &self.y.label);
+        for (row, line) in self.lines.iter().enumerate() {
+            let color = COLORS[line.color % COLORS.len()];
+            let points: Vec<String> =
+                line.points.iter().map(|(x, y)| format!("{:.1},{:.1}", across(*x), up(*y))).collect();
+            let _ = writeln!(
+                svg,
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
+                points.join(" ")
+            );
+            for (x, y) in &line.points {
+                let _ =
+                    writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{color}\"/>", across(*x), up(*y));
+            }
+            text(&mut svg, (RIGHT + 14.0, TOP + 12.0 + row as f64 * 20.0), "start", color, &line.name);
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+}
+
+fn rule(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
+    let _ = writeln!(svg, "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"#ddd\"/>");
+}
+
+fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, color: &str, words: &str) {
+    let words = words.replace('&', "&amp;").replace('<', "&lt;");
+    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{color}\">{words}</text>");
+}
