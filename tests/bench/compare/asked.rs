@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(crate) const HELP: &str = "\
 Usage: cargo bench --bench compare -- [OPTIONS]
 
-  --quick         1 round, short windows, the middle sizes only: under two minutes
+  --quick         1 round, short windows, the smallest sizes only: under two minutes
   --rounds N      rounds in which every contender meets every load once (default 5)
   --load A,B      these loads only: a saturation, b 500/s, c heavy tail, d in flight, e burst
   --only NAME     this contender only; may be given several times
@@ -52,7 +52,7 @@ const QUICK: [Load; 5] = [
     Load::Saturation { connections: 64 },
     Load::Rate,
     Load::Tail,
-    Load::InFlight { requests: 2_000 },
+    Load::InFlight { requests: 1_000 },
     Load::Burst { connections: 500 },
 ];
 

@@ -131,7 +131,7 @@ impl Load {
                 ("per_request", "KiB/request", 1),
                 ("threads", "threads", 0),
                 ("attempts", "attempts per answer", 2),
-                ("again", "the next request, ms", 0),
+                ("again", "the next request, ms", 1),
             ],
             Load::Burst { .. } => &[
                 ("took", "until the last answer ms", 1),
@@ -210,6 +210,7 @@ fn in_flight(stage: &mut Stage<'_>, requests: usize) -> Result<Figures> {
     let before = stage.counts()?;
     let seen = paced(stage, Paced { uncounted: 0, counted: requests, over: RAMP, connected: requests })?;
     let attempts = number(&stage.counts()?, "requests")? - number(&before, "requests")?;
+    stage.delay("none")?;
     let asked_again = Instant::now();
     let again = stage.target.ask().map(|()| asked_again.elapsed());
     let mut figures = Figures::paced(&seen)?;

@@ -5,9 +5,9 @@
 
 use crate::asked::Options;
 use crate::contenders::DIRECT;
-use crate::harness::Result;
 use crate::harness::contender::Contender;
 use crate::harness::cpus::Halves;
+use crate::harness::{Result, child};
 use crate::loads::{Figures, Load};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Instant;
@@ -33,6 +33,7 @@ pub(crate) struct Results {
 
 pub(crate) fn run(options: &Options) -> Result<Results> {
     let began = Instant::now();
+    child::clear_log()?;
     let halves = Halves::of_this_process()?;
     if !halves.are_apart() {
         eprintln!("note: one core only, so the contenders share it with their load");

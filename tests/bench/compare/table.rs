@@ -18,7 +18,7 @@ pub(crate) fn markdown(options: &Options, results: &Results) -> Result<String> {
     writeln!(text, "{}.\n", heading()?)?;
     writeln!(
         text,
-        "`{}`: {} rounds, contenders in turns, each on cores {} and load and upstream on {}; up to {} files per process; \
+        "`{}`: rounds: {}, contenders in turns, each on cores {} and load and upstream on {}; up to {} files per process; \
          {:.0} s in all. Medians; in brackets the smallest and the largest; ÷ ours is the median of the rounds' ratios.\n",
         options.command,
         options.rounds,
@@ -150,36 +150,42 @@ fn legend(text: &mut String, options: &Options, results: &Results) -> Result<()>
     Ok(())
 }
 
+/// What spoils the figures: a line for each cause, with everybody it hit.
 fn caveats(text: &mut String, results: &Results) -> Result<()> {
+    let mut saturated = Vec::new();
+    let mut disturbed = Vec::new();
+    let mut late = Vec::new();
+    let mut bad = Vec::new();
     for entry in &results.entries {
-        let size = entry.load.size().map(|size| format!(", {size}")).unwrap_or_default();
-        let at = format!("{}, ({}{size})", entry.contender.name, entry.load.letter());
+        let size = entry.load.size().map(|size| format!(" {size}")).unwrap_or_default();
+        let at = format!("{} ({}{size})", entry.contender.name, entry.load.letter());
         let share =
             |part: fn(&Figures) -> f64| over(entry, |figures| Some(part(figures))).map_or(0.0, |share| share.median);
-        let parts = [
-            ("the load generator", share(|figures| figures.busy.load)),
-            ("the upstream", share(|figures| figures.busy.upstream)),
-        ];
-        for (part, share) in parts.into_iter().filter(|(_, share)| *share > SATURATED) {
-            let percent = share * 100.0;
-            writeln!(text, "- **{at}: {part} was saturated ({percent:.0} %): it could be better than this.**")?;
-        }
+        let parts =
+            [("load", share(|figures| figures.busy.load)), ("upstream", share(|figures| figures.busy.upstream))];
+        let full = parts.into_iter().filter(|(_, share)| *share > SATURATED);
+        saturated.extend(full.map(|(part, share)| format!("{at} {part} {:.0} %", share * 100.0)));
         let others = share(|figures| figures.busy.others);
         if others > DISTURBED {
-            writeln!(text, "- **{at}: others used {:.0} % of the machine meanwhile.**", others * 100.0)?;
+            disturbed.push(format!("{at} {:.0} %", others * 100.0));
         }
-        if let Some(late) = median(entry, "late_p99").filter(|late| *late > LATE) {
-            writeln!(text, "- **{at}: the load generator was late itself, by {late:.2} ms (p99).**")?;
-        }
+        late.extend(median(entry, "late_p99").filter(|late| *late > LATE).map(|late| format!("{at} {late:.1} ms")));
         let wrong: u64 = entry.rounds.iter().map(|figures| figures.wrong).sum();
-        if wrong > 0 {
-            writeln!(text, "- **{at}: {wrong} wrong answers.**")?;
-        }
-        if let Some(bad) = entry.rounds.iter().find_map(|figures| figures.first_bad.as_deref()) {
-            writeln!(text, "- {at}: the first that was wrong or lost: {}.", one_line(bad))?;
+        if let Some(first) = entry.rounds.iter().find_map(|figures| figures.first_bad.as_deref()) {
+            bad.push(format!("{at} {wrong} wrong, the first that was wrong or lost: {}", one_line(first)));
         }
         if let (Some(why), false) = (&entry.failed, entry.rounds.is_empty()) {
-            writeln!(text, "- **{at}: left out after {} rounds: {}.**", entry.rounds.len(), one_line(why))?;
+            bad.push(format!("{at} left out after {} rounds: {}", entry.rounds.len(), one_line(why)));
+        }
+    }
+    for (what, whom) in [
+        ("Load generator or upstream saturated; it could be better than this", saturated),
+        ("Others used the machine meanwhile; times mean little", disturbed),
+        ("The load generator was late itself (p99)", late),
+        ("Not every answer was right", bad),
+    ] {
+        if !whom.is_empty() {
+            writeln!(text, "- **{what}:** {}.", whom.join("; "))?;
         }
     }
     Ok(())

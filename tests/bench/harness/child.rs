@@ -1,13 +1,22 @@
 //! A process of the bench: started, listened to, ended.
 
-use super::{Result, cpus};
+use super::{Result, cpus, role};
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+/// What contenders say on their standard error: their warnings would be lost among the progress, and the progress among them.
+pub(crate) const LOG: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/contenders.log");
+
+/// Begins it anew.
+pub(crate) fn clear_log() -> Result<()> {
+    Ok(drop(File::create(LOG)?))
+}
 
 /// A process in one of the bench's roles, ended when this is dropped.
 ///
@@ -32,6 +41,9 @@ impl Child {
         command.env_clear().env("RUST_LOG", "warn");
         // And a group, so that what it starts can be counted with it and ended with it.
         command.process_group(0);
+        if role == role::CONTENDER {
+            command.stderr(File::options().create(true).append(true).open(LOG)?);
+        }
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let output = process.stdout.take().ok_or("no output")?;
         let (tx, lines) = channel();

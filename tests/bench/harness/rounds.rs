@@ -3,11 +3,11 @@
 //! A machine's speed drifts with heat, neighbours and other people's work. Measured in turns, contenders share the drift; and
 //! each round begins with another one, so that none always follows the same neighbour.
 
-use super::Result;
 use super::contender::Contender;
 use super::cpus::Halves;
 use super::measure::{Figures, measure};
 use super::options::Options;
+use super::{Result, child};
 
 /// A contender and what was seen of it, a round each.
 pub(crate) struct Entry<'a> {
@@ -25,6 +25,7 @@ pub(crate) struct Results<'a> {
 }
 
 pub(crate) fn run<'a>(options: &Options, contenders: &'a [Contender]) -> Result<Results<'a>> {
+    child::clear_log()?;
     let halves = Halves::of_this_process()?;
     if !halves.are_apart() {
         eprintln!("note: one core only, so the contenders share it with their load");

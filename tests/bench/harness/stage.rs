@@ -2,7 +2,7 @@
 //!
 //! Both are ended when the stage is dropped, so that no measurement inherits another one's warm caches, threads or sockets.
 
-use super::child::Child;
+use super::child::{Child, LOG};
 use super::contender::{Contender, Launch};
 use super::cpus::Halves;
 use super::load::Target;
@@ -150,7 +150,7 @@ fn wait_until_it_listens(server: &mut Child, address: SocketAddr) -> Result<()> 
     let give_up = Instant::now() + START_PATIENCE;
     while TcpStream::connect(address).is_err() {
         if let Some(status) = server.ended()? {
-            return Err(format!("it ended before it listened: {status}").into());
+            return Err(format!("it ended before it listened: {status}; {LOG} may say why").into());
         }
         if Instant::now() > give_up {
             return Err(format!("it does not listen within {START_PATIENCE:?}").into());

@@ -9,6 +9,7 @@
 use super::Result;
 use super::delay::Delay;
 use super::role::Arguments;
+use super::timer::Timer;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -27,6 +28,7 @@ pub(crate) const BODY: &[u8] = br#"{"time":0}"#;
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"time\":0}";
 
 const LISTENER: Token = Token(0);
+const TIMER: Token = Token(1);
 
 /// Connections that may wait to be let in: the kernel takes less if it is set to.
 const BACKLOG: i32 = 16_384;
@@ -97,11 +99,14 @@ fn answer_all(mut listener: TcpListener, counts: &Counts, delay: &RwLock<Delay>)
     let mut connections: HashMap<Token, Connection> = HashMap::new();
     // Answers to come; a connection that has gone meanwhile is not found any more, since its number is not used again.
     let mut due: BinaryHeap<Reverse<(Instant, Token)>> = BinaryHeap::new();
-    let mut next_token = LISTENER.0 + 1;
+    let timer = Timer::new(&poll, TIMER)?;
+    let mut next_token = TIMER.0 + 1;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     loop {
-        let next = due.peek().map(|Reverse((at, _))| at.saturating_duration_since(Instant::now()));
-        poll.poll(&mut events, next)?;
+        if let Some(Reverse((at, _))) = due.peek() {
+            timer.set(at.saturating_duration_since(Instant::now()))?;
+        }
+        poll.poll(&mut events, None)?;
         for event in &events {
             if event.token() == LISTENER {
                 while let Some(mut stream) = accept(&listener)? {

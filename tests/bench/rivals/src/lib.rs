@@ -99,6 +99,14 @@ pub fn answer(outcome: Outcome) -> (u16, Bytes) {
     }
 }
 
+/// Listens with room for a burst of connections, which what tokio asks for by itself is not.
+pub fn listen(address: std::net::SocketAddr) -> tokio::net::TcpListener {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an open socket");
+    socket.bind(address).expect("an address of ours");
+    socket.listen(16_384).expect("a bound socket")
+}
+
 /// `--listen ADDRESS --upstream URL --threads N`, in this order and nothing else: a contender, not a product.
 pub fn arguments() -> (std::net::SocketAddr, String, usize) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use rivals::{answer, arguments, race, success, timeout};
-use tokio::net::TcpListener;
 
 #[derive(Clone)]
 struct Upstream {
@@ -42,7 +41,7 @@ fn main() {
         let app = Router::new()
             .route("/api/smart", get(smart))
             .with_state(Upstream { client, url: upstream.parse().unwrap() });
-        let listener = TcpListener::bind(listen).await.unwrap();
+        let listener = rivals::listen(listen);
         axum::serve(listener, app).await.unwrap();
     });
 }

@@ -13,7 +13,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rivals::{answer, arguments, race, success, timeout};
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 struct Upstream {
     client: Client<HttpConnector, Empty<Bytes>>,
@@ -49,7 +48,7 @@ fn main() {
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(usize::MAX).build(connector);
         let upstream = Arc::new(Upstream { client, uri: upstream.parse().unwrap() });
-        let listener = TcpListener::bind(listen).await.unwrap();
+        let listener = rivals::listen(listen);
         loop {
             let Ok((socket, _)) = listener.accept().await else { continue };
             let _ = socket.set_nodelay(true);
