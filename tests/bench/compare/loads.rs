@@ -125,6 +125,7 @@ impl Load {
                 ("memory", "RSS MiB", 1),
                 ("answered", "answered %", 1),
                 ("refused", "refused %", 1),
+                ("failed", "failed %", 1),
                 ("refused_p99", "refusal p99 ms", 1),
                 ("p50", "p50 ms", 0),
                 ("p99", "p99 ms", 0),
@@ -218,6 +219,7 @@ fn in_flight(stage: &mut Stage<'_>, requests: usize) -> Result<Figures> {
     figures.set("per_request", growth / 1_024.0 / requests as f64);
     figures.set("attempts", attempts / number(&seen.load, "right")?.max(1.0));
     figures.set("refused", number(&seen.load, "refused")? / requests as f64 * 100.0);
+    figures.set("failed", number(&seen.load, "failed")? / requests as f64 * 100.0);
     figures.set("refused_p99", number(&seen.load, "refused_p99")?);
     if let Ok(again) = again {
         figures.set("again", again.as_secs_f64() * 1_000.0);

@@ -26,10 +26,11 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
         }
     }
     for (load, key, what) in [
-        (Load::Rate, "p50", "p50"),
-        (Load::Rate, "p99", "p99"),
-        (Load::Tail, "p99", "p99"),
-        (Load::Tail, "p999", "p99.9"),
+        (Load::Rate, "p50", "p50 ms"),
+        (Load::Rate, "p99", "p99 ms"),
+        (Load::Tail, "p99", "p99 ms"),
+        (Load::Tail, "p999", "p99.9 ms"),
+        (Load::Tail, "extra", "extra upstream requests %"),
     ] {
         no_worse(&mut lines, results, load, key, what);
     }
@@ -38,7 +39,7 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
         if let Some(value) = ours(load, key) {
             let is_kept = if is_least { value >= bound } else { value <= bound };
             let (letter, edge) = (load.letter(), if is_least { "at least" } else { "at most" });
-            lines.push((is_kept, format!("({letter}) {what}: {value:.1}, promised {edge} {bound}")));
+            lines.push((is_kept, format!("({letter}) {what}: {value:.1}, promised {edge} {bound:.0}")));
         }
     };
     // Two hedges begin together, so that now and then they end together, and nothing is left to be ended.
@@ -66,17 +67,17 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Against the best who does the same work: whoever does not hedge is no measure for the tail.
+/// Against the best who does the same work: whoever does not hedge is no measure for the tail, and who hedges later not for
+/// what hedges cost.
 fn no_worse(lines: &mut Vec<(bool, String)>, results: &Results, load: Load, key: &str, what: &str) {
     let Some(ours) = entry(results, load, OURS).and_then(|entry| median(entry, key)) else { return };
-    let rivals = results
-        .entries
-        .iter()
-        .filter(|entry| entry.load == load && ![OURS, DIRECT.name, "floor"].contains(&entry.contender.name));
+    let others =
+        if key == "extra" { &[OURS, DIRECT.name, "floor", "envoy"][..] } else { &[OURS, DIRECT.name, "floor"] };
+    let rivals = results.entries.iter().filter(|entry| entry.load == load && !others.contains(&entry.contender.name));
     let figures = rivals.filter_map(|entry| Some((median(entry, key)?, entry.contender.name)));
     if let Some((best, name)) = figures.min_by(|one, other| one.0.total_cmp(&other.0)) {
         let letter = load.letter();
-        let line = format!("({letter}) {what}: {ours:.2} ms, the best rival ({name}) {best:.2} ms");
+        let line = format!("({letter}) {what}: {ours:.2}, the best rival ({name}) {best:.2}");
         lines.push((ours <= best * NOISE, line));
     }
 }

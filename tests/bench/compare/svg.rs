@@ -46,19 +46,25 @@ const TOP: f64 = 46.0;
 const BOTTOM: f64 = 400.0;
 
 impl Axis {
-    /// From powers of ten below the smallest to above the largest.
+    /// In steps of 1, 2 and 5, from below the smallest to above the largest.
     pub(crate) fn log(label: &str, values: impl Iterator<Item = f64>) -> Axis {
         let positive: Vec<f64> = values.filter(|value| *value > 0.0).collect();
         let smallest = positive.iter().copied().fold(f64::INFINITY, f64::min).min(1e9);
         let largest = positive.iter().copied().fold(smallest, f64::max);
-        let (first, last) = (smallest.log10().floor() as i32, (largest.log10().ceil() as i32).max(1));
-        let last = last.max(first + 1);
-        let ticks = (first..=last).flat_map(|power| {
-            let steps: &[f64] = if last - first <= 3 && power < last { &[1.0, 2.0, 5.0] } else { &[1.0] };
-            steps.iter().map(move |step| step * 10f64.powi(power))
-        });
-        let ticks = ticks.map(|value| (value, value.to_string())).collect();
-        Axis { label: label.to_owned(), scale: Scale::Log, range: (10f64.powi(first), 10f64.powi(last)), ticks }
+        let mut steps: Vec<f64> =
+            (-6..=12).flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * 10f64.powi(power))).collect();
+        let first = steps.iter().rposition(|step| *step <= smallest).unwrap_or(0);
+        let last = steps.iter().position(|step| *step > largest).unwrap_or(steps.len() - 1);
+        let range = (steps[first], steps[last]);
+        steps = steps[first..=last].to_vec();
+        if steps.len() > 12 {
+            // Too many to be read: powers of ten alone.
+            steps.retain(|step| step.log10().fract().abs() < 1e-9);
+        }
+        // Six digits at most, without what the powers' rounding left.
+        let name = |step: &f64| format!("{step:.6}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        let ticks = steps.iter().map(|step| (*step, name(step))).collect();
+        Axis { label: label.to_owned(), scale: Scale::Log, range, ticks }
     }
 
     /// Where a value lies: 0 at the beginning, 1 at the end.

@@ -3,12 +3,17 @@
 use super::contender::Wrapper;
 use super::upstream;
 
+/// The body that says that all attempts failed.
+const NONE: &[u8] = br#"{"success":false,"response":{}}"#;
+
 /// What the bytes received so far amount to.
 pub(crate) enum Answer {
     Incomplete,
     Right,
     /// `503`: not now.
     Refused,
+    /// It says that it has none: all attempts failed, or the time is over.
+    Failed,
     Wrong(String),
 }
 
@@ -32,8 +37,11 @@ pub(crate) fn check(received: &[u8], wrapper: Wrapper) -> Answer {
         _ => {}
     }
     let is_json = header(head.headers, "content-type").is_some_and(|value| value.starts_with("application/json"));
-    if status == Some(503) {
-        return Answer::Refused;
+    match status {
+        Some(503) => return Answer::Refused,
+        Some(408 | 502 | 504) => return Answer::Failed,
+        Some(200) if wrapper == Wrapper::Ours && body == NONE => return Answer::Failed,
+        _ => {}
     }
     if status != Some(200) || !is_json || unwrapped(body, wrapper) != Some(upstream::BODY) {
         return wrong(received, "not what the upstream said");

@@ -15,7 +15,8 @@ pub(crate) const LOG: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/contenders.l
 
 /// Begins it anew.
 pub(crate) fn clear_log() -> Result<()> {
-    Ok(drop(File::create(LOG)?))
+    File::create(LOG)?;
+    Ok(())
 }
 
 /// A process in one of the bench's roles, ended when this is dropped.

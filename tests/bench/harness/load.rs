@@ -142,6 +142,7 @@ impl Connection {
             match check(&received, target.wrapper) {
                 Answer::Right => break,
                 Answer::Refused => return Err("the first request was refused".into()),
+                Answer::Failed => return Err("the first request failed".into()),
                 Answer::Wrong(why) => return Err(why.into()),
                 Answer::Incomplete if read == 0 => return Err("closed before the first answer".into()),
                 Answer::Incomplete => {}
@@ -207,6 +208,7 @@ impl Tally {
         match answer {
             Answer::Wrong(why) => self.count_wrong(why),
             Answer::Refused => self.count_wrong("refused".to_owned()),
+            Answer::Failed => self.count_wrong("failed".to_owned()),
             Answer::Right | Answer::Incomplete => {
                 self.right += 1;
                 if in_window {

@@ -11,6 +11,7 @@
 //!
 //! What it does not do: talk to anything but 127.0.0.1, or leave a process behind, however it ends.
 
+mod account;
 mod answer;
 pub(crate) mod child;
 pub(crate) mod contender;

@@ -8,12 +8,11 @@
 //! What it does not do: give up a request. What is not answered `PATIENCE` after the last was due counts as unanswered.
 
 use super::Result;
+use super::account::{Account, Request};
 use super::answer::{Answer, check};
 use super::load::{PATIENCE, REQUEST, Target, is_gone};
-use super::percentiles;
 use super::role::Arguments;
 use super::timer::Timer;
-use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::VecDeque;
@@ -63,12 +62,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("measured");
     println!("{}", load.seen.to_json(u64::from(counted), begin));
     Ok(())
-}
-
-#[derive(Clone, Copy)]
-struct Request {
-    due: Instant,
-    is_counted: bool,
 }
 
 struct Connection {
@@ -164,7 +157,10 @@ impl Load {
         let Some(stream) = &mut connection.stream else { return Ok(()) };
         if !connection.is_connected {
             match (stream.take_error()?, stream.peer_addr()) {
-                (Some(error), _) => return Ok(self.end(at, &format!("no connection: {error}"))),
+                (Some(error), _) => {
+                    self.end(at, &format!("no connection: {error}"));
+                    return Ok(());
+                }
                 (None, Ok(_)) if is_writable => connection.is_connected = true,
                 _ => return Ok(()),
             }
@@ -176,10 +172,16 @@ impl Load {
         let mut chunk = [0; 4096];
         loop {
             match stream.read(&mut chunk) {
-                Ok(0) => return Ok(self.end(at, "closed")),
+                Ok(0) => {
+                    self.end(at, "closed");
+                    return Ok(());
+                }
                 Ok(read) => connection.received.extend_from_slice(&chunk[..read]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Ok(self.end(at, &error.to_string())),
+                Err(error) => {
+                    self.end(at, &error.to_string());
+                    return Ok(());
+                }
             }
             if connection.request.is_none() {
                 continue;
@@ -215,92 +217,5 @@ impl Load {
     fn lose(&mut self, request: Request, why: &str) {
         self.waiting -= 1;
         self.seen.lost(request, why);
-    }
-}
-
-/// What was seen, of the requests that count.
-struct Account {
-    /// Microseconds from when it was due.
-    right: Histogram<u64>,
-    /// Microseconds from when it was written.
-    refused: Histogram<u64>,
-    /// Microseconds from when it was due to when it was written.
-    late: Histogram<u64>,
-    /// Those included that do not count.
-    right_of_all: u64,
-    wrong: u64,
-    lost: u64,
-    /// The first that was wrong or lost.
-    first_bad: Option<String>,
-    reopened: u64,
-    last_answer: Instant,
-}
-
-impl Account {
-    fn new() -> Result<Account> {
-        let (right, refused, late) = (Histogram::new(3)?, Histogram::new(3)?, Histogram::new(3)?);
-        let last_answer = Instant::now();
-        let none = Account {
-            right,
-            refused,
-            late,
-            right_of_all: 0,
-            wrong: 0,
-            lost: 0,
-            first_bad: None,
-            reopened: 0,
-            last_answer,
-        };
-        Ok(none)
-    }
-
-    fn sent(&mut self, request: Request, late: Duration) {
-        if request.is_counted {
-            self.late.saturating_record(late.as_micros() as u64);
-        }
-    }
-
-    fn answered(&mut self, request: Request, written: Instant, answer: Answer) -> Result<()> {
-        let now = Instant::now();
-        self.last_answer = now;
-        match answer {
-            Answer::Right => {
-                self.right_of_all += 1;
-                if request.is_counted {
-                    self.right.record((now - request.due).as_micros() as u64)?;
-                }
-            }
-            Answer::Refused => self.refused.record((now - written).as_micros() as u64)?,
-            Answer::Incomplete => {}
-            Answer::Wrong(why) => {
-                self.wrong += 1;
-                self.first_bad.get_or_insert(why);
-            }
-        }
-        Ok(())
-    }
-
-    fn lost(&mut self, request: Request, why: &str) {
-        self.lost += u64::from(request.is_counted);
-        self.first_bad.get_or_insert(why.to_owned());
-    }
-
-    fn to_json(&self, asked: u64, begin: Instant) -> serde_json::Value {
-        let millis = |histogram: &Histogram<u64>| histogram.value_at_quantile(0.99) as f64 / 1_000.0;
-        let mut json = serde_json::json!({
-            "asked": asked,
-            "right": self.right.len(),
-            "right_of_all": self.right_of_all,
-            "refused": self.refused.len(),
-            "refused_p99": millis(&self.refused),
-            "wrong": self.wrong,
-            "lost": self.lost,
-            "first_bad": self.first_bad,
-            "late_p99": millis(&self.late),
-            "took_ms": self.last_answer.saturating_duration_since(begin).as_secs_f64() * 1_000.0,
-            "reopened": self.reopened,
-        });
-        percentiles::add_to(&mut json, &self.right);
-        json
     }
 }
