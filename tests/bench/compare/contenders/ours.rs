@@ -9,10 +9,12 @@ use std::process::Command;
 const BINARY: &str = env!("CARGO_BIN_EXE_headstart");
 
 /// Above every load of the bench, so that what gives way first is the process's own bound on threads and files.
-const LIMITS: [&str; 4] = ["--max-connections", "16384", "--max-in-flight", "16384"];
+const REQUESTS: [&str; 2] = ["--max-in-flight", "16384"];
+/// Of our front; the plain one has no such limit.
+const CONNECTIONS: [&str; 2] = ["--max-connections", "16384"];
 
 pub(crate) const HEADSTART: Contender =
-    Contender::new("headstart", "this binary", Launch::Program(|site| Ok(command(site, &[]))));
+    Contender::new("headstart", "this binary", Launch::Program(|site| Ok(command(site, &CONNECTIONS))));
 
 pub(crate) const PLAIN: Contender = Contender::new(
     "plain",
@@ -31,13 +33,13 @@ pub(crate) const FRONT: Contender = Contender::new(
 pub(crate) const THREADS: Contender = Contender::new(
     "threads",
     "`headstart --threads fresh`: our front over three fresh threads per request",
-    Launch::Program(|site| Ok(command(site, &["--threads", "fresh"]))),
+    Launch::Program(|site| Ok(command(site, &[&CONNECTIONS[..], &["--threads", "fresh"]].concat()))),
 )
 .prepared_by(|| knows("--threads"));
 
 fn command(site: &Site, flags: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
-    command.args(["--listen", &site.listen.to_string(), "--upstream", &site.upstream_url()]).args(LIMITS).args(flags);
+    command.args(["--listen", &site.listen.to_string(), "--upstream", &site.upstream_url()]).args(REQUESTS).args(flags);
     command
 }
 
