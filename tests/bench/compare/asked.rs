@@ -82,7 +82,7 @@ pub(crate) fn options(asked: Asked) -> Result<Options> {
         return Ok(Options { rounds: 1, warm_up, measured, loads: SMOKE.to_vec(), purpose: Purpose::Test, ..options });
     };
     if words.take("--quick") {
-        let (warm_up, measured) = (Duration::from_millis(300), Duration::from_millis(1_000));
+        let (warm_up, measured) = (Duration::from_millis(200), Duration::from_millis(800));
         let command = format!("{} -- --quick", options.command);
         options = Options { rounds: 1, warm_up, measured, loads: QUICK.to_vec(), command, ..options };
     }

@@ -32,7 +32,6 @@ pub(crate) struct Results {
 }
 
 pub(crate) fn run(options: &Options) -> Result<Results> {
-    let began = Instant::now();
     child::clear_log()?;
     let halves = Halves::of_this_process()?;
     if !halves.are_apart() {
@@ -49,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<Results> {
             }
         }
     }
+    let began = Instant::now();
     let entry = |load, contender| Entry { load, contender, rounds: Vec::new(), failed: None };
     let mut entries = Vec::new();
     for load in &options.loads {

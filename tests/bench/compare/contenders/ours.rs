@@ -46,6 +46,7 @@ fn command(site: &Site, flags: &[&str]) -> Command {
 /// Whether the binary has this flag.
 fn knows(flag: &str) -> Result<()> {
     let help = String::from_utf8(Command::new(BINARY).arg("--help").env_clear().output()?.stdout)?;
-    let is_known = help.split_whitespace().any(|word| word.trim_end_matches(',') == flag);
+    // `--flag <VALUE>` or `--flag[=<VALUE>]`
+    let is_known = help.split_whitespace().any(|word| word.split('[').next() == Some(flag));
     if is_known { Ok(()) } else { Err(format!("this headstart has no `{flag}`").into()) }
 }
