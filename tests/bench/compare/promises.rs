@@ -39,7 +39,7 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
         if let Some(value) = ours(load, key) {
             let is_kept = if is_least { value >= bound } else { value <= bound };
             let (letter, edge) = (load.letter(), if is_least { "at least" } else { "at most" });
-            lines.push((is_kept, format!("({letter}) {what}: {value:.1}, promised {edge} {bound:.0}")));
+            lines.push((is_kept, format!("({letter}) {what}: {value:.3}, promised {edge} {bound:.0}")));
         }
     };
     // Two hedges begin together, so some end together: within half a millisecond one time in 25, with these delays.
