@@ -20,6 +20,8 @@ pub(crate) fn present(options: &Options) -> Result<bool> {
         return Ok(true);
     }
     let directory = places::target().join("compare");
+    // An earlier run's plots are no part of this one; there may be none.
+    let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory)?;
     let mut page = tables.clone();
     for (name, drawing) in &drawn {
