@@ -14,6 +14,11 @@ pub enum Error {
         /// The most threads it may have for this claim.
         bound: usize,
     },
+    /// A hedge was not begun, as requests need the files that the process may have open.
+    TooFewFiles {
+        /// How many all jobs may have open.
+        limit: u64,
+    },
     /// So many cancelled calls run on that no other is begun.
     TooManyStuck {
         /// The most there may be.
@@ -141,6 +146,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoThread { bound } => write!(f, "no thread left: the bound is {bound}"),
+            Error::TooFewFiles { limit } => write!(f, "no file left for a hedge: all calls may have {limit} open"),
             Error::TooManyStuck { most } => write!(f, "{most} canceled calls have not returned: no other is begun"),
             Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
             Error::TimedOut => f.write_str("timed out"),

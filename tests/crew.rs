@@ -40,6 +40,25 @@ fn near_the_bound_hedges_are_refused_first_and_requests_last() {
 }
 
 #[test]
+fn a_hedge_that_would_take_a_requests_file_is_refused() {
+    let settings = CrewSettings { max_threads: 16, max_files: Some(6), ..CrewSettings::default() };
+    let crew = Crew::new(settings).unwrap();
+    let request = occupy(&crew, Claim::Request).unwrap();
+    let hedges: Vec<_> = (0..4).map(|_| occupy(&crew, Claim::Hedge).unwrap()).collect();
+    assert!(
+        matches!(occupy(&crew, Claim::Hedge), Err(Error::TooFewFiles { limit: 6 })),
+        "two for the request, four hedges"
+    );
+    assert_eq!(crew.stats().refused_hedges, 1);
+    let _another = occupy(&crew, Claim::Request).expect("requests are not refused for files");
+    drop(hedges);
+    eventually("hedges are begun again", || {
+        matches!(occupy(&crew, Claim::Hedge), Ok(_release)) // what is released at once leaves room at once
+    });
+    drop(request);
+}
+
+#[test]
 fn a_small_crew_hedges_whatever_is_kept_by_default() {
     let crew = Crew::new(CrewSettings { max_threads: 4, ..CrewSettings::default() }).unwrap();
     occupy(&crew, Claim::Hedge).expect("at least half of the threads are for hedges too");

@@ -42,7 +42,7 @@ pub(super) fn fit(demand: &Demand) -> usize {
             true => {
                 format!("{admitted} connections are admitted, so that their requests find files for their upstreams")
             }
-            false => "beyond that attempts fail".to_owned(),
+            false => "beyond that hedges are left out".to_owned(),
         };
         log::warn!(
             "{load} may need {wanted} open files, RLIMIT_NOFILE allows {most}: {effect}; raise it (ulimit -n, LimitNOFILE=) \

@@ -355,7 +355,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Integer,
         value: "COUNT",
         default: "",
-        help: "The most threads at a time. Without it, what the system allows; a sixteenth is kept free of hedges",
+        help: "The most threads at a time. Without it, what the system allows (half of it on tiny_http, which starts its own beside \
+               them); a sixteenth is kept free of hedges",
         set: |settings, text| {
             let threads = number(16..=1_000_000, text)?;
             settings.crew.max_threads = threads;

@@ -5,7 +5,7 @@
 
 use crate::cli::Failure;
 use crate::cli::front;
-use crate::cli::layers::Effective;
+use crate::cli::layers::{Effective, Origin};
 use crate::cli::limits::{self, Demand};
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
@@ -16,7 +16,7 @@ use crate::cli::signals::StopRequests;
 use headstart::api::Api;
 use headstart::metrics::Metrics;
 use headstart::sample::Sample;
-use headstart::server::{Drained, Front, Handler, PlainServer};
+use headstart::server::{Drained, FileLimit, Front, Handler, PlainServer};
 use headstart::{Client, Crew, Error, Server, ServerSettings, Threads};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,7 +29,12 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// The server: with an embedded sample when there is no upstream.
 pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let mut stop = register_signals()?;
-    let Settings { server, api, client, crew, .. } = &mut effective.settings;
+    let threads_are_given = effective.given_for("max_threads").is_some_and(|given| given.origin != Origin::Default);
+    let Settings { server, api, client, crew, front, .. } = &mut effective.settings;
+    if *front == front::Front::TinyHttp && !threads_are_given {
+        crew.max_threads /= 2; // tiny_http starts threads of its own, about one for each connection, and counts none
+    }
+    crew.max_files = FileLimit::raise().for_calls();
     let attempts = client.schedule.offsets().len();
     server.max_connections = limits::fit(&Demand {
         max_connections: server.max_connections,

@@ -38,6 +38,10 @@ pub struct CrewSettings {
     /// How many cancelled jobs may run on before calls that could become one more are refused
     /// ([`Error::TooManyStuck`]). Defaults to a sixteenth of the default `max_threads`.
     pub max_stuck: usize,
+    /// How many files the jobs may have open together. A request's job counts as two, its client's and its upstream's, a
+    /// hedge's as one; a hedge that would be one too many is refused ([`Error::TooFewFiles`]), so that requests find theirs.
+    /// Defaults to `None`: not counted.
+    pub max_files: Option<u64>,
     /// How long a thread waits for its next job before it leaves. Defaults to 5 s.
     pub idle_timeout: Duration,
     /// The stack of each thread, in bytes. Defaults to 1 MiB, of which the system only backs what is touched.
@@ -53,6 +57,7 @@ impl Default for CrewSettings {
             max_threads,
             kept_for_requests: max_threads / 16,
             max_stuck: max_threads / 16,
+            max_files: None,
             idle_timeout: Duration::from_secs(5),
             stack_size: 1 << 20,
             name: "headstart".to_owned(),
@@ -117,6 +122,8 @@ struct State {
     seats: Vec<Arc<Seat>>,
     /// The threads without a job; the last one has waited least and its caches are warmest.
     idle: Vec<Arc<Seat>>,
+    /// How many of the busy ones run a hedge. Kept only where files are counted.
+    hedges: usize,
     peak: usize,
     started: u64,
     refused_hedges: u64,
@@ -171,10 +178,10 @@ impl Crew {
     ///
     /// # Errors
     ///
-    /// [`Error::NoThread`] at the bound, [`Error::ThreadStart`] when the system refuses a thread. The job has not begun
-    /// then and never will.
-    pub fn spawn(&self, claim: Claim, job: Job) -> Result<(), Error> {
-        let mut state = self.admit(claim)?;
+    /// [`Error::NoThread`] and [`Error::TooFewFiles`] at the bounds, [`Error::ThreadStart`] when the system refuses a thread. The
+    /// job has not begun then and never will.
+    pub fn spawn(&self, claim: Claim, mut job: Job) -> Result<(), Error> {
+        let mut state = self.admit(claim, &mut job)?;
         if let Some(seat) = state.idle.pop() {
             drop(state);
             *lock(&seat.work) = Work::Called(job);
@@ -190,8 +197,8 @@ impl Crew {
     /// # Errors
     ///
     /// As of [`spawn`](Crew::spawn).
-    pub fn spawn_fresh(&self, claim: Claim, job: Job) -> Result<(), Error> {
-        let mut state = self.admit(claim)?;
+    pub fn spawn_fresh(&self, claim: Claim, mut job: Job) -> Result<(), Error> {
+        let mut state = self.admit(claim, &mut job)?;
         // An idle thread makes room for this one.
         if state.seats.len() >= self.shared.settings.max_threads && !state.idle.is_empty() {
             state.idle.remove(0).dismiss();
@@ -199,8 +206,8 @@ impl Crew {
         self.start_thread(state, job, Tenure::OneJob)
     }
 
-    /// The crew's state, when one more thread may be busy.
-    fn admit(&self, claim: Claim) -> Result<MutexGuard<'_, State>, Error> {
+    /// The crew's state, when one more thread may be busy with `job`.
+    fn admit(&self, claim: Claim, job: &mut Job) -> Result<MutexGuard<'_, State>, Error> {
         let settings = &self.shared.settings;
         let mut state = lock(&self.shared.state);
         if state.closing {
@@ -217,6 +224,19 @@ impl Crew {
                 Claim::Hedge => state.refused_hedges += 1,
             }
             return Err(Error::NoThread { bound });
+        }
+        if let (Claim::Hedge, Some(limit)) = (claim, settings.max_files) {
+            if 2 * (busy - state.hedges) + state.hedges >= limit as usize {
+                state.refused_hedges += 1;
+                return Err(Error::TooFewFiles { limit });
+            }
+            state.hedges += 1;
+            let counted = BusyHedge(self.shared.clone());
+            let run = std::mem::replace(&mut job.run, Box::new(|| ()));
+            job.run = Box::new(move || {
+                let _counted = counted;
+                run();
+            });
         }
         Ok(state)
     }
@@ -297,6 +317,15 @@ impl Crew {
             state = wait_until(&self.shared.left, state, deadline.instant());
         }
         state.seats.len()
+    }
+}
+
+/// A hedge that is counted, until it is done or was refused its thread.
+struct BusyHedge(Arc<Shared>);
+
+impl Drop for BusyHedge {
+    fn drop(&mut self) {
+        lock(&self.0.state).hedges -= 1;
     }
 }
 

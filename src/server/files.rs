@@ -36,9 +36,14 @@ impl FileLimit {
         self.most
     }
 
+    /// How many of them clients and upstreams may have together; `None` where there is no limit.
+    pub fn for_calls(self) -> Option<u64> {
+        self.most.map(|files| files.saturating_sub(OTHERS))
+    }
+
     /// How many connections a server admits that would have `wanted`.
     pub fn connections(self, wanted: usize) -> usize {
-        self.most.map_or(wanted, |files| wanted.min((files.saturating_sub(OTHERS) / 2).max(1) as usize))
+        self.for_calls().map_or(wanted, |files| wanted.min((files / 2).max(1) as usize))
     }
 
     /// How many files it takes for a server to admit `connections`.

@@ -100,6 +100,7 @@ pub(crate) fn crew_with_patience(max_threads: usize, idle_timeout: Duration) -> 
         max_threads,
         kept_for_requests: 0,
         max_stuck: max_threads,
+        max_files: None,
         idle_timeout,
         stack_size: 0x2000,
         name: "model".to_owned(),
