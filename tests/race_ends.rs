@@ -38,6 +38,24 @@ fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sig
     eventually("the calls are home", || crew.stats().stuck.is_empty() && crew.stats().idle == crew.stats().threads);
 }
 
+fn a_race_whose_attempts_end_by_the_deadline_themselves_has_not_failed_but_timed_out(threads: Threads) {
+    let crew = crew(4);
+    // Many rounds: whether the attempt or the race is first to see that the time is over is a matter of microseconds.
+    for _ in 0..50 {
+        let outcome: Outcome<(), ()> = Race::new(&crew)
+            .threads(threads)
+            .schedule(schedule(&[0]))
+            .deadline(Deadline::after(Duration::from_millis(2)))
+            .first(|attempt| {
+                while !attempt.deadline().has_passed() {
+                    std::hint::spin_loop();
+                }
+                Err(())
+            });
+        assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+    }
+}
+
 fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not(threads: Threads) {
     let (crew, (observer, seen)) = (crew(2), Forwards::new());
     let deadline = Deadline::after(Duration::from_millis(300));
@@ -135,6 +153,7 @@ fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins(threads: Thre
 
 on_all_threads! {
     the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight,
+    a_race_whose_attempts_end_by_the_deadline_themselves_has_not_failed_but_timed_out,
     what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not,
     the_callers_token_ends_the_race_and_its_attempts_with_its_reason,
     a_race_never_cancels_the_callers_token,

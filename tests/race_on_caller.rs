@@ -103,6 +103,22 @@ fn a_primary_that_panics_is_a_failure_and_hurries_the_hedge() {
     assert_eq!((outcome.winner().unwrap().value, outcome.failures.len()), (1, 1));
 }
 
+#[test]
+fn a_primary_that_ends_by_the_deadline_before_the_alarm_rings_does_not_pass_for_a_failure() {
+    let (crew, (release, released)) = (crew(), crossbeam_channel::bounded::<()>(0));
+    let _late = crew.alarm().set(Instant::now(), move || assert!(released.recv_timeout(SOON).is_err()));
+    let only = Schedule::new(&[Duration::ZERO]).unwrap();
+    let race = Race::new(&crew).schedule(only).deadline(Deadline::after(Duration::from_millis(20)));
+    let outcome: Outcome<(), _> = race.run(Wanted::First, Primary::OnCaller, |attempt| {
+        while !attempt.deadline().has_passed() {
+            thread::yield_now();
+        }
+        Err("timed out")
+    });
+    assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+    drop(release);
+}
+
 /// Tells when an attempt has ended.
 struct TellsEnds(crossbeam_channel::Sender<usize>);
 

@@ -177,6 +177,10 @@ where
         let end = match &result {
             Ok(_) => self.succeed(number, result, deliver),
             Err(cause) => {
+                // A call knows the deadline too, and one that ends by it may be ahead of the alarm and the waiting thread.
+                if self.race.deadline.has_passed() {
+                    self.end(CancelReason::DeadlineExceeded);
+                }
                 let decided = self.token.reason();
                 let end = match (cause, decided) {
                     (Cause::Panicked(message), _) => {

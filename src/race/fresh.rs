@@ -177,6 +177,10 @@ where
     }
 
     fn fail(&self, number: usize, cause: Cause<E>) -> AttemptEnd {
+        // A call knows the deadline too, and one that ends by it may be ahead of the waiting thread.
+        if self.race.deadline.has_passed() {
+            self.end(CancelReason::DeadlineExceeded);
+        }
         let canceled = self.token.reason();
         let end = match (&cause, canceled) {
             (Cause::Panicked(message), _) => {
