@@ -22,6 +22,7 @@ use mysql::prelude::Queryable;
 use process::{Process, finish, headstart};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use xmlrpc::Peer;
 
@@ -32,7 +33,9 @@ struct File(PathBuf);
 
 impl File {
     fn with(name: &str, text: &str) -> File {
-        let path = std::env::temp_dir().join(format!("headstart-routes-{}-{name}", std::process::id()));
+        static MADE: AtomicUsize = AtomicUsize::new(0); // the tests of this file run beside each other
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("headstart-routes-{}-{number}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         File(path)
     }
