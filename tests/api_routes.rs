@@ -104,9 +104,9 @@ fn what_cannot_be_served_is_refused_by_name() {
         ("/api/smart", "http://a/", "/api/smart", "fixed endpoints"),
         ("a", "http://a/", "a", "begins with a slash"),
         ("/a?b", "http://a/", "/a?b", "without a query"),
-        ("/a", "gopher://a/", "gopher://a/", "begins with one of http:"),
-        ("/a", "nothing", "nothing", "begins with one of http:"),
-        ("/a", "http://u:p@a/", "http://u:p@a/", "user name"),
+        ("/a", "gopher://a/", "/a=gopher:…", "begins with one of http:"),
+        ("/a", "nothing", "/a=nothing", "begins with one of http:"),
+        ("/a", "http://u:p@a/", "/a=http://***@a/", "user name"),
     ] {
         let crew = Crew::new(CrewSettings::default()).unwrap();
         let client = Client::new(&crew, settings.clone()).unwrap();

@@ -17,15 +17,20 @@ pub(super) struct Database {
 impl Database {
     /// `mysql://USER@HOST:PORT/DATABASE?query=SELECT...`, with `password-file` or `password-env` beside the query.
     pub(super) fn new(crew: &Crew, text: &str, client: &ClientSettings) -> Result<Database, Error> {
-        let wrong = |allowed: &str| Err(super::parse::wrong(&without_password(text), allowed));
-        if without_password(text) != text {
-            return wrong(
+        let wrong = |allowed: &str| super::parse::wrong("mysql:…", allowed);
+        let place = text.strip_prefix("mysql://").unwrap_or(text).split('?').next().unwrap_or_default();
+        if place.rsplit_once('@').is_some_and(|(login, _)| login.contains(':')) {
+            return Err(wrong(
                 "a URL without password, which the process list would show: the query takes password-file=FILE",
-            );
+            ));
         }
-        let mut url = MySqlUrl::parse(text)?;
-        let Some(query) = url.query else { return wrong("a URL with query=SELECT...") };
+        let mut url = MySqlUrl::parse(text).map_err(|error| match error {
+            Error::Setting { key, value, allowed } => wrong(&format!("{allowed} for its {key}, not '{value}'")),
+            other => other,
+        })?;
+        let query = url.query.ok_or_else(|| wrong("a URL with query=SELECT..."))?;
         url.settings.connect_timeout = client.connect_timeout;
+        url.settings.max_bytes = client.max_body;
         url.settings.lookup = client.lookup.clone();
         Ok(Database { client: MySql::new(crew, url.settings)?, query, params: url.params })
     }
@@ -35,19 +40,5 @@ impl Source for Database {
     fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, Error> {
         let rows = self.client.query(&self.query, &self.params, attempt)?;
         Json::parse(rows.to_json().into_bytes())
-    }
-}
-
-/// `url` with asterisks for a password between the user's name and the host.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("//") else { return url.to_owned() };
-    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-    let place = match place.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
-        Some((Some((user, _)), host)) => format!("{user}:***@{host}"),
-        _ => place.to_owned(),
-    };
-    match query {
-        Some(query) => format!("{scheme}//{place}?{query}"),
-        None => format!("{scheme}//{place}"),
     }
 }

@@ -43,7 +43,7 @@ impl Sources {
     ///
     /// [`Error::Setting`] for the one that cannot be used.
     pub(crate) fn new(crew: &Crew, path: &str, texts: &[String], settings: &ClientSettings) -> Result<Sources, Error> {
-        let list = texts.iter().map(|text| parse::source(crew, text, settings)).collect::<Result<_, _>>()?;
+        let list = texts.iter().map(|text| parse::source(crew, path, text, settings)).collect::<Result<_, _>>()?;
         // Named after the path: a source's text may hold what is nobody else's business.
         let racer = Racer::new(crew, settings, path.to_owned());
         Ok(Sources { list, racer })

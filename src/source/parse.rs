@@ -16,13 +16,14 @@ const SCHEMES: [(&str, &str, bool); 7] = [
     ("command", "command", cfg!(all(feature = "command", unix))),
 ];
 
-/// The source that `text` names.
-pub(super) fn source(crew: &Crew, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
+/// The source for `path` that `text` names.
+pub(super) fn source(crew: &Crew, path: &str, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    if !SCHEMES.iter().any(|(known, _, is_there)| *known == scheme && *is_there) {
-        return Err(no_such_source(text, scheme));
-    }
-    named(crew, scheme, text, settings).map_err(|error| of_route(error, text))
+    let source = match SCHEMES.iter().any(|(known, _, is_there)| *known == scheme && *is_there) {
+        true => named(crew, scheme, text, settings),
+        false => Err(no_such_source(text, scheme)),
+    };
+    source.map_err(|error| of_route(path, error))
 }
 
 fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
@@ -42,11 +43,11 @@ fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Re
     }
 }
 
-/// The same mistake, as one of the route that `text` is of.
-fn of_route(error: Error, text: &str) -> Error {
+/// The same mistake, as one of the route for `path`. What is wrong has shown what may be shown of itself, and no more is: a
+/// password may stand anywhere in a text that was not understood.
+fn of_route(path: &str, error: Error) -> Error {
     match error {
-        Error::Setting { key, value, allowed } if key == "route" => Error::Setting { key, value, allowed },
-        Error::Setting { allowed, .. } => wrong(text, &allowed),
+        Error::Setting { value, allowed, .. } => wrong(&format!("{path}={value}"), &allowed),
         other => other,
     }
 }
@@ -60,9 +61,12 @@ fn no_such_source(text: &str, scheme: &str) -> Error {
         }
         None => format!("a URL or command that begins with one of {here}"),
     };
-    wrong(text, &allowed)
+    match scheme {
+        "" => wrong(text, &allowed),
+        scheme => wrong(&format!("{scheme}:…"), &allowed),
+    }
 }
 
-pub(super) fn wrong(text: &str, allowed: &str) -> Error {
-    Error::Setting { key: "route".to_owned(), value: text.to_owned(), allowed: allowed.to_owned() }
+pub(super) fn wrong(value: &str, allowed: &str) -> Error {
+    Error::Setting { key: "route".to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
 }
