@@ -80,6 +80,11 @@ fn values_of_memcached() {
     assert_answers(server, "/text", r#""grün \"1\"""#);
     assert_answers(server, "/json", r#"{"a": 1.50}"#);
     assert_answers(server, "/none", "null");
+    let (_process, frugal, _file) = serve(&format!(
+        "upstream-max-body = 8\nroute = ['/text=memcached://{at}/greeting', '/none=memcached://{at}/absent']"
+    ));
+    assert_eq!(get(frugal, "/text").text(), r#"{"success":false,"response":{}}"#);
+    assert_answers(frugal, "/none", "null");
     cache.stop();
     assert_eq!(get(server, "/text?timeout=200").status, 408);
     cache.go_on();
@@ -116,6 +121,13 @@ fn rows_of_mariadb_and_a_statement_that_hangs_is_ended_there() {
     for page in ["/", "/metrics", "/openapi.json"] {
         assert!(!get(server, page).text().contains(PASSWORD));
     }
+    let (_frugal, frugal, _frugal_file) = serve(&format!(
+        "upstream-max-body = 2000\n[[route]]\npath = '/few'\nsource = '{}'\n[[route]]\npath = '/many'\nsource = '{}'",
+        url("SELECT 1 AS a"),
+        url("SELECT REPEAT(1, 3000) AS a"),
+    ));
+    assert_answers(frugal, "/few", r#"[{"a":1}]"#);
+    assert_eq!(get(frugal, "/many").text(), r#"{"success":false,"response":{}}"#);
     process.signal(rustix::process::Signal::TERM);
     let (status, log) = process.wait();
     assert!(status.success() && !log.contains(PASSWORD), "{status:?} {log}");

@@ -34,6 +34,7 @@ impl Cached {
         let settings = MemcachedSettings {
             server: url.server,
             connect_timeout: client.connect_timeout,
+            max_value: usize::try_from(client.max_body).unwrap_or(usize::MAX),
             lookup: client.lookup.clone(),
             ..MemcachedSettings::default()
         };
