@@ -18,6 +18,9 @@ pub(super) fn routes(text: &str) -> Result<Vec<RouteSettings>, String> {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let route = if line.starts_with('{') { from_table(line)? } else { from_flag(line)? };
         match routes.iter_mut().find(|known| known.path == route.path) {
+            Some(_) if route != RouteSettings::new(&route.path, route.sources.clone()) => {
+                return Err(format!("'{}' is given again, which adds a source and can set nothing else", route.path));
+            }
             Some(known) => known.sources.extend(route.sources),
             None => routes.push(route),
         }
@@ -96,6 +99,9 @@ mod tests {
         assert_eq!(routes.len(), 2);
         assert_eq!(routes[0].sources, ["http://x/?q=1", "http://y/"]);
         assert_eq!(routes[1].sources, ["command:echo 1"]);
+        let why =
+            super::routes("/a=http://x/\n{\"path\":\"/a\",\"source\":\"http://y/\",\"timeout\":\"2s\"}").unwrap_err();
+        assert!(why.contains("'/a' is given again"), "{why}");
     }
 
     #[test]
