@@ -3,6 +3,7 @@
 use super::value::Value;
 use mysql::Column;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::collections::HashMap;
 
 /// The rows of a result.
 ///
@@ -37,14 +38,20 @@ pub struct Executed {
 
 impl Rows {
     pub(super) fn with_columns(columns: &[Column]) -> Rows {
-        let mut names: Vec<String> = Vec::with_capacity(columns.len());
-        for column in columns {
-            let name = column.name_str();
-            let again = (2..).map(|count| format!("{name}_{count}"));
-            let free = std::iter::once(name.to_string()).chain(again).find(|name| !names.contains(name));
-            names.extend(free);
-        }
-        Rows { columns: names, rows: Vec::new() }
+        // Each name in use, with the last number that was appended to it: a server may send very many of the same.
+        let mut used: HashMap<String, usize> = HashMap::with_capacity(columns.len());
+        let free_name = |column: &Column| {
+            let given = column.name_str();
+            let mut name = given.to_string();
+            while used.contains_key(&name) {
+                let count = used.entry(given.to_string()).or_insert(1);
+                *count += 1;
+                name = format!("{given}_{count}");
+            }
+            used.insert(name.clone(), 1);
+            name
+        };
+        Rows { columns: columns.iter().map(free_name).collect(), rows: Vec::new() }
     }
 
     /// The rows as JSON: see [`Value`] for each type's form.
@@ -71,5 +78,31 @@ impl Serialize for Object<'_> {
             map.serialize_entry(name, value)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mysql::consts::ColumnType;
+    use std::time::{Duration, Instant};
+
+    fn names(given: &[&str]) -> Vec<String> {
+        let column = |name: &&str| Column::new(ColumnType::MYSQL_TYPE_LONG).with_name(name.as_bytes());
+        Rows::with_columns(&given.iter().map(column).collect::<Vec<_>>()).columns
+    }
+
+    #[test]
+    fn a_name_that_comes_again_is_numbered_past_those_that_are_taken() {
+        assert_eq!(names(&["a", "a", "a_2", "a", "b"]), ["a", "a_2", "a_2_2", "a_3", "b"]);
+        assert_eq!(names(&["a_2", "a", "a", "", ""]), ["a_2", "a", "a_3", "", "_2"]);
+    }
+
+    /// With a search through the names for each number it is minutes.
+    #[test]
+    fn as_many_equal_names_as_fit_into_a_result_are_told_apart_at_once() {
+        let (began, names) = (Instant::now(), names(&["a"; 20_000]));
+        assert_eq!(names.last().map(String::as_str), Some("a_20000"));
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
 }
