@@ -65,7 +65,7 @@ impl Value {
             }
             Wire::Time(is_negative, days, hours, minutes, seconds, micros) => {
                 let sign = if is_negative { "-" } else { "" };
-                let hours = days * 24 + u32::from(hours);
+                let hours = u64::from(days) * 24 + u64::from(hours);
                 Value::Text(format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", decimals(micros, column)))
             }
             Wire::Bytes(bytes) => from_bytes(bytes, column),
@@ -135,5 +135,17 @@ from!(&str => Text, String => Text, Vec<u8> => Bytes, &[u8] => Bytes);
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Value {
         value.map_or(Value::Null, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_beyond_all_sense_is_text_like_any_other() {
+        let column = Column::new(ColumnType::MYSQL_TYPE_TIME);
+        let time = Wire::Time(true, u32::MAX, 255, 255, 255, u32::MAX);
+        assert_eq!(Value::from_wire(time, &column), Value::Text("-103079215335:255:255".to_owned()));
     }
 }
