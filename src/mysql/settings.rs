@@ -6,6 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The most that a server can be set to have (MariaDB's and MySQL's `max_connections`).
+const MAX_CONNECTIONS: usize = 100_000;
+
 /// How a [`MySql`](super::MySql) reaches its server. Its `Debug` form leaves the password out.
 ///
 /// ```
@@ -30,7 +33,7 @@ pub struct MySqlSettings {
     pub password: Option<String>,
     /// The default database. Defaults to none.
     pub database: Option<String>,
-    /// The most calls at a time, those included whose statement is being ended; further ones wait. Defaults to 8. The server sees
+    /// The most calls at a time, those included whose statement is being ended; further ones wait. 1 to 100,000, defaults to 8. The server sees
     /// no more connections than these, and one more for each statement that is being ended.
     pub max_connections: usize,
     /// How long a connection may take (name lookup, TCP, login), at most. Defaults to 10 s.
@@ -76,7 +79,9 @@ impl MySqlSettings {
         match self {
             _ if self.host.is_empty() => Err(wrong("host", "", "a name or an address")),
             _ if self.port == 0 => Err(wrong("port", "0", "1 to 65535")),
-            _ if self.max_connections == 0 => Err(wrong("max-connections", "0", "at least 1")),
+            _ if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) => {
+                Err(wrong("max-connections", &self.max_connections.to_string(), &format!("1 to {MAX_CONNECTIONS}")))
+            }
             _ if self.connect_timeout.is_zero() => Err(wrong("connect-timeout", "0", "a time longer than nothing")),
             _ => Ok(()),
         }
@@ -97,5 +102,28 @@ impl fmt::Debug for MySqlSettings {
             .field("max_rows", &self.max_rows)
             .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_by_name() {
+        let refused: [(&str, fn(&mut MySqlSettings)); 5] = [
+            ("host", |settings| settings.host.clear()),
+            ("port", |settings| settings.port = 0),
+            ("max-connections", |settings| settings.max_connections = 0),
+            ("max-connections", |settings| settings.max_connections = usize::MAX),
+            ("connect-timeout", |settings| settings.connect_timeout = Duration::ZERO),
+        ];
+        assert!(MySqlSettings::default().check().is_ok());
+        for (key, change) in refused {
+            let mut settings = MySqlSettings::default();
+            change(&mut settings);
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.starts_with(key), "{error}");
+        }
     }
 }
