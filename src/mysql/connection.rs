@@ -146,9 +146,8 @@ impl Connection {
                     result => Ok((result.map_err(|error| error.typed(server)), connection)),
                 }
             }
-            // Nothing was sent.
-            Err(error @ (Error::NoThread { .. } | Error::ThreadStart(_))) => Err(Failed { error, left: None }),
-            Err(error) => Err(Failed { error, left: Some(id) }),
+            // At rest still, without a thread to disturb it: nothing was sent.
+            Err(error) => Err(Failed { error, left: (!relay.is_at_rest).then_some(id) }),
         }
     }
 }

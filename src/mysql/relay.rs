@@ -91,7 +91,6 @@ impl Relay {
         bounds: Bounds<'_>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.is_at_rest = false;
         let (inbox, outcome) = bounded(1);
         let token = CancelToken::new();
         let job = {
@@ -104,6 +103,7 @@ impl Relay {
         };
         let label = bounds.label.clone();
         bounds.crew.spawn(Claim::Request, Job { label, token: Some(token.clone()), run: Box::new(job) })?;
+        self.is_at_rest = false;
         let ended = match self.pass_on(&outcome, &bounds) {
             Ok(()) => return outcome.recv().unwrap_or_else(|_| Err(Error::TimedOut)),
             Err(ended) => ended,
