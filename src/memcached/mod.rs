@@ -8,7 +8,7 @@
 //!
 //! - `protocol`: requests and replies as bytes
 //! - `connection`: one connection and the call that has it; `connections`: those of one server
-//! - `address`: servers, keys, URLs; `item`: what is stored
+//! - `address`: servers, keys, URLs; `item`: what is stored; `settings`: how the server is called
 //!
 //! Invariants: calls run on the calling thread; nothing else is started but name lookups, on the crew. A connection is pooled
 //! only after a whole reply with nothing left over. Only reads are tried again.
@@ -21,68 +21,30 @@ mod connection;
 mod connections;
 mod item;
 mod protocol;
+mod settings;
 
 pub use address::MemcachedUrl;
 pub use item::{Expiry, Item, SetOptions};
+pub use settings::MemcachedSettings;
 
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{Lookup, SystemLookup};
 use crate::timeout::IntoTimeLimit;
-use address::{Server, checked_key, wrong};
+use address::checked_key;
 use connections::{Again, Connections};
 use protocol::{Asked, Command, Reply};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Bytes of requests sent before their replies are read. They fit into what the system buffers for the server, so that
 /// it takes them all even while we do not yet read: otherwise each side could wait for the other to read.
 const PIPELINED: usize = 16 << 10;
 
-/// How a [`Memcached`] calls its server.
-///
-/// ```
-/// use headstart::memcached::MemcachedSettings;
-///
-/// let mut settings = MemcachedSettings::default();
-/// settings.server = "10.0.0.1:11211".to_owned();
-/// settings.max_value = 64 << 10;
-/// ```
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct MemcachedSettings {
-    /// The server, as `host:port`, `host` (port 11211) or `[IPv6]:port`. Defaults to `127.0.0.1:11211`.
-    pub server: String,
-    /// How long to wait for a connection (name lookup and TCP), at most; a call with less time waits less. Defaults to 2 s.
-    pub connect_timeout: Duration,
-    /// The largest value sent or taken, in bytes. Defaults to 1 MiB, which is memcached's own limit (`-I`) unless changed.
-    pub max_value: usize,
-    /// Idle connections kept for reuse. Defaults to 64.
-    pub max_idle: usize,
-    /// How long an idle connection is kept. Defaults to 60 s; memcached itself closes none unless told to.
-    pub idle_timeout: Duration,
-    /// How host names are looked up. Defaults to [`SystemLookup`].
-    pub lookup: Arc<dyn Lookup>,
-}
-
-impl Default for MemcachedSettings {
-    fn default() -> Self {
-        MemcachedSettings {
-            server: "127.0.0.1:11211".to_owned(),
-            connect_timeout: Duration::from_secs(2),
-            max_value: 1 << 20,
-            max_idle: 64,
-            idle_timeout: Duration::from_secs(60),
-            lookup: Arc::new(SystemLookup),
-        }
-    }
-}
-
 /// A client of one memcached server. Clones are handles to the same client and share its connections.
 ///
-/// Each call takes as its last argument how long it may take: a [`Duration`], a [`Deadline`](crate::Deadline),
+/// Each call takes as its last argument how long it may take: a [`Duration`](std::time::Duration), a [`Deadline`](crate::Deadline),
 /// the [`Attempt`](crate::Attempt) of a race, a [`TimeLimit`](crate::TimeLimit).
 ///
 /// ```no_run
@@ -146,11 +108,7 @@ impl Memcached {
     ///
     /// [`Error::Setting`] names the setting that cannot be used.
     pub fn new(crew: &Crew, settings: MemcachedSettings) -> Result<Memcached, Error> {
-        let server = Server::parse(&settings.server)
-            .ok_or_else(|| wrong("server", &settings.server, "host:port, host or [IPv6]:port"))?;
-        if settings.connect_timeout.is_zero() {
-            return Err(wrong("connect_timeout", "0", "a time longer than nothing"));
-        }
+        let server = settings.check()?;
         let connections = Connections::new(crew, server, settings);
         Ok(Memcached { shared: Arc::new(Shared { connections, opaque: AtomicU64::new(0) }) })
     }
