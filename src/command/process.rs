@@ -8,7 +8,8 @@ use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::timeout::{GRACE, TimeLimit};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::upstream::ready::wait;
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io;
@@ -134,20 +135,6 @@ impl Drop for Process {
         let mut exit = [PollFd::new(&self.exit, PollFlags::IN)];
         while wait(&mut exit, Deadline::Never).is_ok() && !has_happened(&exit[0]) {}
         let _ = self.child.wait();
-    }
-}
-
-/// Waits until something happens to one of `descriptors`, at most until `until`. May return earlier.
-fn wait(descriptors: &mut [PollFd<'_>], until: Deadline) -> Result<(), Error> {
-    // A duration that the clock cannot express is no limit.
-    let left = until.remaining().and_then(|left| Timespec::try_from(left).ok());
-    match poll(descriptors, left.as_ref()) {
-        Ok(_) => Ok(()),
-        Err(Errno::INTR) => {
-            descriptors.iter_mut().for_each(PollFd::clear_revents);
-            Ok(())
-        }
-        Err(error) => Err(failed(error)),
     }
 }
 

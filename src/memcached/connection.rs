@@ -167,15 +167,13 @@ fn is_early(kind: io::ErrorKind) -> bool {
 /// Returns when the socket is ready or has failed, or when the time is over.
 #[cfg(unix)]
 fn wait(socket: &TcpStream, way: Way, until: Deadline) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use crate::upstream::ready;
+    use rustix::event::{PollFd, PollFlags};
     let flags = match way {
         Way::In => PollFlags::IN,
         Way::Out => PollFlags::OUT,
     };
-    // A duration that the clock cannot express is no limit.
-    let left = until.remaining().and_then(|left| Timespec::try_from(left).ok());
-    poll(&mut [PollFd::new(socket, flags)], left.as_ref())?;
-    Ok(())
+    ready::wait(&mut [PollFd::new(socket, flags)], until).map(drop)
 }
 
 /// Has the next read or write return when the time is over.

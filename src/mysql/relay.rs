@@ -17,21 +17,18 @@
 
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
-use crate::deadline::Deadline;
 use crate::error::{Error, panic_message};
-use crate::timeout::TimeLimit;
+use crate::timeout::{GRACE, TimeLimit};
 use crate::upstream::line::is_quiet;
+use crate::upstream::ready::wait;
 use crossbeam_channel::{Receiver, bounded};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How long past its end a call is waited for, so that its thread is home when the caller is told.
-const GRACE: Duration = Duration::from_millis(5);
 /// Passed on at a time, in bytes.
 const CHUNK: usize = 16 << 10;
 
@@ -273,14 +270,4 @@ impl Bell {
 
 fn ring(rope: &UnixStream) {
     let _ = (&*rope).write(&[1]); // a full pair rings as well
-}
-
-/// Waits until one of them is ready, at most until `until`.
-fn wait(polled: &mut [PollFd<'_>], until: Deadline) -> io::Result<()> {
-    // A duration that the clock cannot express is no limit.
-    let left = until.remaining().and_then(|left| Timespec::try_from(left).ok());
-    match poll(polled, left.as_ref()) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

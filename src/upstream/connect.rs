@@ -141,7 +141,8 @@ fn wait(_: &TcpStream, _: Deadline, _: &CancelToken) -> io::Result<()> {
 /// Waits until the connection is there or has failed.
 #[cfg(unix)]
 fn wait(socket: &TcpStream, until: Deadline, token: &CancelToken) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use super::ready;
+    use rustix::event::{PollFd, PollFlags};
     use std::time::Duration;
 
     /// How long a poll goes without a look at the token, where a shutdown does not wake it.
@@ -151,20 +152,12 @@ fn wait(socket: &TcpStream, until: Deadline, token: &CancelToken) -> io::Result<
         if token.is_canceled() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        let left = until.remaining();
-        if left == Some(Duration::ZERO) {
+        if until.has_passed() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let nap = match (left, SLICE) {
-            (Some(left), Some(slice)) => Some(left.min(slice)),
-            (left, slice) => left.or(slice),
-        };
-        // A duration that the clock cannot express is no limit.
-        let nap = nap.and_then(|nap| Timespec::try_from(nap).ok());
-        match poll(&mut [PollFd::new(socket, PollFlags::OUT)], nap.as_ref()) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => return socket.take_error()?.map_or(Ok(()), Err),
-            Err(error) => return Err(error.into()),
+        let nap = SLICE.map_or(until, |slice| until.earlier(Deadline::after(slice)));
+        if ready::wait(&mut [PollFd::new(socket, PollFlags::OUT)], nap)? > 0 {
+            return socket.take_error()?.map_or(Ok(()), Err);
         }
     }
 }

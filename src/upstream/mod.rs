@@ -26,6 +26,8 @@ mod failure;
 pub(crate) mod line;
 pub(crate) mod names;
 pub(crate) mod pool;
+#[cfg(unix)]
+pub(crate) mod ready;
 mod response;
 #[cfg_attr(not(feature = "https"), path = "no_tls.rs")]
 mod tls;
