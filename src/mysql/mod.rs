@@ -10,13 +10,15 @@
 //!    milliseconds, also when the server has stopped or drips.
 //! 2. The statement is ended on the server by `KILL QUERY` over another connection, and so is its connection, by
 //!    `KILL CONNECTION`. That goes on, on a thread of the crew, after the caller was told, and takes milliseconds more where the
-//!    server answers (MariaDB now and then takes a second or two for a `KILL`). It is tried for [`MySqlSettings::kill_timeout`]; [`MySql::ending`] tells how many statements are being
-//!    ended, and what could not be ended is logged as a warning with the connection's number.
+//!    server answers (MariaDB now and then takes a second or two for a `KILL`). It is tried for [`MySqlSettings::kill_timeout`];
+//!    [`MySql::ending`] tells how many statements are being ended, and what could not be ended is logged as a warning with the
+//!    connection's number.
 //!
 //! A connection whose call was ended is never used again. Any other is logged in anew (`COM_CHANGE_USER`) before it rests, so that
-//! no transaction, lock, temporary table, variable or chosen database comes to the next call; a statement with the word `role` in it
-//! costs its connection, since MariaDB leaves roles as they are (so it does with one that a stored procedure takes, which goes
-//! unseen). Each call is one statement, hence, and what it does is rolled back if it leaves a transaction open. Statements are prepared, and parameters bound: they never become part of the text.
+//! no transaction, lock, temporary table, variable or chosen database comes to the next call; a statement with the word `role` in
+//! it costs its connection, since MariaDB leaves roles as they are (so it does with one that a stored procedure takes, which goes
+//! unseen). Each call is one statement, hence, and what it does is rolled back if it leaves a transaction open. Statements are
+//! prepared, and parameters bound: they never become part of the text.
 //!
 //! - [`settings`](MySqlSettings), [`url`](MySqlUrl): how the server is reached
 //! - `relay`, `connection`: a connection and what is done with it
@@ -135,6 +137,7 @@ impl MySql {
     /// - [`Error::TimedOut`], [`Error::Canceled`]: the call was ended, and its statement is being ended.
     /// - [`Error::Database`]: the server refused the statement or the login.
     /// - [`Error::TooManyRows`], [`Error::BodyTooLarge`]: the result exceeds the settings' limits; the statement is being ended.
+    ///   Of a result beyond both limits either may be told.
     /// - [`Error::Setting`]: there are not as many parameters as placeholders.
     /// - [`Error::Lookup`], [`Error::Connect`]: there was no connection. [`Error::Lost`]: it broke, and whether the statement was
     ///   run is not known. [`Error::Protocol`]: it made no sense.
