@@ -142,6 +142,13 @@ pub enum Error {
     Panicked(String),
 }
 
+impl Error {
+    /// The setting that the user knows as `key` cannot be `value`, only what is `allowed`.
+    pub(crate) fn setting(key: &str, value: &str, allowed: &str) -> Error {
+        Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -107,6 +107,7 @@ fn what_cannot_be_served_is_refused_by_name() {
         ("/a", "gopher://a/", "/a=gopher:…", "begins with one of http:"),
         ("/a", "nothing", "/a=nothing", "begins with one of http:"),
         ("/a", "http://u:p@a/", "/a=http://***@a/", "user name"),
+        ("/a", "http://u:p@a b/", "/a=http://***@a b/", "a URL that begins with"),
     ] {
         let crew = Crew::new(CrewSettings::default()).unwrap();
         let client = Client::new(&crew, settings.clone()).unwrap();

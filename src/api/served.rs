@@ -156,5 +156,5 @@ fn check_path(path: &str) -> Result<(), Error> {
 }
 
 fn wrong(path: &str, allowed: &str) -> Error {
-    Error::Setting { key: "route".to_owned(), value: path.to_owned(), allowed: allowed.to_owned() }
+    Error::setting("route", path, allowed)
 }

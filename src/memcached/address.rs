@@ -1,7 +1,7 @@
 //! What a user names: servers, keys, and both in one URL.
 
 use crate::error::Error;
-use crate::upstream::names::bare;
+use crate::upstream::names::{bare, without_user};
 use std::fmt;
 use std::str::FromStr;
 
@@ -59,11 +59,7 @@ pub(super) fn checked_key(key: &[u8]) -> Result<&[u8], Error> {
         return Ok(key);
     }
     let shown = String::from_utf8_lossy(&key[..key.len().min(MAX_KEY)]).escape_debug().to_string();
-    Err(wrong("key", &shown, "1 to 250 bytes without spaces and control characters"))
-}
-
-pub(super) fn wrong(key: &str, value: &str, allowed: &str) -> Error {
-    Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
+    Err(Error::setting("key", &shown, "1 to 250 bytes without spaces and control characters"))
 }
 
 /// A key and the server that has it, as one URL: `memcached://host[:port]/key`.
@@ -93,7 +89,7 @@ impl FromStr for MemcachedUrl {
     type Err = Error;
 
     fn from_str(url: &str) -> Result<MemcachedUrl, Error> {
-        let fault = |allowed: &str| wrong("memcached URL", &without_user(url), allowed);
+        let fault = |allowed: &str| Error::setting("memcached URL", &without_user(url), allowed);
         let rest = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("memcached") => rest,
             _ => return Err(fault("memcached://HOST[:PORT]/KEY")),
@@ -112,14 +108,6 @@ impl FromStr for MemcachedUrl {
             percent_decoded(key).ok_or_else(|| fault("a key in which each % is followed by two hexadecimal digits"))?;
         checked_key(&key).map_err(|_| fault("a key of 1 to 250 bytes without spaces and control characters"))?;
         Ok(MemcachedUrl { server: server.to_string(), key })
-    }
-}
-
-/// What may be shown of a URL that may be wrong in any way: nothing that stands before an `@`.
-fn without_user(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, rest)) => format!("***@{rest}"),
-        None => url.to_owned(),
     }
 }
 

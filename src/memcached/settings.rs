@@ -1,6 +1,6 @@
 //! How the server is called.
 
-use super::address::{Server, wrong};
+use super::address::Server;
 use crate::error::Error;
 use crate::fetch::{Lookup, SystemLookup};
 use std::sync::Arc;
@@ -49,8 +49,9 @@ impl MemcachedSettings {
     /// The server, if all of the settings can be used.
     pub(super) fn check(&self) -> Result<Server, Error> {
         if self.connect_timeout.is_zero() {
-            return Err(wrong("connect_timeout", "0", "a time longer than nothing"));
+            return Err(Error::setting("connect_timeout", "0", "a time longer than nothing"));
         }
-        Server::parse(&self.server).ok_or_else(|| wrong("server", &self.server, "host:port, host or [IPv6]:port"))
+        Server::parse(&self.server)
+            .ok_or_else(|| Error::setting("server", &self.server, "host:port, host or [IPv6]:port"))
     }
 }

@@ -71,18 +71,17 @@ impl Default for MySqlSettings {
 
 impl MySqlSettings {
     pub(super) fn check(&self) -> Result<(), Error> {
-        let wrong = |key: &str, value: &str, allowed: &str| Error::Setting {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            allowed: allowed.to_owned(),
-        };
         match self {
-            _ if self.host.is_empty() => Err(wrong("host", "", "a name or an address")),
-            _ if self.port == 0 => Err(wrong("port", "0", "1 to 65535")),
-            _ if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) => {
-                Err(wrong("max-connections", &self.max_connections.to_string(), &format!("1 to {MAX_CONNECTIONS}")))
+            _ if self.host.is_empty() => Err(Error::setting("host", "", "a name or an address")),
+            _ if self.port == 0 => Err(Error::setting("port", "0", "1 to 65535")),
+            _ if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) => Err(Error::setting(
+                "max-connections",
+                &self.max_connections.to_string(),
+                &format!("1 to {MAX_CONNECTIONS}"),
+            )),
+            _ if self.connect_timeout.is_zero() => {
+                Err(Error::setting("connect-timeout", "0", "a time longer than nothing"))
             }
-            _ if self.connect_timeout.is_zero() => Err(wrong("connect-timeout", "0", "a time longer than nothing")),
             _ => Ok(()),
         }
     }
@@ -111,7 +110,8 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_are_refused_by_name() {
-        let refused: [(&str, fn(&mut MySqlSettings)); 5] = [
+        type Change = fn(&mut MySqlSettings);
+        let refused: [(&str, Change); 5] = [
             ("host", |settings| settings.host.clear()),
             ("port", |settings| settings.port = 0),
             ("max-connections", |settings| settings.max_connections = 0),

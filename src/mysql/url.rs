@@ -45,9 +45,9 @@ impl MySqlUrl {
     ///
     /// [`Error::Setting`] names the part that is wrong. It never shows the password.
     pub fn parse(url: &str) -> Result<MySqlUrl, Error> {
-        let rest = url
-            .strip_prefix("mysql://")
-            .ok_or_else(|| wrong("scheme", url.split_once("://").map_or("…", |(scheme, _)| scheme), "mysql"))?;
+        let rest = url.strip_prefix("mysql://").ok_or_else(|| {
+            Error::setting("scheme", url.split_once("://").map_or("…", |(scheme, _)| scheme), "mysql")
+        })?;
         let (place, pairs) = rest.split_once('?').unwrap_or((rest, ""));
         // The last one: a password may hold an @ that nobody encoded.
         let (login, place) = place.rsplit_once('@').unwrap_or(("", place));
@@ -61,10 +61,12 @@ impl MySqlUrl {
         (settings.host, settings.port) = host_and_port(address, settings.port)?;
         settings.user = decoded("user", user)?;
         if user.is_empty() {
-            return Err(wrong("user", "", "a name before the @"));
+            return Err(Error::setting("user", "", "a name before the @"));
         }
         settings.password = match password {
-            Some(password) => Some(decoded("password", password).map_err(|_| wrong("password", "…", "UTF-8"))?),
+            Some(password) => {
+                Some(decoded("password", password).map_err(|_| Error::setting("password", "…", "UTF-8"))?)
+            }
             None => None,
         };
         settings.database = Some(decoded("database", database)?).filter(|database| !database.is_empty());
@@ -75,14 +77,14 @@ impl MySqlUrl {
                 "password-file" | "password-env" if parsed.settings.password.is_none() => {
                     parsed.settings.password = Some(password_from(&key, &value)?);
                 }
-                "query" => return Err(wrong("query", &value, "given once")),
-                "password-file" | "password-env" => return Err(wrong(&key, &value, "the only password")),
+                "query" => return Err(Error::setting("query", &value, "given once")),
+                "password-file" | "password-env" => return Err(Error::setting(&key, &value, "the only password")),
                 key => {
                     // Not its value, and nothing that may be the rest of a password with a question mark in it.
                     let is_key =
                         key.chars().all(|character| character.is_ascii_lowercase() || "-_".contains(character));
                     let allowed = "query, param, password-file or password-env";
-                    return Err(wrong("key", if is_key { key } else { "…" }, allowed));
+                    return Err(Error::setting("key", if is_key { key } else { "…" }, allowed));
                 }
             }
         }
@@ -100,31 +102,29 @@ fn host_and_port(address: &str, default: u16) -> Result<(String, u16), Error> {
     // Whatever is no host may be part of a password, if the URL lacks its @.
     let is_host = |character: char| character.is_alphanumeric() || "-._:%".contains(character);
     if bare.is_empty() || !bare.chars().all(is_host) {
-        return Err(wrong("host", "…", "a name or an address, as in mysql://user@host/database"));
+        return Err(Error::setting("host", "…", "a name or an address, as in mysql://user@host/database"));
     }
     let port = match port {
         None => default,
-        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong("port", "…", "1 to 65535"))?,
+        Some(port) => {
+            port.parse().ok().filter(|port| *port > 0).ok_or_else(|| Error::setting("port", "…", "1 to 65535"))?
+        }
     };
     Ok((bare.to_owned(), port))
 }
 
 fn decoded(key: &str, text: &str) -> Result<String, Error> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(|text| text.into_owned()).map_err(|_| wrong(key, text, "UTF-8"))
+    decoded.map(|text| text.into_owned()).map_err(|_| Error::setting(key, text, "UTF-8"))
 }
 
 fn password_from(key: &str, place: &str) -> Result<String, Error> {
     if key == "password-env" {
         let value = std::env::var(place);
-        return value.map_err(|_| wrong(key, place, "an environment variable that is set, to UTF-8"));
+        return value.map_err(|_| Error::setting(key, place, "an environment variable that is set, to UTF-8"));
     }
     let text = std::fs::read_to_string(place)
-        .map_err(|error| wrong(key, place, &format!("a readable file of UTF-8 ({error})")))?;
+        .map_err(|error| Error::setting(key, place, &format!("a readable file of UTF-8 ({error})")))?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
-}
-
-fn wrong(key: &str, value: &str, allowed: &str) -> Error {
-    Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
 }

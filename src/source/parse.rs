@@ -68,5 +68,5 @@ fn no_such_source(text: &str, scheme: &str) -> Error {
 }
 
 pub(super) fn wrong(value: &str, allowed: &str) -> Error {
-    Error::Setting { key: "route".to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
+    Error::setting("route", value, allowed)
 }

@@ -47,7 +47,7 @@ use crate::race::Attempt;
 use call::Seen;
 use connect::{NoResolver, TcpConnector};
 use direct::Direct;
-use names::Names;
+use names::{Names, without_user};
 use pool::Pool;
 use std::fmt;
 use std::sync::Arc;
@@ -115,8 +115,9 @@ const HEAD_WITHOUT_URL: usize = 2 << 10;
 
 impl Upstreams {
     pub(crate) fn new(crew: &Crew, settings: UpstreamSettings) -> Result<Upstreams, Error> {
-        let timeout_header = HeaderName::from_bytes(settings.timeout_header.as_bytes())
-            .map_err(|_| wrong("timeout-header", &settings.timeout_header, "the name of an HTTP header field"))?;
+        let timeout_header = HeaderName::from_bytes(settings.timeout_header.as_bytes()).map_err(|_| {
+            Error::setting("timeout-header", &settings.timeout_header, "the name of an HTTP header field")
+        })?;
         let mut list = Vec::with_capacity(settings.urls.len());
         let mut origins = Vec::new();
         for url in &settings.urls {
@@ -128,14 +129,16 @@ impl Upstreams {
             list.push(upstream);
         }
         if list.is_empty() {
-            return Err(wrong(settings.key, "", "at least one URL is needed"));
+            return Err(Error::setting(settings.key, "", "at least one URL is needed"));
         }
         if settings.connect_timeout.is_zero() {
-            return Err(wrong("connect-timeout", "0", "a time longer than nothing"));
+            return Err(Error::setting("connect-timeout", "0", "a time longer than nothing"));
         }
         let proxy = match &settings.proxy {
             None => None,
-            Some(url) => Some(Proxy::new(url).map_err(|error| wrong("proxy", url, &format!("a URL ({error})")))?),
+            Some(url) => {
+                Some(Proxy::new(url).map_err(|error| Error::setting("proxy", url, &format!("a URL ({error})")))?)
+            }
         };
         let connect_timeout = settings.connect_timeout.min(LONGEST);
         let longest_url = settings.urls.iter().map(String::len).max().unwrap_or_default();
@@ -292,19 +295,20 @@ impl Upstreams {
 impl Upstream {
     /// Checks `url`, which the user knows as `key`, and finds or adds its origin.
     fn new(key: &str, url: &str, origins: &mut Vec<String>) -> Result<Upstream, Error> {
-        let uri: Uri = url.parse().map_err(|error| wrong(key, url, &format!("{} ({error})", tls::SCHEMES)))?;
+        let shown = &without_user(url);
+        let uri: Uri =
+            url.parse().map_err(|error| Error::setting(key, shown, &format!("{} ({error})", tls::SCHEMES)))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(wrong(key, url, tls::SCHEMES));
+            return Err(Error::setting(key, shown, tls::SCHEMES));
         };
         if !matches!(scheme, "http" | "https") || (scheme == "https" && !cfg!(feature = "https")) {
-            return Err(wrong(key, url, tls::SCHEMES));
+            return Err(Error::setting(key, shown, tls::SCHEMES));
         }
         if authority.as_str().contains('@') {
-            let hidden = url.replace(authority.as_str(), &format!("***@{}", authority.host()));
-            return Err(wrong(key, &hidden, "a URL without user name and password, which would end up in logs"));
+            return Err(Error::setting(key, shown, "a URL without user name and password, which would end up in logs"));
         }
         if authority.host().is_empty() {
-            return Err(wrong(key, url, "a URL with a host"));
+            return Err(Error::setting(key, shown, "a URL with a host"));
         }
         let to = authority.to_string();
         let name = format!("{scheme}://{to}").to_ascii_lowercase();
@@ -334,10 +338,6 @@ impl Upstream {
         }
         *self.request.headers_mut() = fields;
     }
-}
-
-fn wrong(key: &str, value: &str, allowed: &str) -> Error {
-    Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
 }
 
 impl fmt::Debug for Upstreams {

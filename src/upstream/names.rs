@@ -60,6 +60,15 @@ pub(crate) fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
+/// What may be shown of a URL that may be wrong in any way: nothing that stands between its scheme and an `@`.
+pub(crate) fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (&url[..scheme.len() + 3], rest));
+    match rest.rsplit_once('@') {
+        Some((_, rest)) => format!("{scheme}***@{rest}"),
+        None => url.to_owned(),
+    }
+}
+
 /// Looks names up; clones are handles to the same book of answers.
 #[derive(Clone)]
 pub(crate) struct Names {
