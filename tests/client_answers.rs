@@ -315,7 +315,18 @@ fn settings_that_cannot_be_are_refused_by_name() {
             other => panic!("{other:?}"),
         }
     };
-    for url in ["", "nonsense", "/path", "ftp://host/", "http://", "http:///path", "127.0.0.1:80"] {
+    for url in [
+        "",
+        "nonsense",
+        "/path",
+        "ftp://host/",
+        "http://",
+        "http:///path",
+        "127.0.0.1:80",
+        "http://a:ge/",
+        "http://a:65536/",
+        "http://[::1]x/",
+    ] {
         let (key, value, allowed) = refused(&|settings| settings.upstreams = vec![url.to_owned()]);
         assert_eq!((&*key, &*value), ("upstream", url));
         assert!(allowed.contains("http://"), "{allowed}");

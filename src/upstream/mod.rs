@@ -310,6 +310,16 @@ impl Upstream {
         if authority.host().is_empty() {
             return Err(Error::setting(key, shown, "a URL with a host"));
         }
+        // What is no port would be passed over, and the port of the scheme taken.
+        if authority.port_u16().is_none()
+            && !matches!(authority.as_str().strip_prefix(authority.host()), Some("" | ":"))
+        {
+            return Err(Error::setting(
+                key,
+                shown,
+                "a URL whose port, if any, is a number, such as http://127.0.0.1:9000/",
+            ));
+        }
         let to = authority.to_string();
         let name = format!("{scheme}://{to}").to_ascii_lowercase();
         let origin = origins.iter().position(|other| *other == name).unwrap_or_else(|| {
