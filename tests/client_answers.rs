@@ -352,3 +352,14 @@ fn a_hedge_that_wins_saves_a_call_whose_primary_fails() {
     assert_eq!(outcome.winner().map(|winner| winner.attempt), Some(1));
     assert!(matches!(outcome.failures[0].cause, Cause::Error(Error::Status(500))));
 }
+
+#[test]
+fn a_url_may_have_a_query_without_a_path() {
+    for max_redirects in [0, 1] {
+        let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
+        let url = format!("http://{}?x=1", fake.address());
+        client(&crew, url, |settings| settings.max_redirects = max_redirects).get(PATIENCE).unwrap();
+        let head = fake.next_request();
+        assert!(head.starts_with("GET /?x=1 HTTP/1.1\r\n"), "{head}");
+    }
+}

@@ -27,7 +27,8 @@ impl Direct {
         if uri.scheme_str() != Some("http") {
             return None;
         }
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        // Displayed, a path has its slash, also where the URL left it out before the query.
+        let path = uri.path_and_query()?;
         let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
         let host = request.headers().get(HOST).into_iter().map(|value| (&HOST, value));
         let others = request.headers().iter().filter(|(name, value)| **name != HOST && !value.is_empty());
