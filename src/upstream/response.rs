@@ -50,9 +50,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
         status: response.code.unwrap_or_default(),
         content_type: ContentType::Absent,
         body: Length::UntilClose,
-        keep: response.version == Some(1),
+        keep: false,
     };
     let (mut declared, mut chunked) = (None, false);
+    let (mut closes, mut keeps) = (false, response.version == Some(1));
     for field in response.headers.iter() {
         let (name, value) = (field.name, field.value);
         if name.eq_ignore_ascii_case("content-length") {
@@ -68,11 +69,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
             };
         } else if name.eq_ignore_ascii_case("connection") {
             for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                if option.eq_ignore_ascii_case(b"close") {
-                    head.keep = false;
-                } else if option.eq_ignore_ascii_case(b"keep-alive") && response.version == Some(0) {
-                    head.keep = true;
-                }
+                closes |= option.eq_ignore_ascii_case(b"close");
+                keeps |= option.eq_ignore_ascii_case(b"keep-alive");
             }
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || response.version != Some(1) || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
@@ -88,7 +86,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
         (_, Some(length), false) => Length::Known(length),
         (_, None, false) => Length::UntilClose,
     };
-    head.keep &= head.body != Length::UntilClose && head.status != 101;
+    // A server that declares a body for a 204 may well send it.
+    let ends_here = match head.status {
+        101 => false,
+        204 => !chunked && declared.unwrap_or(0) == 0,
+        _ => head.body != Length::UntilClose,
+    };
+    head.keep = keeps && !closes && ends_here;
     Ok(Some((head, length)))
 }
 
@@ -132,9 +136,19 @@ mod tests {
     }
 
     #[test]
+    fn a_body_where_none_may_be_costs_the_connection() {
+        let kept = |status, fields| head(&format!("HTTP/1.1 {status} x\r\n{fields}\r\n")).unwrap().keep;
+        assert!(kept(204, "") && kept(204, "Content-Length: 0\r\n") && kept(304, "Content-Length: 5\r\n"));
+        assert!(!kept(204, "Content-Length: 5\r\n") && !kept(204, "Transfer-Encoding: chunked\r\n"));
+    }
+
+    #[test]
     fn http_1_0_keeps_a_connection_only_when_it_says_so() {
         let of = |fields: &str| head(&format!("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n{fields}\r\n")).unwrap().keep;
         assert!(!of("") && of("Connection: keep-alive\r\n"));
+        for closes in ["close, keep-alive", "keep-alive, close", "close\r\nConnection: keep-alive"] {
+            assert!(!of(&format!("Connection: {closes}\r\n")), "{closes}");
+        }
     }
 
     #[test]
