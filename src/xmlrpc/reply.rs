@@ -82,6 +82,7 @@ impl<'a> Found<'a> {
         // A value in an array is three elements further inside (`array`, `data`, `value`), in a struct too (`struct`, `member`,
         // `value`), and has up to two more inside itself.
         let max_open = max_nesting.saturating_mul(3).saturating_add(3);
+        let is_ascii = text.is_ascii(); // asked once: a server may declare an encoding as often as it likes
         let mut reader = Reader::from_str(text);
         let mut place = Place::Document;
         let mut found = None;
@@ -115,9 +116,7 @@ impl<'a> Found<'a> {
                 Event::Text(text) if text.trim_ascii().is_empty() => {}
                 Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => return Err(not("text around the value")),
                 Event::DocType(_) => return Err(not("a document type, of which XML-RPC has none")),
-                Event::Decl(decl) if !text.is_ascii() && !is_utf8(&decl) => {
-                    return Err(not("its encoding is not UTF-8"));
-                }
+                Event::Decl(decl) if !is_ascii && !is_utf8(&decl) => return Err(not("its encoding is not UTF-8")),
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
                 Event::Eof if place == Place::Document && open == 0 => {
                     return found.ok_or_else(|| not("there is no value in it"));
