@@ -181,6 +181,17 @@ fn a_connection_closed_while_idle_costs_no_error() {
 }
 
 #[test]
+fn what_follows_an_answer_is_not_taken_for_the_next_one() {
+    let says = [answer("1"), answer("2")].concat();
+    let (crew, fake) = (crew(), TlsUpstream::start(&says, Then::Keep));
+    let client = fake.client(&crew, "localhost", fake.trusted());
+    for call in 1..=3 {
+        assert_eq!(client.get(PATIENCE).unwrap().as_str(), "1");
+        assert_eq!((fake.accepts.load(Ordering::SeqCst), client.idle_connections()), (call, 0));
+    }
+}
+
+#[test]
 fn what_is_no_certificate_is_refused_by_name() {
     for trusted in [Certificates::Pem(b"nonsense".to_vec()), Certificates::File("/does/not/exist.pem".into())] {
         let mut settings = ClientSettings::default();

@@ -122,6 +122,23 @@ fn more_than_the_limit_is_an_error() {
 }
 
 #[test]
+fn a_part_of_the_content_is_none() {
+    for (framing, part) in [
+        ("Content-Length: 5", "hell"),
+        ("Transfer-Encoding: chunked", "5\r\nhell"),
+        ("Transfer-Encoding: chunked", "5\r\nhello"),
+        ("Transfer-Encoding: chunked", "5\r\nhello\r\n"),
+        ("Transfer-Encoding: chunked", "5\r\nhello\r\n\r\n\r\n"),
+        ("Transfer-Encoding: chunked", "5\r\nhello\r\n0"),
+    ] {
+        let said = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{part}");
+        let fake = FakeUpstream::start(Behavior::SaysAndCloses(said.into_bytes()));
+        let result = fetch(&fake.url(), PATIENCE);
+        assert!(matches!(result, Err(Error::Lost { .. } | Error::Protocol(_))), "{part:?}: {result:?}");
+    }
+}
+
+#[test]
 fn redirects_are_followed_only_when_asked() {
     let target = FakeUpstream::start(Behavior::Answers("7"));
     let location = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url());
