@@ -177,6 +177,11 @@ fn a_program_that_ends_itself_when_asked_is_given_the_time() {
     let program = mark.program("sh").args(["-c", script, "sh"]).arg(&file).grace(PATIENT);
     let (token, results) = begin(&crew, program);
     let processes = running(&mark, 2);
+    // Until it is another program, the shell's child has the shell's handler, and may lose the signal.
+    eventually("one of them sleeps", || {
+        let name = |process| std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+        processes.iter().any(|process| name(process) == "sleep\n")
+    });
     token.cancel(CancelReason::ClientGone);
     assert!(matches!(next(&results), Err(Error::Canceled(_))));
     until_gone(&processes);
