@@ -221,8 +221,8 @@ impl Wire {
     fn chunk_size(&mut self, patience: Patience) -> Result<u64, Broken> {
         loop {
             match httparse::parse_chunk_size(self.unused()) {
-                Ok(httparse::Status::Complete((line, size))) => {
-                    self.used += line;
+                Ok(httparse::Status::Complete((length, size))) if is_strict(&self.unused()[..length]) => {
+                    self.used += length;
                     return Ok(size);
                 }
                 Ok(httparse::Status::Partial) if self.unused().len() <= MAX_CHUNK_LINE => self.more(patience)?,
@@ -300,3 +300,12 @@ impl Wire {
         Ok(received)
     }
 }
+
+/// Whether the line of a chunk's size begins with a digit, without which httparse reads a 0, the end of the body, and holds no line
+/// feed but its own, which others take for its end.
+fn is_strict(line: &[u8]) -> bool {
+    line.first().is_some_and(u8::is_ascii_hexdigit) && line.iter().filter(|byte| **byte == b'\n').count() == 1
+}
+
+#[cfg(all(test, unix))]
+mod tests;
