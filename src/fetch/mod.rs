@@ -24,8 +24,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::event::{Observer, RaceEnd};
 use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Schedule, Threads, Wanted};
-use crate::upstream::{UpstreamSettings, Upstreams};
-use serde::de::IgnoredAny;
+use crate::upstream::{UpstreamSettings, Upstreams, checked};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,11 +167,7 @@ impl Json {
     ///
     /// [`Error::Json`] when it is not.
     pub fn parse(text: Vec<u8>) -> Result<Json, Error> {
-        let text = String::from_utf8(text).map_err(|error| Error::Json(error.to_string()))?;
-        match serde_json::from_str::<IgnoredAny>(&text) {
-            Ok(IgnoredAny) => Ok(Json(text)),
-            Err(error) => Err(Error::Json(error.to_string())),
-        }
+        checked(text).map(Json)
     }
 
     /// The bytes, as the upstream sent them.

@@ -13,7 +13,7 @@ use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{Response, StatusCode};
 
 /// How much of an unwanted body is read to save the connection, when it is there already.
-const MAX_DRAINED: u64 = 64 << 10;
+pub(super) const MAX_DRAINED: u64 = 64 << 10;
 
 /// The body of `response`, which came from `to`, if it is a success.
 pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<String, Error> {
@@ -32,7 +32,7 @@ pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<
 }
 
 /// `body` as text, if it is JSON.
-pub(super) fn checked(body: Vec<u8>) -> Result<String, Error> {
+pub(crate) fn checked(body: Vec<u8>) -> Result<String, Error> {
     let text = String::from_utf8(body).map_err(|error| Error::Json(error.to_string()))?;
     match serde_json::from_str::<IgnoredAny>(&text) {
         Ok(IgnoredAny) => Ok(text),

@@ -34,6 +34,7 @@ mod tls;
 mod trace;
 mod wire;
 
+pub(crate) use answer::checked;
 pub(crate) use exchange::Exchange;
 pub use names::{Lookup, SystemLookup};
 pub(crate) use trace::TraceContext;

@@ -7,7 +7,8 @@
 //!
 //! The connection can be lost at any moment: see [`Hold`]. There are no socket timeouts: the deadline cancels the token.
 
-use super::answer::checked;
+use super::answer::{MAX_DRAINED, checked};
+use super::call::Patience;
 use super::line::{Hold, is_quiet, read_now};
 use super::response::{self, ContentType, Head, Length};
 use crate::cancel::CancelToken;
@@ -24,8 +25,6 @@ const MAX_INTERIM: usize = 100;
 /// The longest line that says how large a chunk is, and the most trailer fields.
 const MAX_CHUNK_LINE: usize = 1 << 10;
 const MAX_TRAILERS: usize = 64;
-/// How much of an unwanted body is read to save the connection, when it is there already.
-const MAX_DRAINED: u64 = 64 << 10;
 
 /// A connection, and what was read from it and not yet used.
 pub(super) struct Wire {
@@ -37,13 +36,6 @@ pub(super) struct Wire {
     filled: usize,
     /// Whether anything was received since the call began.
     received: bool,
-}
-
-/// Whether a read waits for what has not come yet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    Waits,
-    TakesWhatIsHere,
 }
 
 /// What became of a call, and whether the connection can serve another.
@@ -58,8 +50,8 @@ enum Broken {
     Io(io::Error),
     /// The peer speaks no HTTP.
     Protocol(String),
-    /// The body is too large.
-    TooLarge(u64),
+    /// The answer is no success.
+    Refused(Error),
 }
 
 impl From<io::Error> for Broken {
@@ -101,16 +93,15 @@ impl Wire {
     /// Sends `request` and reads the answer to its end. `to` is the peer's name, for messages.
     pub(super) fn exchange(&mut self, request: &[u8], to: &str, max_body: u64) -> Answer {
         self.received = false;
-        let (result, keep) = match self.send(request).and_then(|()| self.head()) {
-            Ok(head) => self.answer(&head, max_body),
+        let (body, keep) = match self.send(request).and_then(|()| self.head()) {
+            Ok(head) => self.answer(head, max_body),
             Err(broken) => (Err(broken), false),
         };
-        let result = result.and_then(|body| body.map_or_else(|error| Ok(Err(error)), |body| Ok(checked(body))));
-        let result = match result {
-            Ok(answered) => answered,
+        let result = match body {
+            Ok(body) => checked(body),
             Err(Broken::Io(source)) => Err(Error::Lost { to: to.to_owned(), source }),
             Err(Broken::Protocol(why)) => Err(Error::Protocol(format!("{why}, from {to}"))),
-            Err(Broken::TooLarge(limit)) => Err(Error::BodyTooLarge { limit }),
+            Err(Broken::Refused(error)) => Err(error),
         };
         Answer { result, keep: keep && self.used == self.filled }
     }
@@ -151,27 +142,28 @@ impl Wire {
         }
     }
 
-    /// The body, if it counts, or why it does not; and whether the connection can be kept.
-    fn answer(&mut self, head: &Head, max_body: u64) -> (Result<Result<Vec<u8>, Error>, Broken>, bool) {
-        let unwanted = match (head.status, &head.content_type) {
+    /// The body, if it counts, and whether the connection can be kept.
+    fn answer(&mut self, head: Head, max_body: u64) -> (Result<Vec<u8>, Broken>, bool) {
+        let unwanted = match (head.status, head.content_type) {
             (200, ContentType::Json) => {
                 let body = self.body(head.body, max_body, Patience::Waits);
                 let keep = head.keep && body.is_ok();
-                return (body.map(Ok), keep);
+                return (body, keep);
             }
-            (200, ContentType::Other(found)) => Error::ContentType(Some(found.clone())),
+            (200, ContentType::Other(found)) => Error::ContentType(Some(found)),
             (200, ContentType::Absent) => Error::ContentType(None),
             (status, _) => Error::Status(status),
         };
         // If all of a body that nobody wants has come already, the connection can be used again.
         let keep = head.keep && self.body(head.body, MAX_DRAINED, Patience::TakesWhatIsHere).is_ok();
-        (Ok(Err(unwanted)), keep)
+        (Err(Broken::Refused(unwanted)), keep)
     }
 
     fn body(&mut self, length: Length, limit: u64, patience: Patience) -> Result<Vec<u8>, Broken> {
+        let too_large = || Err(Broken::Refused(Error::BodyTooLarge { limit }));
         let mut body = Vec::new();
         match length {
-            Length::Known(length) if length > limit => return Err(Broken::TooLarge(limit)),
+            Length::Known(length) if length > limit => return too_large(),
             Length::Known(length) => {
                 // A declared length is the peer's word only: it does not make us allocate much in advance.
                 body.reserve_exact(length.min(64 << 10) as usize);
@@ -184,7 +176,7 @@ impl Wire {
                     break;
                 }
                 if size > limit - body.len() as u64 {
-                    return Err(Broken::TooLarge(limit));
+                    return too_large();
                 }
                 self.take(size, &mut body, patience)?;
                 self.line_end(patience)?;
@@ -193,7 +185,7 @@ impl Wire {
                 body.extend_from_slice(&self.input[self.used..self.filled]);
                 self.used = self.filled;
                 if body.len() as u64 > limit {
-                    return Err(Broken::TooLarge(limit));
+                    return too_large();
                 }
                 if self.fill(patience)? == 0 {
                     break;
