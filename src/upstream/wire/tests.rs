@@ -205,3 +205,25 @@ fn a_chunk_without_a_size_is_not_the_last_one() {
         assert!(matches!(result, Err(Error::Protocol(_))) && !is_kept, "{end:?}: {result:?}");
     }
 }
+
+#[test]
+fn nothing_but_a_body_may_be_large_and_small_chunks_take_no_room() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/json\r\nTransfer-Encoding: chunked\r\n";
+    for (begin, endless) in [
+        ("HTTP/1.1 200 ".to_owned(), "a"),
+        (head.to_owned(), "X: y\r\n"),
+        (format!("{head}X: "), "a"),
+        (format!("{head}\r\n"), "0"),
+        (format!("{head}\r\n5;"), "a"),
+        (format!("{head}\r\n0\r\nX: "), "a"),
+        (format!("{head}\r\n0\r\n"), "X: y\r\n"),
+    ] {
+        let said = format!("{begin}{}", endless.repeat(4 * MAX_HEAD)).into_bytes();
+        let outcome = checked(read(vec![said], Then::Closes));
+        assert!(matches!(outcome.result, Err(Error::Protocol(_))), "{begin}: {:?}", outcome.result);
+    }
+    let body = format!("\"{}\"", "x".repeat(LIMIT as usize - 2));
+    let said = format!("{head}\r\n{}", chunked(&body, 1, "")).into_bytes();
+    let outcome = read(vec![said], Then::Closes);
+    assert_eq!((outcome.result.unwrap(), outcome.buffer), (body, INPUT));
+}
