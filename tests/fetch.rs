@@ -150,14 +150,21 @@ fn redirects_are_followed_only_when_asked() {
 
 #[test]
 fn an_attempt_of_a_race_can_be_one() {
+    let (tell, told) = crossbeam_channel::bounded(1);
     let (hangs, answers) =
-        (FakeUpstream::start(Behavior::HangsAfterRequest), FakeUpstream::start(Behavior::Answers("7")));
+        (FakeUpstream::start(Behavior::HangsAfterRequest), FakeUpstream::start(Behavior::AnswersWhenTold(told)));
     let urls = [hangs.url(), answers.url()];
     let crew = Crew::new(CrewSettings::default()).unwrap();
-    let outcome = Race::new(&crew)
+    let race = Race::new(&crew)
         .schedule(headstart::Schedule::new(&[Duration::ZERO, Duration::from_millis(20)]).unwrap())
-        .deadline(Deadline::after(PATIENCE))
-        .first(move |attempt| fetch(&urls[attempt.number()], attempt));
-    assert_eq!(text(&outcome.winner().unwrap().value), "7");
+        .deadline(Deadline::after(PATIENCE));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            hangs.next_request(); // the loser is under way
+            tell.send(()).unwrap();
+        });
+        let outcome = race.first(move |attempt| fetch(&urls[attempt.number()], attempt));
+        assert_eq!(text(&outcome.winner().unwrap().value), r#"{"told":true}"#);
+    });
     hangs.next_gone();
 }
