@@ -16,10 +16,9 @@ use crate::cli::signals::StopRequests;
 use headstart::api::Api;
 use headstart::metrics::Metrics;
 use headstart::sample::Sample;
-use headstart::server::{Drained, FileLimit, Front, Handler, PlainServer};
+use headstart::server::{Drained, FileLimit, Front, Handler, PlainServer, reachable};
 use headstart::{Client, Crew, Error, Server, ServerSettings, Threads};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,17 +194,6 @@ fn say_where(server: &dyn Front, scheme: &str, path: &str) {
     // By its address the server has no name that its certificate could be for.
     let curl = if scheme == "https" { "curl --insecure" } else { "curl" };
     log::info!("try: {curl} '{scheme}://{}{path}'", reachable(address));
-}
-
-/// Where a client on this machine finds a server that listens on `address`.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
 
 /// Reads again what can be: the log's levels, and the certificate of a server that has one.

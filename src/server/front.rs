@@ -2,7 +2,7 @@
 
 use super::{Drained, Server, ServerStats};
 use crate::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// A running front, whichever it is. Methods mean what they mean on [`Server`].
@@ -24,6 +24,17 @@ pub trait Front: Send + Sync {
     fn reload_tls(&self) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Where a client on this machine finds a server that listens on `address`: an unspecified one is no place to connect to.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 impl Front for Server {

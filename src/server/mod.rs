@@ -43,7 +43,7 @@ mod watch;
 
 pub use drain::Drained;
 pub use files::FileLimit;
-pub use front::Front;
+pub use front::{Front, reachable};
 pub use message::{Ending, Handler, Note, Request, Response};
 #[cfg(feature = "tiny_http")]
 pub use plain::PlainServer;

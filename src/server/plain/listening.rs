@@ -12,9 +12,9 @@
 //! What this does not do: end anything before the process ends. tiny_http shows none of its connections.
 
 use crate::error::Error;
-use crate::server::settings;
+use crate::server::{reachable, settings};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use tiny_http::{Request, Server};
 
@@ -127,15 +127,4 @@ fn listen(at: &str) -> Result<(Server, SocketAddr), Error> {
     let (listener, address) = settings::listen(at)?;
     let refused = |error| Error::Listen { at: at.to_owned(), source: io::Error::other(error) };
     Ok((Server::from_listener(listener, None).map_err(refused)?, address))
-}
-
-/// Where this machine finds a server that listens on `address`.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
 }
