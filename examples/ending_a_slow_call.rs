@@ -102,7 +102,7 @@ fn deadline_on_every_read(peer: SocketAddr) -> Result<(), Error> {
 
 /// The call looks at its token now and then, and is late by as much as that takes.
 fn cooperative(peer: SocketAddr) -> Result<(), Error> {
-    let call = TimedCall::new().on(crew()?).limit(TIMEOUT);
+    let call = TimedCall::new(TIMEOUT).on(crew()?);
     Ok(call.run(move |token: &CancelToken| {
         let mut socket = connect(peer)?;
         while token.reason().is_none() && socket.read(&mut [0; 64])? > 0 {}
@@ -114,7 +114,7 @@ fn cooperative(peer: SocketAddr) -> Result<(), Error> {
 fn cleanup(peer: SocketAddr) -> Result<(), Error> {
     let socket = Arc::new(connect(peer)?);
     let freed = socket.clone();
-    let call = TimedCall::new().on(crew()?).limit(TIMEOUT).cleanup(move || freed.shutdown(Shutdown::Both));
+    let call = TimedCall::new(TIMEOUT).on(crew()?).cleanup(move || freed.shutdown(Shutdown::Both));
     Ok(call.run(move |_| read_all(&mut &*socket))??)
 }
 
@@ -125,7 +125,7 @@ fn process(_: SocketAddr) -> Result<(), Error> {
     let mut child = std::process::Command::new("sleep").arg("1000").spawn()?;
     let pid = Pid::from_child(&child);
     // Until `wait` has returned, the number is the child's and nobody else's.
-    let call = TimedCall::new().on(crew()?).limit(TIMEOUT).cleanup(move || kill_process(pid, Signal::KILL));
+    let call = TimedCall::new(TIMEOUT).on(crew()?).cleanup(move || kill_process(pid, Signal::KILL));
     call.run(move |_| child.wait().map(drop))??;
     Ok(())
 }
@@ -146,7 +146,7 @@ fn fast_on_a_thread() -> Result<u32, Error> {
 }
 
 fn fast_in_the_crew() -> Result<u32, Error> {
-    Ok(TimedCall::new().on(crew()?).limit(TIMEOUT).run(|_| 1)?)
+    Ok(TimedCall::new(TIMEOUT).on(crew()?).run(|_| 1)?)
 }
 
 fn fast_process() -> Result<u32, Error> {

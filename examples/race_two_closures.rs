@@ -3,7 +3,7 @@
 //! The server here accepts and never says a word, so the file wins, and the read that hangs is ended by shutting its
 //! socket down. Run it with `cargo run --example race_two_closures`.
 
-use headstart::{Attempt, CancelReason, Crew, CrewSettings, Deadline, Race, Schedule};
+use headstart::{Attempt, CancelReason, Crew, CrewSettings, Race, Schedule};
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let outcome = Race::new(&crew)
         .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(50)])?)
-        .deadline(Deadline::after(Duration::from_secs(2)))
+        .limit(Duration::from_secs(2))
         .label("example")
         .first(move |attempt| match attempt.number() {
             0 => ask(server, attempt, &ended_tx),

@@ -27,7 +27,10 @@ pub enum Error {
     /// The system refused to start a thread.
     ThreadStart(io::Error),
     /// The time was over before the call was done.
-    TimedOut,
+    TimedOut {
+        /// What the call was doing then.
+        during: Phase,
+    },
     /// The call was ended before it was done, and before its time was over.
     Canceled(CancelReason),
     /// A call without a timeout of its own, and no default timeout installed.
@@ -142,7 +145,61 @@ pub enum Error {
     Panicked(String),
 }
 
+/// What a call was doing when its time was over.
+///
+/// The phases follow each other; a call goes through those its protocol has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Waiting for something of this process: a thread, a free connection, a race, a closure.
+    Wait,
+    /// Looking the host's name up.
+    Lookup,
+    /// Making the connection.
+    Connect,
+    /// The TLS handshake, or the login of a database.
+    Handshake,
+    /// Sending the request.
+    Send,
+    /// Receiving the response's head, or the first byte of a reply.
+    Head,
+    /// Receiving the response's body, or the rest of a reply.
+    Body,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Wait => "the wait for the call",
+            Phase::Lookup => "the lookup of the host name",
+            Phase::Connect => "the connect",
+            Phase::Handshake => "the handshake",
+            Phase::Send => "the send of the request",
+            Phase::Head => "the wait for the response",
+            Phase::Body => "the response body",
+        })
+    }
+}
+
 impl Error {
+    /// What `reason` means to a call that was ended `during` this phase: [`CancelReason::DeadlineExceeded`] is
+    /// [`Error::TimedOut`], every other reason [`Error::Canceled`].
+    pub fn ended(reason: CancelReason, during: Phase) -> Error {
+        match reason {
+            CancelReason::DeadlineExceeded => Error::TimedOut { during },
+            reason => Error::Canceled(reason),
+        }
+    }
+
+    /// This error of a call whose token was decided meanwhile: an end that says its phase stays, everything else was a
+    /// consequence of the end.
+    pub(crate) fn unless_ended(self, reason: CancelReason, during: Phase) -> Error {
+        match self {
+            Error::TimedOut { .. } | Error::Canceled(_) => self,
+            _ => Error::ended(reason, during),
+        }
+    }
+
     /// The setting that the user knows as `key` cannot be `value`, only what is `allowed`.
     pub(crate) fn setting(key: &str, value: &str, allowed: &str) -> Error {
         Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
@@ -156,7 +213,7 @@ impl fmt::Display for Error {
             Error::TooFewFiles { limit } => write!(f, "no file left for a hedge: all calls may have {limit} open"),
             Error::TooManyStuck { most } => write!(f, "{most} canceled calls have not returned: no other is begun"),
             Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
-            Error::TimedOut => f.write_str("timed out"),
+            Error::TimedOut { during } => write!(f, "timed out during {during}"),
             Error::Canceled(reason) => write!(f, "canceled: {reason}"),
             Error::NoDefaultTimeout => f.write_str("no timeout given and no default timeout installed"),
             Error::Setting { key, value, allowed } => write!(f, "{key} cannot be '{value}': {allowed}"),
@@ -197,16 +254,6 @@ impl std::error::Error for Error {
             | Error::ProgramStart { source, .. }
             | Error::Io(source) => Some(source),
             _ => None,
-        }
-    }
-}
-
-/// [`CancelReason::DeadlineExceeded`] is [`Error::TimedOut`], every other reason [`Error::Canceled`].
-impl From<CancelReason> for Error {
-    fn from(reason: CancelReason) -> Self {
-        match reason {
-            CancelReason::DeadlineExceeded => Error::TimedOut,
-            reason => Error::Canceled(reason),
         }
     }
 }

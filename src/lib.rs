@@ -23,7 +23,7 @@
 //!
 //! let crew = Crew::new(CrewSettings::default())?;
 //! let outcome = Race::new(&crew)
-//!     .deadline(Deadline::after(Duration::from_secs(5)))
+//!     .limit(Duration::from_secs(5))
 //!     .first(|attempt| match attempt.number() {
 //!         // Hangs until somebody cancels it.
 //!         0 => Err(attempt.token().wait(Deadline::Never)),
@@ -113,6 +113,7 @@ mod error;
 pub mod event;
 pub mod fault;
 pub mod fetch;
+mod limit;
 #[cfg(feature = "memcached")]
 pub mod memcached;
 pub mod metrics;
@@ -131,14 +132,15 @@ pub mod xmlrpc;
 pub use cancel::{CancelReason, CancelToken, CleanupGuard};
 pub use crew::{Claim, Crew, CrewSettings, CrewStats, Job};
 pub use deadline::Deadline;
-pub use error::Error;
+pub use error::{Error, Phase};
 pub use event::Observer;
 pub use fetch::{Client, ClientSettings};
+pub use limit::TimeLimit;
 #[cfg(all(feature = "mysql", unix))]
 pub use mysql::{MySql, MySqlSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule, Threads};
 pub use server::{Server, ServerSettings};
-pub use timeout::{Budget, DefaultTimeout, IntoTimeLimit, TimeLimit, TimedCall, with_timeout, with_timeout_on};
+pub use timeout::{Budget, DefaultTimeout, TimedCall, with_timeout, with_timeout_on};
 #[cfg(feature = "xmlrpc")]
 pub use xmlrpc::{XmlRpc, XmlRpcSettings};
 

@@ -108,7 +108,7 @@ fn input_that_nobody_reads_holds_nobody_up() {
     let closed = Program::new("sh").args(["-c", "exec <&-; echo still here"]).stdin(vec![b'x'; 3_000_000]);
     assert_eq!(run(&closed).stdout, b"still here\n");
     let late = Program::new("sleep").arg("300").stdin(vec![b'x'; 3_000_000]).run(&crew(4), SHORT);
-    assert!(matches!(late, Err(Error::TimedOut)), "{late:?}");
+    assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_is_ended_by_its_time_is_gone_with_all_its_children() {
     let (crew, mark) = (crew(4), Mark::new());
     let begun = Instant::now();
     let result = mark.sh("sleep 300 & sleep 300 & wait").run(&crew, SHORT);
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert!(begun.elapsed() >= SHORT && begun.elapsed() < SOON / 2, "{:?}", begun.elapsed());
     eventually("all are gone", || mark.processes().is_empty());
     until_at_rest(&crew);
@@ -165,7 +165,7 @@ fn a_limit_that_is_over_starts_nothing() {
     let touch = mark.program("/no/such/program");
     let canceled = touch.run(&crew, TimeLimit::new(Deadline::Never, &token));
     assert!(matches!(canceled, Err(Error::Canceled(CancelReason::Shutdown))), "{canceled:?}");
-    assert!(matches!(touch.run(&crew, Duration::ZERO), Err(Error::TimedOut)));
+    assert!(matches!(touch.run(&crew, Duration::ZERO), Err(Error::TimedOut { .. })));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn output_beyond_the_limit_ends_the_program_with_an_error() {
 fn a_program_that_never_stops_writing_ends_by_its_time() {
     let (crew, mark) = (crew(4), Mark::new());
     let result = mark.program("yes").max_output(usize::MAX).run(&crew, SHORT);
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     eventually("it is gone", || mark.processes().is_empty());
 }
 
@@ -317,7 +317,7 @@ fn endings_that_take_their_time_are_capped() {
 fn of_two_commands_in_a_race_the_first_wins_and_the_other_is_gone() {
     let (crew, mark) = (crew(8), Mark::new());
     let programs = [mark.program("sleep").arg("300"), mark.program("echo").arg("won")];
-    let race = Race::new(&crew).schedule(schedule(&[0, 20])).deadline(Deadline::after(SOON));
+    let race = Race::new(&crew).schedule(schedule(&[0, 20])).limit(SOON);
     let outcome = race.first({
         let crew = crew.clone();
         move |attempt| programs[attempt.number()].run(&crew, attempt)
@@ -332,7 +332,7 @@ fn of_two_commands_in_a_race_the_first_wins_and_the_other_is_gone() {
 fn a_race_of_programs_that_hang_is_over_by_its_deadline() {
     let (crew, mark) = (crew(8), Mark::new());
     let program = mark.program("sleep").arg("300");
-    let race = Race::new(&crew).schedule(schedule(&[0, 10, 10])).deadline(Deadline::after(SHORT));
+    let race = Race::new(&crew).schedule(schedule(&[0, 10, 10])).limit(SHORT);
     let begun = Instant::now();
     let outcome = race.first({
         let crew = crew.clone();

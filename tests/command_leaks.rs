@@ -40,12 +40,12 @@ fn fifty_programs_at_a_time_leave_nothing_behind() {
                         }
                         1 => {
                             let result = mark.program("sleep").arg("300").run(crew, short);
-                            assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+                            assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
                         }
                         2 => {
                             let stubborn = mark.sh("trap '' TERM; sleep 300 & sleep 300 & wait").grace(GRACE);
                             let result = stubborn.run(crew, short);
-                            assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+                            assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
                         }
                         3 => {
                             let output = mark.sh("sleep 300 & exit 3").run(crew, SOON).unwrap();

@@ -21,7 +21,7 @@ fn text(fetched: &Fetched) -> &str {
 fn ends_in_time(url: &str) {
     let began = Instant::now();
     let result = fetch(url, TIMEOUT);
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert!(began.elapsed() >= TIMEOUT && began.elapsed() < PATIENCE / 2);
 }
 
@@ -37,9 +37,9 @@ fn any_content_of_any_success_comes_whole() {
 #[test]
 fn the_default_timeout_is_asked_for() {
     let fake = FakeUpstream::start(Behavior::Answers("{}"));
-    assert!(matches!(fetch(&fake.url(), DefaultTimeout), Err(Error::NoDefaultTimeout)));
+    assert!(matches!(DefaultTimeout::limit(), Err(Error::NoDefaultTimeout)));
     let _scope = DefaultTimeout::for_this_thread(|| PATIENCE);
-    assert_eq!(text(&fetch(&fake.url(), DefaultTimeout).unwrap()), "{}");
+    assert_eq!(text(&fetch(&fake.url(), DefaultTimeout::limit().unwrap()).unwrap()), "{}");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn no_thread_remains() {
     let fake = FakeUpstream::start(Behavior::HangsAfterHeaders);
     for _ in 0..10 {
         let result = Fetch::new(fake.url()).on(&crew).run(Duration::from_millis(20));
-        assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+        assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     }
     eventually("no thread is busy", || crew.stats().idle == crew.stats().threads);
     assert!(crew.stats().stuck.is_empty());
@@ -157,7 +157,7 @@ fn an_attempt_of_a_race_can_be_one() {
     let crew = Crew::new(CrewSettings::default()).unwrap();
     let race = Race::new(&crew)
         .schedule(headstart::Schedule::new(&[Duration::ZERO, Duration::from_millis(20)]).unwrap())
-        .deadline(Deadline::after(PATIENCE));
+        .limit(PATIENCE);
     std::thread::scope(|threads| {
         threads.spawn(|| {
             hangs.next_request(); // the loser is under way

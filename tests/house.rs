@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// The rooms from the ground up. A module may use its own row and those before it.
 const HOUSE: [&[&str]; 7] = [
-    &["sync", "deadline", "cancel", "error", "event"],
+    &["sync", "deadline", "cancel", "error", "limit", "event"],
     &["crew"],
     &["race", "timeout"],
     &["upstream", "fetch", "xmlrpc", "memcached", "mysql", "command"],

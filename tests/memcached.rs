@@ -6,7 +6,7 @@
 mod memcached;
 
 use headstart::memcached::{Expiry, Memcached, SetOptions};
-use headstart::{Crew, Deadline, Error, Race, Schedule};
+use headstart::{Crew, Error, Race, Schedule};
 use memcached::{PATIENCE, RealMemcached, client, client_with, crew, eventually};
 use std::time::{Duration, Instant};
 
@@ -196,7 +196,7 @@ fn a_stopped_server_ends_in_a_timeout_and_serves_again_when_it_goes_on() {
         for number in 0..4 {
             let began = Instant::now();
             let result = client.get(format!("k{number}"), timeout);
-            assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+            assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
             assert!(began.elapsed() >= timeout && began.elapsed() < timeout + Duration::from_secs(2));
             assert_eq!(client.idle_connections(), 0);
         }
@@ -221,7 +221,7 @@ fn a_read_hedged_over_two_servers_is_answered_though_one_hangs() {
         let replicas = replicas.clone();
         Race::new(&stopped.crew)
             .schedule(Schedule::new(&[Duration::ZERO, hedge_after]).unwrap())
-            .deadline(Deadline::after(PATIENCE))
+            .limit(PATIENCE)
             .first(move |attempt| replicas[attempt.number()].get("k", attempt))
     };
     stopped.server.stop();

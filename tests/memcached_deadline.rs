@@ -26,7 +26,7 @@ fn ends_in_time<T: std::fmt::Debug>(client: &Memcached, call: impl FnOnce(&Memca
     let began = Instant::now();
     let result = call(client);
     let elapsed = began.elapsed();
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert!(elapsed >= TIMEOUT, "too early: {elapsed:?}");
     assert!(elapsed < TIMEOUT + Duration::from_secs(2), "too late: {elapsed:?}");
     assert_eq!(client.idle_connections(), 0);
@@ -159,7 +159,7 @@ fn connecting_has_a_timeout_of_its_own() {
 fn a_passed_deadline_reaches_no_server() {
     let (crew, listener) = (crew(), TcpListener::bind("127.0.0.1:0").unwrap());
     let result = client(&crew, listener.local_addr().unwrap()).get("k", Duration::ZERO);
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     listener.set_nonblocking(true).unwrap();
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
@@ -350,7 +350,7 @@ proptest! {
                 scope.spawn(move || calls.iter().enumerate().filter_map(|(at, (before, within, timeout, count))| {
                     let keys: Vec<_> = (0..*count).map(|key_at| key(caller * 1000 + at * 10 + key_at, [*before, *within])).collect();
                     match client.get_many(&keys, Duration::from_millis(*timeout)) {
-                        Err(Error::TimedOut) => None,
+                        Err(Error::TimedOut { .. }) => None,
                         Ok(items) => {
                             let right = items.iter().zip(&keys).all(|(item, key)| item.as_ref().unwrap().value == key.as_bytes());
                             (!right).then(|| format!("{keys:?} got {items:?}"))

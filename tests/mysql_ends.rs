@@ -29,7 +29,7 @@ fn times_out<T: std::fmt::Debug>(call: impl FnOnce(Duration) -> Result<T, Error>
     let since = Instant::now();
     let result = call(SHORT);
     let took = since.elapsed();
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert!(took >= SHORT && took < LATE, "{took:?}");
 }
 
@@ -231,7 +231,7 @@ fn of_two_replicas_the_one_that_answers_wins_and_the_other_statement_is_ended() 
     let mut holder = primary.admin();
     holder.query_drop("START TRANSACTION").unwrap();
     holder.query_drop("UPDATE hedged.t SET v = 0 WHERE id = 1").unwrap();
-    let outcome = Race::new(&crew).schedule(schedule(&[0, 50])).deadline(soon()).first({
+    let outcome = Race::new(&crew).schedule(schedule(&[0, 50])).limit(soon()).first({
         let replicas = replicas.clone();
         move |attempt| replicas[attempt.number()].query("SELECT v FROM t WHERE id = 1 FOR UPDATE", &[], attempt)
     });

@@ -35,7 +35,7 @@ fn ended_calls_leave_no_thread_no_descriptor_and_no_connection() {
                     // Some end while connecting, some within the statement, some are done.
                     let timeout = Duration::from_millis(call % 5 * 4 + 1);
                     match client.query("SELECT SLEEP(?)", &[(f64::from(caller) * 0.008).into()], timeout) {
-                        Ok(_) | Err(Error::TimedOut) => {}
+                        Ok(_) | Err(Error::TimedOut { .. }) => {}
                         Err(error) => panic!("{error}"),
                     }
                 }

@@ -6,7 +6,7 @@ mod support;
 
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
-use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race, Threads};
+use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race, Threads, TimeLimit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sig
         .threads(threads)
         .schedule(schedule(&[0, 0]))
         .label("stubborn")
-        .deadline(Deadline::after(Duration::from_millis(300)))
+        .limit(Duration::from_millis(300))
         .first(move |_| {
             let _ = released.recv_timeout(SOON);
             Err(())
@@ -42,16 +42,15 @@ fn a_race_whose_attempts_end_by_the_deadline_themselves_has_not_failed_but_timed
     let crew = crew(4);
     // Many rounds: whether the attempt or the race is first to see that the time is over is a matter of microseconds.
     for _ in 0..50 {
-        let outcome: Outcome<(), ()> = Race::new(&crew)
-            .threads(threads)
-            .schedule(schedule(&[0]))
-            .deadline(Deadline::after(Duration::from_millis(2)))
-            .first(|attempt| {
-                while !attempt.deadline().has_passed() {
-                    std::hint::spin_loop();
-                }
-                Err(())
-            });
+        let outcome: Outcome<(), ()> =
+            Race::new(&crew).threads(threads).schedule(schedule(&[0])).limit(Duration::from_millis(2)).first(
+                |attempt| {
+                    while !attempt.deadline().has_passed() {
+                        std::hint::spin_loop();
+                    }
+                    Err(())
+                },
+            );
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
     }
 }
@@ -59,7 +58,7 @@ fn a_race_whose_attempts_end_by_the_deadline_themselves_has_not_failed_but_timed
 fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not(threads: Threads) {
     let (crew, (observer, seen)) = (crew(2), Forwards::new());
     let deadline = Deadline::after(Duration::from_millis(300));
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(deadline).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(deadline).observer(observer);
     let outcome = race.all(|attempt| {
         if attempt.number() == 0 {
             return Ok::<_, ()>("in time");
@@ -88,8 +87,7 @@ fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason(threads: Thr
         let race = Race::new(&crew)
             .threads(threads)
             .schedule(schedule(&[0, 0]))
-            .deadline(soon())
-            .token(&token)
+            .limit(TimeLimit::new(soon(), &token))
             .observer(observer);
         let outcome: Outcome<(), _> = race.first(move |attempt| {
             began_tx.send(()).unwrap();
@@ -103,12 +101,14 @@ fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason(threads: Thr
 
 fn a_race_never_cancels_the_callers_token(threads: Threads) {
     let (crew, token) = (crew(2), CancelToken::new());
-    let race = Race::new(&crew).threads(threads).token(&token);
+    let race = Race::new(&crew).threads(threads).limit(&token);
     race.clone().first(|_| Ok::<_, ()>(()));
-    race.schedule(schedule(&[0])).deadline(Deadline::after(Duration::from_millis(1))).first(|attempt| {
-        until_canceled(attempt);
-        Err::<(), _>(())
-    });
+    race.schedule(schedule(&[0])).limit(TimeLimit::new(Deadline::after(Duration::from_millis(1)), &token)).first(
+        |attempt| {
+            until_canceled(attempt);
+            Err::<(), _>(())
+        },
+    );
     assert!(!token.is_canceled());
 }
 
@@ -117,8 +117,8 @@ fn nothing_begins_in_a_race_that_is_over_before_it_starts(threads: Threads) {
     let (crew, canceled) = (crew(2), CancelToken::new());
     canceled.cancel(CancelReason::Shutdown);
     let over = [
-        (Race::new(&crew).threads(threads).token(&canceled), CancelReason::Shutdown),
-        (Race::new(&crew).threads(threads).deadline(Deadline::after(Duration::ZERO)), CancelReason::DeadlineExceeded),
+        (Race::new(&crew).threads(threads).limit(&canceled), CancelReason::Shutdown),
+        (Race::new(&crew).threads(threads).limit(Duration::ZERO), CancelReason::DeadlineExceeded),
     ];
     for (race, reason) in over {
         let outcome = race.first(|_| Ok::<_, ()>(CALLS.fetch_add(1, Ordering::SeqCst)));
@@ -131,8 +131,7 @@ fn nothing_begins_in_a_race_that_is_over_before_it_starts(threads: Threads) {
 fn a_failure_after_the_end_hurries_nothing(threads: Threads) {
     let crew = crew(1);
     let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 60_000])).after_failure(AfterFailure::Hedge);
-    let outcome: Outcome<(), _> =
-        race.deadline(Deadline::after(Duration::from_millis(300))).first(|attempt| Err(until_canceled(attempt)));
+    let outcome: Outcome<(), _> = race.limit(Duration::from_millis(300)).first(|attempt| Err(until_canceled(attempt)));
     assert_eq!((outcome.end, outcome.begun), (RaceEnd::Canceled(CancelReason::DeadlineExceeded), 1));
     assert_eq!(crew.shutdown(SOON), 0);
     assert_eq!(crew.stats().refused_hedges, 0, "a hedge was tried for nobody");
@@ -142,7 +141,7 @@ fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins(threads: Thre
     let (crew, deadline) = (crew(2), Deadline::after(Duration::from_millis(300)));
     let (tx, begun) = unbounded();
     let outcome: Outcome<(), _> =
-        Race::new(&crew).threads(threads).schedule(schedule(&[0, 60_000])).deadline(deadline).first(move |attempt| {
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 60_000])).limit(deadline).first(move |attempt| {
             tx.send((attempt.number(), attempt.deadline())).unwrap();
             Err(until_canceled(attempt))
         });

@@ -14,7 +14,7 @@ use support::{FAR, Forwards, SOON, crew, end_of, ends, next, schedule, soon, unt
 fn the_first_success_wins_and_the_others_are_superseded(threads: Threads) {
     let (crew, (began_tx, began), (told_tx, told)) = (crew(3), unbounded(), unbounded());
     let outcome =
-        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 0])).deadline(soon()).first(move |attempt| {
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 0])).limit(soon()).first(move |attempt| {
             if attempt.number() == 1 {
                 next(&began);
                 next(&began);
@@ -33,7 +33,7 @@ fn the_first_success_wins_and_the_others_are_superseded(threads: Threads) {
 
 fn a_success_that_comes_too_late_changes_nothing(threads: Threads) {
     let (crew, (observer, seen), (began_tx, began)) = (crew(2), Forwards::new(), unbounded());
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(soon()).observer(observer);
     let outcome = race.first(move |attempt| {
         if attempt.number() == 0 {
             began_tx.send(()).unwrap();
@@ -50,7 +50,7 @@ fn a_success_that_comes_too_late_changes_nothing(threads: Threads) {
 
 fn the_answer_does_not_wait_for_the_cleanups_of_the_losers(threads: Threads) {
     let (crew, (registered_tx, registered), (answered, answer)) = (crew(2), unbounded(), unbounded::<()>());
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(soon());
     let outcome = race.first(move |attempt| {
         if attempt.number() == 0 {
             let answer = answer.clone();
@@ -69,22 +69,21 @@ fn the_answer_does_not_wait_for_the_cleanups_of_the_losers(threads: Threads) {
 
 fn a_slow_primary_can_still_win(threads: Threads) {
     let (crew, (began_tx, began)) = (crew(2), unbounded());
-    let outcome =
-        Race::new(&crew).threads(threads).schedule(schedule(&[0, 20])).deadline(soon()).first(move |attempt| {
-            if attempt.number() == 0 {
-                next(&began);
-                return Ok("slow");
-            }
-            began_tx.send(()).unwrap();
-            Err(until_canceled(attempt))
-        });
+    let outcome = Race::new(&crew).threads(threads).schedule(schedule(&[0, 20])).limit(soon()).first(move |attempt| {
+        if attempt.number() == 0 {
+            next(&began);
+            return Ok("slow");
+        }
+        began_tx.send(()).unwrap();
+        Err(until_canceled(attempt))
+    });
     assert_eq!(outcome.winner().unwrap().attempt, 0);
     assert_eq!(outcome.begun, 2);
 }
 
 fn an_early_success_begins_no_hedge_and_needs_no_other_thread(threads: Threads) {
     let crew = crew(8);
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 5_000])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 5_000])).limit(soon());
     for _ in 0..200 {
         let outcome = race.clone().first(|attempt| Ok::<_, ()>(attempt.number()));
         assert_eq!((outcome.winner().unwrap().value, outcome.begun), (0, 1));
@@ -95,7 +94,7 @@ fn an_early_success_begins_no_hedge_and_needs_no_other_thread(threads: Threads) 
 
 fn a_failure_waits_for_the_hedge_that_is_due_later(threads: Threads) {
     let (crew, start) = (crew(2), Instant::now());
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 60])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 60])).limit(soon());
     let outcome = race.first(|attempt| match attempt.number() {
         0 => Err("failed at once"),
         hedge => Ok(hedge),
@@ -108,7 +107,7 @@ fn a_failure_waits_for_the_hedge_that_is_due_later(threads: Threads) {
 fn a_failure_hurries_the_hedges_when_asked_to(threads: Threads) {
     let crew = crew(3);
     let schedule = Schedule::new(&[Duration::ZERO, FAR, FAR]).unwrap();
-    let race = Race::new(&crew).threads(threads).schedule(schedule).after_failure(AfterFailure::Hedge).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule).after_failure(AfterFailure::Hedge).limit(soon());
     let outcome = race.first(|attempt| match attempt.number() {
         2 => Ok("third"),
         number => Err(number),
@@ -120,7 +119,7 @@ fn a_failure_hurries_the_hedges_when_asked_to(threads: Threads) {
 
 fn when_all_fail_the_race_is_finished_with_every_failure(threads: Threads) {
     let crew = crew(3);
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 10])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 10])).limit(soon());
     let outcome = race.first(|attempt| Err::<(), _>(attempt.number()));
     assert_eq!(outcome.end, RaceEnd::Finished);
     assert!(outcome.winner().is_none());
@@ -131,7 +130,7 @@ fn when_all_fail_the_race_is_finished_with_every_failure(threads: Threads) {
 
 fn all_successes_come_in_order_of_arrival(threads: Threads) {
     let (crew, (observer, seen)) = (crew(2), Forwards::new());
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(soon()).observer(observer);
     let outcome = race.all(move |attempt| {
         if attempt.number() == 0 {
             end_of(1, &seen);
@@ -145,7 +144,7 @@ fn all_successes_come_in_order_of_arrival(threads: Threads) {
 
 fn a_panic_is_a_failure_and_costs_nothing_else(threads: Threads) {
     let crew = crew(4);
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(soon());
     let outcome = race.clone().first(|attempt| match attempt.number() {
         0 => panic!("attempt {} panics", attempt.number()),
         hedge => Ok::<_, ()>(hedge),
@@ -166,11 +165,8 @@ fn a_panic_is_a_failure_and_costs_nothing_else(threads: Threads) {
 fn a_race_may_have_sixteen_attempts_and_no_more(threads: Threads) {
     let crew = crew(16);
     let sixteen = Schedule::new(&[Duration::ZERO; 16]).unwrap();
-    let outcome = Race::new(&crew)
-        .threads(threads)
-        .schedule(sixteen)
-        .deadline(soon())
-        .all(|attempt| Ok::<_, ()>(attempt.number()));
+    let outcome =
+        Race::new(&crew).threads(threads).schedule(sixteen).limit(soon()).all(|attempt| Ok::<_, ()>(attempt.number()));
     assert_eq!((outcome.successes.len(), outcome.begun), (16, 16));
     let offsets = |ms: &[u64]| ms.iter().map(|ms| Duration::from_millis(*ms)).collect::<Vec<_>>();
     for wrong in [&[0; 17][..], &[], &[1], &[0, 20, 10]] {
@@ -181,11 +177,8 @@ fn a_race_may_have_sixteen_attempts_and_no_more(threads: Threads) {
 fn a_hedge_too_late_for_the_clock_never_begins(threads: Threads) {
     let crew = crew(2);
     let never = Schedule::new(&[Duration::ZERO, Duration::MAX]).unwrap();
-    let outcome = Race::new(&crew)
-        .threads(threads)
-        .schedule(never)
-        .deadline(soon())
-        .first(|attempt| Ok::<_, ()>(attempt.number()));
+    let outcome =
+        Race::new(&crew).threads(threads).schedule(never).limit(soon()).first(|attempt| Ok::<_, ()>(attempt.number()));
     assert_eq!((outcome.winner().unwrap().value, outcome.begun), (0, 1));
 }
 

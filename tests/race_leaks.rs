@@ -6,7 +6,7 @@
 mod support;
 
 use headstart::event::RaceEnd;
-use headstart::{Attempt, CancelReason, Deadline, Race, Threads};
+use headstart::{Attempt, CancelReason, Race, Threads};
 use std::fs;
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -52,10 +52,7 @@ fn two_thousand_races(kind: Threads) {
                     // Every fourth race has no attempt that succeeds, and ends at its deadline.
                     let hopeless = number % 4 == 0;
                     let deadline = if hopeless { Duration::from_millis(5) } else { SOON };
-                    let race = Race::new(&crew)
-                        .threads(kind)
-                        .schedule(schedule(&[0, 1, 1]))
-                        .deadline(Deadline::after(deadline));
+                    let race = Race::new(&crew).threads(kind).schedule(schedule(&[0, 1, 1])).limit(deadline);
                     let outcome = race.first(move |attempt| {
                         if hopeless || attempt.number() == 0 { read_from_silence(attempt).map(drop) } else { Ok(()) }
                     });

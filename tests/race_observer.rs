@@ -13,7 +13,7 @@ use support::{Forwards, SOON, Seen, crew, next, occupy, schedule, soon, until_ca
 fn it_sees_each_attempt_and_the_race(threads: Threads) {
     const HEDGE: Duration = Duration::from_millis(30);
     let (crew, (observer, seen)) = (crew(3), Forwards::new());
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 30])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 30])).limit(soon()).observer(observer);
     let outcome = race.first(|attempt| match attempt.number() {
         0 => Err(Some(until_canceled(attempt))),
         1 => Err(None),
@@ -52,7 +52,7 @@ fn an_attempt_knows_the_race_by_the_number_that_the_observer_sees() {
     let crew = crew(2);
     for _ in 0..2 {
         let (observer, seen) = Forwards::new();
-        let race = Race::new(&crew).schedule(schedule(&[0])).deadline(soon()).observer(observer);
+        let race = Race::new(&crew).schedule(schedule(&[0])).limit(soon()).observer(observer);
         let outcome = race.first(|attempt| Ok::<_, ()>(attempt.race()));
         let Seen::Began(began) = next(&seen) else { panic!("no attempt began first") };
         assert_eq!(outcome.winner().unwrap().value, began.race);
@@ -62,7 +62,7 @@ fn an_attempt_knows_the_race_by_the_number_that_the_observer_sees() {
 fn it_sees_what_got_no_thread(threads: Threads) {
     let (crew, (observer, seen)) = (crew(1), Forwards::new());
     let _busy = occupy(&crew, Claim::Request).unwrap();
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0])).limit(soon()).observer(observer);
     let outcome = race.first(|_| Ok::<_, ()>(()));
     assert_eq!((outcome.end, outcome.begun), (RaceEnd::Finished, 0));
     assert!(matches!(next(&seen), Seen::Ended(AttemptEnded { attempt: 0, end: AttemptEnd::Shed, .. })));
@@ -87,8 +87,7 @@ impl Observer for Panics {
 
 fn one_that_panics_changes_nothing(threads: Threads) {
     let crew = crew(2);
-    let race =
-        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon()).observer(Arc::new(Panics));
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(soon()).observer(Arc::new(Panics));
     let outcome = race.all(|attempt| if attempt.number() == 0 { Err(()) } else { Ok(()) });
     assert_eq!(outcome.end, RaceEnd::Finished);
     assert_eq!((outcome.successes.len(), outcome.failures.len()), (1, 1));

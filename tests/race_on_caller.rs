@@ -15,6 +15,8 @@ mod deadline;
 mod error;
 #[path = "../src/event.rs"]
 mod event;
+#[path = "../src/limit.rs"]
+mod limit;
 #[path = "../src/race/mod.rs"]
 mod race;
 #[path = "../src/sync.rs"]
@@ -47,7 +49,7 @@ fn until_canceled(attempt: &Attempt) -> CancelReason {
 fn a_primary_that_succeeds_early_runs_on_the_caller_and_needs_no_other_thread() {
     let (crew, caller) = (crew(), thread::current().id());
     for _ in 0..100 {
-        let race = race(&crew, 60_000).deadline(Deadline::after(SOON));
+        let race = race(&crew, 60_000).limit(SOON);
         let outcome = race.run(Wanted::First, Primary::OnCaller, |_| Ok::<_, ()>(thread::current().id()));
         assert_eq!((outcome.winner().unwrap().value, outcome.begun), (caller, 1));
     }
@@ -69,7 +71,7 @@ fn a_hedge_begins_when_it_is_due_and_ends_the_primary() {
 fn the_deadline_ends_the_primary_before_and_after_the_hedges_are_due() {
     for hedge_after_ms in [0, 20, 60_000] {
         let (crew, start, timeout) = (crew(), Instant::now(), Duration::from_millis(80));
-        let race = race(&crew, hedge_after_ms).deadline(Deadline::after(timeout));
+        let race = race(&crew, hedge_after_ms).limit(timeout);
         let outcome: Outcome<(), _> =
             race.run(Wanted::First, Primary::OnCaller, |attempt| Err(until_canceled(attempt)));
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
@@ -81,7 +83,7 @@ fn the_deadline_ends_the_primary_before_and_after_the_hedges_are_due() {
 fn the_callers_token_ends_the_primary() {
     let (crew, token) = (crew(), CancelToken::new());
     let canceler = token.clone();
-    let race = race(&crew, 60_000).token(&token);
+    let race = race(&crew, 60_000).limit(&token);
     let outcome: Outcome<(), _> = race.run(Wanted::All, Primary::OnCaller, move |attempt| {
         let canceler = canceler.clone();
         let other = thread::spawn(move || canceler.cancel(CancelReason::ClientGone));
@@ -108,7 +110,7 @@ fn a_primary_that_ends_by_the_deadline_before_the_alarm_rings_does_not_pass_for_
     let (crew, (release, released)) = (crew(), crossbeam_channel::bounded::<()>(0));
     let _late = crew.alarm().set(Instant::now(), move || assert!(released.recv_timeout(SOON).is_err()));
     let only = Schedule::new(&[Duration::ZERO]).unwrap();
-    let race = Race::new(&crew).schedule(only).deadline(Deadline::after(Duration::from_millis(20)));
+    let race = Race::new(&crew).schedule(only).limit(Duration::from_millis(20));
     let outcome: Outcome<(), _> = race.run(Wanted::First, Primary::OnCaller, |attempt| {
         while !attempt.deadline().has_passed() {
             thread::yield_now();
@@ -132,7 +134,7 @@ impl Observer for TellsEnds {
 fn the_cancelers_message_finds_room_beside_those_of_the_attempts() {
     let (crew, token) = (crew(), CancelToken::new());
     let ((ends_tx, ends), (outcome_tx, outcome)) = (crossbeam_channel::unbounded(), crossbeam_channel::bounded(1));
-    let race = race(&crew, 0).token(&token).observer(Arc::new(TellsEnds(ends_tx)));
+    let race = race(&crew, 0).limit(&token).observer(Arc::new(TellsEnds(ends_tx)));
     // On a thread of its own: without that message it would never return.
     thread::spawn(move || {
         let outcome: Outcome<(), _> = race.run(Wanted::First, Primary::OnCaller, move |attempt| {

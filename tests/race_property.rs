@@ -133,7 +133,7 @@ fn run(crew: &Crew, setup: &Setup, script: &[Step], expected: &Expected) -> Outc
         .schedule(Schedule::new(&offsets).unwrap())
         .after_failure(setup.after_failure)
         .threads(setup.threads)
-        .token(&token)
+        .limit(&token)
         .observer(observer);
     let orders: Vec<_> = (0..setup.attempts).map(|_| unbounded()).collect();
     let (there_tx, there) = unbounded();

@@ -20,7 +20,7 @@ fn is_shed<T, E>(outcome: &Outcome<T, E>, attempt: usize) -> bool {
 
 fn hedges_without_a_thread_are_failures_and_the_primary_answers(threads: Threads) {
     let (crew, (observer, seen)) = (crew(1), Forwards::new());
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 0])).deadline(soon()).observer(observer);
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 0])).limit(soon()).observer(observer);
     let outcome = race.all(move |attempt| {
         // Holds the only thread until the hedges have been refused theirs.
         assert_eq!([1, 2].map(|hedge| end_of(hedge, &seen).end), [AttemptEnd::Shed; 2]);
@@ -35,7 +35,7 @@ fn hedges_without_a_thread_are_failures_and_the_primary_answers(threads: Threads
 fn a_hedge_finds_no_thread_where_a_request_still_does(threads: Threads) {
     let crew = crew_keeping(4, 2);
     let _busy = [occupy(&crew, Claim::Request).unwrap(), occupy(&crew, Claim::Request).unwrap()];
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(soon());
     let outcome = race.all(|attempt| Ok::<_, ()>(attempt.number()));
     assert_eq!(outcome.winner().unwrap().attempt, 0);
     assert!(is_shed(&outcome, 1));
@@ -60,7 +60,7 @@ fn threads_the_system_refuses_end_the_race_and_not_the_process(threads: Threads)
     // No address space holds such a stack.
     let crew = Crew::new(CrewSettings { stack_size: 1 << 50, ..CrewSettings::default() }).unwrap();
     let outcome =
-        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 10])).deadline(soon()).first(|_| Ok::<_, ()>(()));
+        Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 10])).limit(soon()).first(|_| Ok::<_, ()>(()));
     assert_eq!((outcome.end, outcome.begun), (RaceEnd::Finished, 0));
     let refused = |cause: &Cause<()>| matches!(cause, Cause::Shed(Error::ThreadStart(_)));
     assert!(outcome.failures.len() == 3 && outcome.failures.iter().all(|failure| refused(&failure.cause)));
@@ -68,7 +68,7 @@ fn threads_the_system_refuses_end_the_race_and_not_the_process(threads: Threads)
 
 fn a_hedge_due_later_finds_the_thread_that_came_free(threads: Threads) {
     let crew = crew(1);
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 300])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 300])).limit(soon());
     let outcome = race.first(|attempt| if attempt.number() == 0 { Err(()) } else { Ok(()) });
     assert_eq!(outcome.winner().unwrap().attempt, 1);
 }
@@ -78,7 +78,7 @@ fn many_races_on_few_threads_are_all_answered(threads: Threads) {
     let crew = crew_keeping(12, 6);
     let racers: Vec<_> = (0..RACES)
         .map(|number| {
-            let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 1, 2])).deadline(soon());
+            let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 1, 2])).limit(soon());
             thread::spawn(move || {
                 race.first(move |attempt| match (number + attempt.number()) % 3 {
                     0 => Ok(number),
@@ -106,7 +106,7 @@ fn many_races_on_few_threads_are_all_answered(threads: Threads) {
 
 fn a_crew_that_shuts_down_while_a_race_runs_lets_it_end(threads: Threads) {
     let crew = crew(4);
-    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 30])).deadline(soon());
+    let race = Race::new(&crew).threads(threads).schedule(schedule(&[0, 30])).limit(soon());
     let racer = thread::spawn({
         let race = race.clone();
         move || {

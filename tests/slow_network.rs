@@ -42,9 +42,9 @@ fn try_all_faults<T>(resource: impl Display, call: impl Fn(&FaultProxy, Duration
         proxy.set(Faults::default());
     };
     for direction in [drip, stalled] {
-        ends(Faults { to_client: direction, ..Faults::default() }, |error| matches!(error, Error::TimedOut));
+        ends(Faults { to_client: direction, ..Faults::default() }, |error| matches!(error, Error::TimedOut { .. }));
     }
-    ends(Faults { to_upstream: stalled, ..Faults::default() }, |error| matches!(error, Error::TimedOut));
+    ends(Faults { to_upstream: stalled, ..Faults::default() }, |error| matches!(error, Error::TimedOut { .. }));
     ends(Faults { to_client: broken, ..Faults::default() }, |error| !matches!(error, Error::Canceled(_)));
     call(&proxy, PATIENCE).map(drop).expect("a good network again");
     memcached::eventually("nothing goes over the proxy any more but what is idle", || proxy.stats().open <= 1);

@@ -28,7 +28,7 @@ fn door() -> (Sender<()>, Receiver<()>) {
 /// A call that hangs until it is let go, with nothing that could end it.
 fn stuck(crew: &Crew, label: &str) -> (Sender<()>, Result<(), Error>) {
     let ((release, released), token) = (door(), CancelToken::new());
-    let call = TimedCall::new().on(crew).label(label).limit(TimeLimit::new(Deadline::Never, &token));
+    let call = TimedCall::new(TimeLimit::new(Deadline::Never, &token)).on(crew).label(label);
     let result = call.run(move |_| {
         token.cancel(CancelReason::DeadlineExceeded); // not before the call has begun
         assert!(released.recv_timeout(SOON).is_err());
@@ -55,7 +55,7 @@ fn a_call_that_hangs_is_over_by_its_time() {
     let (_release, released) = door();
     let begun = Instant::now();
     let result = with_timeout(SHORT, move || released.recv_timeout(SOON));
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert!(begun.elapsed() >= SHORT && begun.elapsed() < SOON / 2);
 }
 
@@ -64,12 +64,11 @@ fn the_cleanup_frees_the_call_and_its_thread_is_home_before_the_caller_is_told()
     let crew = crew(4);
     for _ in 0..50 {
         let (release, released) = door();
-        let result = TimedCall::new()
+        let result = TimedCall::new(Duration::from_millis(2))
             .on(&crew)
-            .limit(Duration::from_millis(2))
             .cleanup(move || drop(release))
             .run(move |_| assert!(released.recv_timeout(SOON).is_err()));
-        assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+        assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
         eventually("the thread is idle", || crew.stats().idle == crew.stats().threads);
     }
     // Had a call been left behind, another thread would have been started for the next one.
@@ -81,7 +80,7 @@ fn the_cleanup_runs_once_when_the_time_is_over_and_never_otherwise() {
     let (cleaned, cleanups) = unbounded();
     let call = |limit: Duration| {
         let cleaned = cleaned.clone();
-        TimedCall::new().limit(limit).cleanup(move || cleaned.send(thread::current().id()).unwrap())
+        TimedCall::new(limit).cleanup(move || cleaned.send(thread::current().id()).unwrap())
     };
     call(SOON).run(|_| ()).unwrap();
     call(SOON).run(|_| Err::<(), _>("its own")).unwrap().unwrap_err();
@@ -99,9 +98,9 @@ fn the_cleanup_runs_once_when_the_time_is_over_and_never_otherwise() {
 fn a_call_without_time_never_begins_and_is_cleaned_up_after() {
     let (seen, events) = unbounded();
     let (cleaned, called) = (seen.clone(), seen);
-    let call = TimedCall::new().limit(Duration::ZERO).cleanup(move || cleaned.send("cleaned").unwrap());
+    let call = TimedCall::new(Duration::ZERO).cleanup(move || cleaned.send("cleaned").unwrap());
     let result = call.run(move |_| called.send("called").unwrap());
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert_eq!(events.try_iter().collect::<Vec<_>>(), ["cleaned"]);
 }
 
@@ -109,22 +108,22 @@ fn a_call_without_time_never_begins_and_is_cleaned_up_after() {
 fn a_cleanup_that_fails_or_panics_hides_nothing() {
     for cleanup in [|| Err("no such process"), || panic!("in the cleanup")] as [fn() -> Result<(), &'static str>; 2] {
         let (_release, released) = door();
-        let result = TimedCall::new().limit(SHORT).cleanup(cleanup).run(move |_| released.recv_timeout(SOON));
-        assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+        let result = TimedCall::new(SHORT).cleanup(cleanup).run(move |_| released.recv_timeout(SOON));
+        assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     }
 }
 
 #[test]
 fn cooperative_code_is_told_by_its_token() {
     let (told, reasons) = unbounded();
-    let result = TimedCall::new().limit(SHORT).run(move |token| told.send(token.wait(Deadline::after(SOON))).unwrap());
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    let result = TimedCall::new(SHORT).run(move |token| told.send(token.wait(Deadline::after(SOON))).unwrap());
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert_eq!(next(&reasons), Some(CancelReason::DeadlineExceeded));
 }
 
 #[test]
 fn a_call_that_has_returned_is_not_cancelled() {
-    let token = TimedCall::new().limit(SOON).run(CancelToken::clone).unwrap();
+    let token = TimedCall::new(SOON).run(CancelToken::clone).unwrap();
     assert!(!token.is_canceled());
 }
 
@@ -138,7 +137,7 @@ fn whoever_cancels_the_limit_ends_the_call() {
             next(&begins);
             token.cancel(CancelReason::ClientGone);
         });
-        let call = TimedCall::new().limit(limit).cleanup(move || cleaned.send(thread::current().id()).unwrap());
+        let call = TimedCall::new(limit).cleanup(move || cleaned.send(thread::current().id()).unwrap());
         let result = call.run(move |_| {
             begun.send(()).unwrap();
             released.recv_timeout(SOON)
@@ -166,7 +165,7 @@ fn a_method_of_the_resource_can_be_the_cleanup() {
     let result = with_timeout_on(SHORT, &line, Line::shutdown, move |line| {
         read.send((&line.0).read(&mut [0; 16]).unwrap()).unwrap();
     });
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert_eq!(next(&reads), 0, "the read came back");
     assert_eq!(peer.read(&mut [0; 16]).unwrap(), 0, "the peer saw it");
 }
@@ -191,7 +190,7 @@ fn a_drip_that_defeats_a_socket_timeout_does_not_defeat_the_deadline() {
         |socket| socket.shutdown(Shutdown::Both),
         |mut socket| socket.read_exact(&mut [0; 100_000]),
     );
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     assert!(drips.join().unwrap() < SOON, "the peer saw the close");
 }
 
@@ -199,7 +198,7 @@ fn a_drip_that_defeats_a_socket_timeout_does_not_defeat_the_deadline() {
 fn a_call_that_cannot_be_ended_is_listed_until_it_returns() {
     let crew = crew(8);
     let (release, result) = stuck(&crew, "SELECT that hangs");
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     let listed = crew.stats().stuck;
     assert_eq!(listed.len(), 1);
     assert_eq!(&*listed[0].label, "SELECT that hangs");
@@ -215,7 +214,7 @@ fn at_the_bound_of_stuck_calls_others_are_refused_until_one_returns() {
     let crew = Crew::new(settings).unwrap();
     let first = stuck(&crew, "first").0;
     let _second = stuck(&crew, "second").0;
-    let call = || TimedCall::new().on(&crew).limit(SOON).run(|_| ());
+    let call = || TimedCall::new(SOON).on(&crew).run(|_| ());
     eventually("the bound is reached", || matches!(call(), Err(Error::TooManyStuck { most: 2 })));
     drop(first);
     eventually("a call is taken again", || call().is_ok());
@@ -226,14 +225,14 @@ fn busy_is_not_stuck() {
     let settings = CrewSettings { max_threads: 16, max_stuck: 1, ..CrewSettings::default() };
     let crew = Crew::new(settings).unwrap();
     let _busy = support::occupy(&crew, headstart::Claim::Request).unwrap();
-    TimedCall::new().on(&crew).limit(SOON).run(|_| ()).unwrap();
+    TimedCall::new(SOON).on(&crew).run(|_| ()).unwrap();
 }
 
 #[test]
 fn a_crew_without_a_thread_left_is_an_error_and_nothing_is_called() {
     let crew = crew(1);
     let _busy = support::occupy(&crew, headstart::Claim::Request).unwrap();
-    let call = TimedCall::new().on(&crew).limit(SOON).cleanup(|| -> () { panic!("nothing to clean up") });
+    let call = TimedCall::new(SOON).on(&crew).cleanup(|| -> () { panic!("nothing to clean up") });
     let result = call.run(|_| panic!("not to be called"));
     assert!(matches!(result, Err::<(), _>(Error::NoThread { bound: 1 })), "{result:?}");
 }
@@ -242,12 +241,11 @@ fn a_crew_without_a_thread_left_is_an_error_and_nothing_is_called() {
 fn an_attempt_of_a_race_is_a_limit() {
     let (crew, (freed, frees)) = (crew(8), unbounded());
     let inner = crew.clone();
-    let outcome = Race::new(&crew).schedule(schedule(&[0, 10])).deadline(Deadline::after(FAR)).first(move |attempt| {
+    let outcome = Race::new(&crew).schedule(schedule(&[0, 10])).limit(FAR).first(move |attempt| {
         let (number, (release, released)) = (attempt.number(), door());
         let freed = freed.clone();
-        TimedCall::new()
+        TimedCall::new(attempt)
             .on(&inner)
-            .limit(attempt)
             .cleanup(move || {
                 drop(release);
                 freed.send(number).unwrap();
@@ -268,13 +266,15 @@ proptest! {
     #[test]
     fn whoever_is_first_a_call_either_returns_or_is_cleaned_up(limit in 0_u64..6, takes in 0_u64..6) {
         let (cleaned, cleanups) = unbounded();
-        let result = TimedCall::new()
-            .limit(Duration::from_millis(limit))
+        let result = TimedCall::new(Duration::from_millis(limit))
             .cleanup(move || cleaned.send(()).unwrap())
             .run(move |token| token.wait(Deadline::after(Duration::from_millis(takes))));
         match result {
             Ok(waited) => prop_assert!(waited.is_none() && cleanups.is_empty()),
-            Err(error) => prop_assert!(matches!(error, Error::TimedOut) && cleanups.len() == 1),
+            Err(error) => {
+                let timed_out = matches!(error, Error::TimedOut { .. });
+                prop_assert!(timed_out && cleanups.len() == 1)
+            },
         }
     }
 }

@@ -12,15 +12,13 @@ fn current() -> Option<u64> {
 
 #[test]
 fn the_default_is_asked_at_each_call_the_threads_own_first() {
-    let refused = with_timeout(DefaultTimeout, || panic!("not to be called"));
-    assert!(matches!(refused, Err::<(), _>(Error::NoDefaultTimeout)), "{refused:?}");
-    let refused = TimedCall::new().run(|_| panic!("not to be called"));
-    assert!(matches!(refused, Err::<(), _>(Error::NoDefaultTimeout)), "{refused:?}");
+    let refused = DefaultTimeout::limit();
+    assert!(matches!(refused, Err(Error::NoDefaultTimeout)), "{refused:?}");
 
     static ASKED: AtomicU64 = AtomicU64::new(0);
     DefaultTimeout::install(|| Duration::from_secs(100 - ASKED.fetch_add(1, Ordering::SeqCst)));
     assert_eq!((current(), current()), (Some(100), Some(99)));
-    TimedCall::new().run(|_| ()).unwrap();
+    TimedCall::new(DefaultTimeout::limit().unwrap()).run(|_| ()).unwrap();
     assert_eq!(current(), Some(97));
 
     {
@@ -42,13 +40,13 @@ fn the_default_is_asked_at_each_call_the_threads_own_first() {
 
     let budget = Budget::new(Duration::from_millis(60));
     let _scope = budget.for_this_thread();
-    with_timeout(DefaultTimeout, || ()).unwrap();
+    with_timeout(DefaultTimeout::limit().unwrap(), || ()).unwrap();
     let (_open, never) = crossbeam_channel::bounded::<()>(0);
-    let late = with_timeout(DefaultTimeout, move || never.recv_timeout(Duration::from_secs(20)));
-    assert!(matches!(late, Err(Error::TimedOut)), "{late:?}");
+    let late = with_timeout(DefaultTimeout::limit().unwrap(), move || never.recv_timeout(Duration::from_secs(20)));
+    assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
     assert_eq!(budget.remaining(), Duration::ZERO, "all of it was waited for, and no more");
-    let spent = with_timeout(DefaultTimeout, || panic!("not to be called"));
-    assert!(matches!(spent, Err::<(), _>(Error::TimedOut)), "{spent:?}");
+    let spent = with_timeout(DefaultTimeout::limit().unwrap(), || panic!("not to be called"));
+    assert!(matches!(spent, Err::<(), _>(Error::TimedOut { .. })), "{spent:?}");
 
     // A function that installs another is not in its own way.
     DefaultTimeout::install(|| {

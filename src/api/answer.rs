@@ -88,6 +88,7 @@ fn listed(outcome: &Outcome<Json, Error>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Phase;
     use crate::race::Failure;
 
     /// What a race comes to when its attempts fail for these reasons.
@@ -118,7 +119,9 @@ mod tests {
 
     #[test]
     fn each_reason_to_end_early_has_its_status() {
-        let ended = |reason| statuses(&fruitless(RaceEnd::Canceled(reason), vec![Cause::Error(Error::TimedOut)]));
+        let ended = |reason| {
+            statuses(&fruitless(RaceEnd::Canceled(reason), vec![Cause::Error(Error::TimedOut { during: Phase::Wait })]))
+        };
         assert_eq!(ended(CancelReason::DeadlineExceeded), [408, 408, 200]);
         assert_eq!(ended(CancelReason::ClientGone), [499, 499, 499]);
         assert_eq!(ended(CancelReason::Shutdown), [503, 503, 503]);

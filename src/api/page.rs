@@ -132,7 +132,8 @@ mod tests {
     use crate::cancel::{CancelReason, CancelToken};
     use crate::crew::{Crew, CrewSettings};
     use crate::deadline::Deadline;
-    use crate::timeout::{TimeLimit, TimedCall};
+    use crate::limit::TimeLimit;
+    use crate::timeout::TimedCall;
 
     #[test]
     fn every_place_in_the_page_is_filled() {
@@ -168,7 +169,7 @@ mod tests {
         for label in ["first <b>", "second {host}"] {
             let (never, token) = (never.clone(), CancelToken::new());
             let limit = TimeLimit::new(Deadline::Never, &token);
-            let call = TimedCall::new().on(&crew).label(label).limit(limit);
+            let call = TimedCall::new(limit).on(&crew).label(label);
             call.run(move |_| {
                 token.cancel(CancelReason::ClientGone); // not before the call has begun
                 never.recv_timeout(Duration::from_secs(20))

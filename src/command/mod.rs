@@ -39,10 +39,10 @@ mod process;
 pub use output::{Output, Status};
 
 use crate::crew::Crew;
-use crate::error::Error;
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 #[cfg(doc)]
 use crate::timeout::GRACE;
-use crate::timeout::IntoTimeLimit;
 use process::Process;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -65,7 +65,7 @@ use std::time::Duration;
 /// assert_eq!((sorted.status, sorted.stdout.as_slice()), (Status::Exited(0), b"3\n2\n1\n".as_slice()));
 ///
 /// let late = Program::new("sleep").arg("1000").run(&crew, Duration::from_millis(20));
-/// assert!(matches!(late, Err(Error::TimedOut)));
+/// assert!(matches!(late, Err(Error::TimedOut { .. })));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
@@ -164,9 +164,9 @@ impl Program {
     /// - [`Error::ProgramStart`] with what the system said: not found, not permitted, out of descriptors.
     /// - [`Error::NoDefaultTimeout`], [`Error::TooManyStuck`], [`Error::NoThread`] and [`Error::ThreadStart`]: the program did not run, or
     ///   was ended at once.
-    pub fn run(&self, crew: &Crew, limit: impl IntoTimeLimit) -> Result<Output, Error> {
-        let limit = limit.into_time_limit()?;
-        limit.check()?;
+    pub fn run(&self, crew: &Crew, limit: impl Into<TimeLimit>) -> Result<Output, Error> {
+        let limit = limit.into();
+        limit.check(Phase::Wait)?;
         if let Some(most) = crew.is_full_of_stuck_calls() {
             return Err(Error::TooManyStuck { most });
         }

@@ -6,8 +6,9 @@ use super::pipes::{Captured, Input, Pipes, failed};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
-use crate::error::Error;
-use crate::timeout::{GRACE, TimeLimit};
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
+use crate::timeout::GRACE;
 use crate::upstream::ready::wait;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
@@ -66,7 +67,7 @@ impl Process {
         let (wake, awake) = io::pipe()?;
         let _canceled = limit.token().on_cancel(move |_| drop(awake));
         loop {
-            limit.check()?;
+            limit.check(Phase::Wait)?;
             let mut interests = vec![PollFd::new(&self.exit, PollFlags::IN), PollFd::new(&wake, PollFlags::IN)];
             interests.extend(pipes.interests());
             wait(&mut interests, limit.deadline())?;

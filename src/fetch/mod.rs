@@ -21,7 +21,7 @@ pub use url::{Fetch, Fetched, fetch};
 use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use crate::event::{Observer, RaceEnd};
 use crate::race::{AfterFailure, Attempt, Cause, Outcome, Primary, Schedule, Threads, Wanted};
 use crate::upstream::{UpstreamSettings, Upstreams, checked};
@@ -237,7 +237,7 @@ impl Client {
             return Ok(winner.value);
         }
         if let RaceEnd::Canceled(reason) = outcome.end {
-            return Err(reason.into());
+            return Err(Error::ended(reason, Phase::Wait));
         }
         let first = outcome.failures.swap_remove(0); // a race that was not ended has an end of each attempt
         Err(match first.cause {

@@ -3,6 +3,7 @@
 use super::{Call, ClientSettings, Start};
 use crate::crew::Crew;
 use crate::error::Error;
+use crate::limit::TimeLimit;
 use crate::race::{Attempt, Outcome, Primary, Race, Wanted};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -39,10 +40,10 @@ impl Racer {
             Start::Hedged => self.hedged.clone(),
             Start::AtOnce => self.at_once.clone(),
         };
-        race = race.deadline(call.deadline);
-        if let Some(token) = call.token {
-            race = race.token(token);
-        }
+        race = match call.token {
+            Some(token) => race.limit(TimeLimit::new(call.deadline, token)),
+            None => race.limit(call.deadline),
+        };
         let first = self.calls.fetch_add(1, Ordering::Relaxed);
         race.run(wanted, primary, move |running| {
             attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {

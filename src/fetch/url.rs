@@ -3,7 +3,8 @@
 use super::Certificates;
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::timeout::{IntoTimeLimit, own_crew};
+use crate::limit::TimeLimit;
+use crate::timeout::own_crew;
 use crate::upstream::{Exchange, Method, SystemLookup, UpstreamSettings, Upstreams};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use std::time::Duration;
 /// # Errors
 ///
 /// As [`Fetch::run`].
-pub fn fetch(url: &str, limit: impl IntoTimeLimit) -> Result<Fetched, Error> {
+pub fn fetch(url: &str, limit: impl Into<TimeLimit>) -> Result<Fetched, Error> {
     Fetch::new(url).run(limit)
 }
 
@@ -88,8 +89,8 @@ impl Fetch {
     /// - [`Error::Lookup`], [`Error::Connect`] (a refused connection, as the system said it), [`Error::Tls`], [`Error::Lost`],
     ///   [`Error::Protocol`] for what can go wrong on the way.
     /// - [`Error::Status`] for a status other than 2xx, [`Error::BodyTooLarge`] for more content than is taken.
-    pub fn run(&self, limit: impl IntoTimeLimit) -> Result<Fetched, Error> {
-        let limit = limit.into_time_limit()?;
+    pub fn run(&self, limit: impl Into<TimeLimit>) -> Result<Fetched, Error> {
+        let limit = limit.into();
         let crew = self.crew.clone().map_or_else(own_crew, Ok)?;
         let settings = UpstreamSettings {
             key: "url",

@@ -10,8 +10,8 @@
 
 use super::protocol::{Asked, Decoder, Flaw, Reply};
 use crate::deadline::Deadline;
-use crate::error::Error;
-use crate::timeout::TimeLimit;
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 use crate::upstream::line::{Hold, is_quiet};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -83,7 +83,7 @@ impl<'a> Call<'a> {
     pub(super) fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
             match self.try_io(Way::Out, |mut socket| socket.write(bytes))? {
-                0 => return Err(self.lost(io::ErrorKind::WriteZero.into())),
+                0 => return Err(self.lost(io::ErrorKind::WriteZero.into(), Phase::Send)),
                 sent => bytes = &bytes[sent..],
             }
         }
@@ -110,7 +110,7 @@ impl<'a> Call<'a> {
                 Err(flaw) => return Err(flaw.into_error(self.to, self.max_value)),
             }
             match self.try_io(Way::In, |mut socket| socket.read(&mut chunk))? {
-                0 => return Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
+                0 => return Err(self.lost(io::ErrorKind::UnexpectedEof.into(), Phase::Head)),
                 received => {
                     self.received = true;
                     self.connection.decoder.feed(&chunk[..received]);
@@ -123,21 +123,21 @@ impl<'a> Call<'a> {
     fn try_io(&self, way: Way, mut io: impl FnMut(&TcpStream) -> io::Result<usize>) -> Result<usize, Error> {
         let socket = &self.connection.socket;
         loop {
-            self.limit.check()?;
+            self.limit.check(way.phase(self.received))?;
             match wait(socket, way, self.limit.deadline()).and_then(|()| io(socket)) {
                 Ok(0) => {
-                    self.limit.check()?; // an end that we made ourselves is not the peer's
+                    self.limit.check(way.phase(self.received))?; // an end that we made ourselves is not the peer's
                     return Ok(0);
                 }
                 Err(error) if is_early(error.kind()) => {}
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(self.lost(error, way.phase(self.received))),
                 Ok(moved) => return Ok(moved),
             }
         }
     }
 
-    fn lost(&self, source: io::Error) -> Error {
-        match self.hold.canceled() {
+    fn lost(&self, source: io::Error, during: Phase) -> Error {
+        match self.hold.canceled(during) {
             Some(canceled) => canceled,
             None => Error::Lost { to: self.to.to_owned(), source },
         }
@@ -155,6 +155,17 @@ impl Drop for Connection {
 enum Way {
     In,
     Out,
+}
+
+impl Way {
+    /// What a call does that waits this way.
+    fn phase(self, received: bool) -> Phase {
+        match (self, received) {
+            (Way::Out, _) => Phase::Send,
+            (Way::In, false) => Phase::Head,
+            (Way::In, true) => Phase::Body,
+        }
+    }
 }
 
 /// Whether nothing has happened yet that a call could end with.

@@ -9,8 +9,8 @@ use super::address::Server;
 use super::connection::{Call, Connection};
 use crate::crew::Crew;
 use crate::deadline::Deadline;
-use crate::error::Error;
-use crate::timeout::TimeLimit;
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 use crate::upstream::connect::connect;
 use crate::upstream::names::Names;
 use crate::upstream::pool::Pool;
@@ -68,7 +68,7 @@ impl Connections {
         again: Again,
         talk: impl Fn(&mut Call<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        limit.check()?;
+        limit.check(Phase::Wait)?;
         if let Some(connection) = self.take() {
             let mut call = Call::next(connection, limit, &self.to, self.max_value);
             let result = talk(&mut call);
@@ -95,7 +95,7 @@ impl Connections {
         let connected = addresses.and_then(|addresses| connect(host, *port, &addresses, until, limit.token()));
         let call = connected.and_then(|connected| Ok(Call::first(connected, limit, &self.to, self.max_value)?));
         // Connecting knows one moment to be over by. Whose it was, the limit tells.
-        call.map_err(|error| limit.check().err().unwrap_or(error))
+        call.map_err(|error| limit.check(Phase::Wait).err().unwrap_or(error))
     }
 
     /// Keeps the connection of a call that went well.

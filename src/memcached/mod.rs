@@ -29,7 +29,7 @@ pub use settings::MemcachedSettings;
 
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::timeout::IntoTimeLimit;
+use crate::limit::TimeLimit;
 use address::checked_key;
 use connections::{Again, Connections};
 use protocol::{Asked, Command, Reply};
@@ -77,7 +77,7 @@ const PIPELINED: usize = 16 << 10;
 /// }
 /// let outcome = Race::new(&crew)
 ///     .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(5)])?)
-///     .deadline(Deadline::after(Duration::from_millis(50)))
+///     .limit(Duration::from_millis(50))
 ///     .first(move |attempt| replicas[attempt.number()].get("greeting", attempt));
 /// println!("{:?}", outcome.winner());
 /// # Ok::<(), headstart::Error>(())
@@ -116,7 +116,7 @@ impl Memcached {
     /// The value of `key`, or `None` when there is none.
     ///
     /// Asked once more on a fresh connection when an idle one turns out to have been closed by the server.
-    pub fn get(&self, key: impl AsRef<[u8]>, limit: impl IntoTimeLimit) -> Result<Option<Item>, Error> {
+    pub fn get(&self, key: impl AsRef<[u8]>, limit: impl Into<TimeLimit>) -> Result<Option<Item>, Error> {
         let mut items = self.get_many(&[key], limit)?;
         Ok(items.pop().flatten())
     }
@@ -125,9 +125,13 @@ impl Memcached {
     ///
     /// The requests are pipelined over one connection. The values are held in memory together: at most `max_value` for each
     /// key. Asked once more like [`get`](Memcached::get).
-    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K], limit: impl IntoTimeLimit) -> Result<Vec<Option<Item>>, Error> {
+    pub fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        limit: impl Into<TimeLimit>,
+    ) -> Result<Vec<Option<Item>>, Error> {
         let keys = keys.iter().map(|key| checked_key(key.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        let limit = limit.into_time_limit()?;
+        let limit = limit.into();
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -166,7 +170,7 @@ impl Memcached {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
         options: SetOptions,
-        limit: impl IntoTimeLimit,
+        limit: impl Into<TimeLimit>,
     ) -> Result<(), Error> {
         let (value, expiry) = (self.checked_value(value.as_ref())?, options.expiry.seconds(SystemTime::now()));
         self.change(key.as_ref(), Command::Set { value, flags: options.flags, expiry }, limit, |reply| {
@@ -180,7 +184,7 @@ impl Memcached {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
         options: SetOptions,
-        limit: impl IntoTimeLimit,
+        limit: impl Into<TimeLimit>,
     ) -> Result<bool, Error> {
         let (value, expiry) = (self.checked_value(value.as_ref())?, options.expiry.seconds(SystemTime::now()));
         self.change(key.as_ref(), Command::Add { value, flags: options.flags, expiry }, limit, |reply| match reply {
@@ -191,12 +195,12 @@ impl Memcached {
     }
 
     /// Forgets `key`. `false` when it was not there. Made once, like [`set`](Memcached::set).
-    pub fn delete(&self, key: impl AsRef<[u8]>, limit: impl IntoTimeLimit) -> Result<bool, Error> {
+    pub fn delete(&self, key: impl AsRef<[u8]>, limit: impl Into<TimeLimit>) -> Result<bool, Error> {
         self.change(key.as_ref(), Command::Delete, limit, found)
     }
 
     /// Changes when `key` is forgotten. `false` when it is not there. Made once, like [`set`](Memcached::set).
-    pub fn touch(&self, key: impl AsRef<[u8]>, expiry: Expiry, limit: impl IntoTimeLimit) -> Result<bool, Error> {
+    pub fn touch(&self, key: impl AsRef<[u8]>, expiry: Expiry, limit: impl Into<TimeLimit>) -> Result<bool, Error> {
         let expiry = expiry.seconds(SystemTime::now());
         self.change(key.as_ref(), Command::Touch { expiry }, limit, found)
     }
@@ -205,21 +209,21 @@ impl Memcached {
     /// there. Made once, like [`set`](Memcached::set): made twice it would count twice.
     ///
     /// A value that is no number is [`Error::Refused`].
-    pub fn incr(&self, key: impl AsRef<[u8]>, by: u64, limit: impl IntoTimeLimit) -> Result<Option<u64>, Error> {
+    pub fn incr(&self, key: impl AsRef<[u8]>, by: u64, limit: impl Into<TimeLimit>) -> Result<Option<u64>, Error> {
         self.change(key.as_ref(), Command::Increment(by), limit, counted)
     }
 
     /// The same downwards, to 0 at the least. The server keeps the value's length, so [`get`](Memcached::get) may find spaces
     /// after the digits.
-    pub fn decr(&self, key: impl AsRef<[u8]>, by: u64, limit: impl IntoTimeLimit) -> Result<Option<u64>, Error> {
+    pub fn decr(&self, key: impl AsRef<[u8]>, by: u64, limit: impl Into<TimeLimit>) -> Result<Option<u64>, Error> {
         self.change(key.as_ref(), Command::Decrement(by), limit, counted)
     }
 
     /// The server's version: a way to learn whether it is there. Asked once more like [`get`](Memcached::get).
-    pub fn version(&self, limit: impl IntoTimeLimit) -> Result<String, Error> {
+    pub fn version(&self, limit: impl Into<TimeLimit>) -> Result<String, Error> {
         let mut request = Vec::new();
         protocol::write_version(&mut request);
-        self.shared.connections.call(&limit.into_time_limit()?, Again::Once, |call| {
+        self.shared.connections.call(&limit.into(), Again::Once, |call| {
             call.send(&request)?;
             call.version()
         })
@@ -245,13 +249,13 @@ impl Memcached {
         &self,
         key: &[u8],
         command: Command<'_>,
-        limit: impl IntoTimeLimit,
+        limit: impl Into<TimeLimit>,
         judge: impl Fn(Reply) -> Option<T>,
     ) -> Result<T, Error> {
         let asked = self.ask(checked_key(key)?);
         let mut request = Vec::new();
         protocol::write(&mut request, asked, command);
-        self.shared.connections.call(&limit.into_time_limit()?, Again::Never, |call| {
+        self.shared.connections.call(&limit.into(), Again::Never, |call| {
             call.send(&request)?;
             judge(call.reply(asked)?).ok_or_else(|| self.unexpected())
         })

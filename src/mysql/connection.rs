@@ -6,8 +6,8 @@ use super::settings::MySqlSettings;
 use super::value::Value;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
-use crate::error::Error;
-use crate::timeout::TimeLimit;
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 use crate::upstream::connect::connect;
 use crate::upstream::names::Names;
 use mysql::prelude::Queryable;
@@ -45,13 +45,15 @@ impl Server {
     pub(super) fn connect(&self, limit: &TimeLimit) -> Result<Connection, Error> {
         let settings = &self.settings;
         let until = Deadline::after(settings.connect_timeout).earlier(limit.deadline());
-        self.connect_until(&TimeLimit::new(until, limit.token())).map_err(|error| match (error, limit.check()) {
-            (Error::TimedOut, Ok(())) => {
-                let why = format!("not within {:?}", settings.connect_timeout);
-                Error::Connect { to: self.to.to_string(), source: io::Error::new(io::ErrorKind::TimedOut, why) }
+        self.connect_until(&TimeLimit::new(until, limit.token())).map_err(|error| {
+            match (error, limit.check(Phase::Connect)) {
+                (Error::TimedOut { .. }, Ok(())) => {
+                    let why = format!("not within {:?}", settings.connect_timeout);
+                    Error::Connect { to: self.to.to_string(), source: io::Error::new(io::ErrorKind::TimedOut, why) }
+                }
+                (error @ Error::Database { .. }, _) | (error, Ok(())) => error,
+                (_, Err(ended)) => ended,
             }
-            (error @ Error::Database { .. }, _) | (error, Ok(())) => error,
-            (_, Err(ended)) => ended,
         })
     }
 
@@ -60,7 +62,7 @@ impl Server {
         let addresses = self.names.addresses(&settings.host, limit.deadline(), limit.token())?;
         let (server, hold) = connect(&settings.host, settings.port, &addresses, limit.deadline(), limit.token())?;
         if !hold.release() {
-            limit.check()?;
+            limit.check(Phase::Connect)?;
         }
         let (mut relay, port) = Relay::new(server)?;
         let options = OptsBuilder::new()

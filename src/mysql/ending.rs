@@ -14,7 +14,7 @@ use super::seats::Seat;
 use crate::crew::{Claim, Job};
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::timeout::{IntoTimeLimit, TimeLimit};
+use crate::limit::TimeLimit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,7 +60,7 @@ impl Shared {
 
 impl Ending {
     fn end(&self) -> Result<(), Error> {
-        let limit = self.until.into_time_limit()?;
+        let limit = TimeLimit::from(self.until);
         match self.shared.idle_connection() {
             // It may have died unnoticed.
             Some(idle) => self.end_over(idle, &limit).or_else(|_| self.end_over(self.fresh(&limit)?, &limit)),

@@ -44,8 +44,8 @@ pub use url::MySqlUrl;
 pub use value::Value;
 
 use crate::crew::Crew;
-use crate::error::Error;
-use crate::timeout::{IntoTimeLimit, TimeLimit};
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 use crate::upstream::names::Names;
 use crate::upstream::pool::Pool;
 use ::mysql::Conn;
@@ -85,7 +85,7 @@ use std::sync::Arc;
 /// # let replicas = [MySql::new(&crew, MySqlSettings::default())?, MySql::new(&crew, MySqlSettings::default())?];
 /// let outcome = Race::new(&crew)
 ///     .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(50)])?)
-///     .deadline(Deadline::after(Duration::from_secs(1)))
+///     .limit(Duration::from_secs(1))
 ///     .first(move |attempt| replicas[attempt.number()].query("SELECT COUNT(*) FROM item", &[], attempt));
 /// # drop(outcome);
 /// # Ok::<(), headstart::Error>(())
@@ -142,12 +142,10 @@ impl MySql {
     /// - [`Error::Lookup`], [`Error::Connect`]: there was no connection. [`Error::Lost`]: it broke, and whether the statement was
     ///   run is not known. [`Error::Protocol`]: it made no sense.
     /// - [`Error::NoThread`], [`Error::ThreadStart`]: nothing was run.
-    pub fn query(&self, sql: &str, params: &[Value], limit: impl IntoTimeLimit) -> Result<Rows, Error> {
+    pub fn query(&self, sql: &str, params: &[Value], limit: impl Into<TimeLimit>) -> Result<Rows, Error> {
         let (text, params) = (sql.to_owned(), params.to_vec());
         let max_rows = self.shared.server.settings.max_rows;
-        self.run(sql, limit.into_time_limit()?, move |conn, hang_up| {
-            connection::query(conn, &text, &params, max_rows, hang_up)
-        })
+        self.run(sql, limit.into(), move |conn, hang_up| connection::query(conn, &text, &params, max_rows, hang_up))
     }
 
     /// Runs `sql` with `params` bound to its `?`s, for what it does. A statement that was ended may have been done
@@ -156,9 +154,9 @@ impl MySql {
     /// # Errors
     ///
     /// As [`query`](MySql::query).
-    pub fn execute(&self, sql: &str, params: &[Value], limit: impl IntoTimeLimit) -> Result<Executed, Error> {
+    pub fn execute(&self, sql: &str, params: &[Value], limit: impl Into<TimeLimit>) -> Result<Executed, Error> {
         let (text, params) = (sql.to_owned(), params.to_vec());
-        self.run(sql, limit.into_time_limit()?, move |conn, _| connection::execute(conn, &text, &params))
+        self.run(sql, limit.into(), move |conn, _| connection::execute(conn, &text, &params))
     }
 
     /// Statements that are being ended on the server at this moment, their callers gone.
@@ -178,7 +176,7 @@ impl MySql {
         work: impl FnOnce(&mut Conn, &dyn Fn()) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = &self.shared;
-        limit.check()?;
+        limit.check(Phase::Wait)?;
         let seat = shared.seats.take(&limit)?;
         let connection = match shared.idle_connection() {
             Some(idle) => idle,

@@ -17,8 +17,9 @@
 
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
-use crate::error::{Error, panic_message};
-use crate::timeout::{GRACE, TimeLimit};
+use crate::error::{Error, Phase, panic_message};
+use crate::limit::TimeLimit;
+use crate::timeout::GRACE;
 use crate::upstream::line::is_quiet;
 use crate::upstream::ready::wait;
 use crossbeam_channel::{Receiver, bounded};
@@ -102,7 +103,7 @@ impl Relay {
         bounds.crew.spawn(Claim::Request, Job { label, token: Some(token.clone()), run: Box::new(job) })?;
         self.is_at_rest = false;
         let ended = match self.pass_on(&outcome, &bounds) {
-            Ok(()) => return outcome.recv().unwrap_or_else(|_| Err(Error::TimedOut)),
+            Ok(()) => return outcome.recv().unwrap_or_else(|_| Err(Error::TimedOut { during: Phase::Wait })),
             Err(ended) => ended,
         };
         self.hang_up()();
@@ -126,7 +127,7 @@ impl Relay {
             if !outcome.is_empty() {
                 return if to_crate.is_empty() { Ok(()) } else { Err(unasked()) };
             }
-            bounds.limit.check()?;
+            bounds.limit.check(Phase::Head)?;
             match &self.local {
                 Local::Awaited(listener) => {
                     wait(&mut [self.bell.poll(), PollFd::new(listener, PollFlags::IN)], until)?;

@@ -1,8 +1,8 @@
 //! How many may use a server at a time.
 
 use crate::cancel::CancelReason;
-use crate::error::Error;
-use crate::timeout::TimeLimit;
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased};
 
 /// A fixed number of seats, taken and given back.
@@ -37,8 +37,8 @@ impl Seats {
         });
         select_biased! {
             recv(self.free) -> _ => Ok(self.seat()),
-            recv(canceled) -> reason => Err(reason.unwrap_or(CancelReason::Shutdown).into()),
-            recv(over) -> _ => Err(Error::TimedOut),
+            recv(canceled) -> reason => Err(Error::ended(reason.unwrap_or(CancelReason::Shutdown), Phase::Wait)),
+            recv(over) -> _ => Err(Error::TimedOut { during: Phase::Wait }),
         }
     }
 }

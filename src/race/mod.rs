@@ -23,6 +23,7 @@ use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::event::Observer;
+use crate::limit::TimeLimit;
 use crate::sync::Arc;
 
 /// What a failure before the next start offset leads to.
@@ -57,7 +58,7 @@ pub enum Threads {
 ///
 /// let crew = Crew::new(CrewSettings::default())?;
 /// let outcome = Race::new(&crew)
-///     .deadline(Deadline::after(Duration::from_secs(2)))
+///     .limit(Duration::from_secs(2))
 ///     .first(|attempt| match attempt.number() {
 ///         0 => Err("the primary fails"),
 ///         hedge => Ok(hedge),
@@ -98,9 +99,12 @@ impl Race {
         self
     }
 
-    /// When the race is over. Defaults to [`Deadline::Never`].
-    pub fn deadline(mut self, deadline: Deadline) -> Race {
-        self.deadline = deadline;
+    /// When the race is over, and what ends it before: a `Duration`, a `Deadline`, a `&CancelToken`, the `&Attempt` of another
+    /// race. The race never cancels a token it is given. Defaults to no limit.
+    pub fn limit(mut self, limit: impl Into<TimeLimit>) -> Race {
+        let limit = limit.into();
+        self.deadline = limit.deadline();
+        self.token = Some(limit.token().clone());
         self
     }
 
@@ -119,12 +123,6 @@ impl Race {
     /// What the attempts are called among the crew's stuck calls and in the log. Defaults to `attempt`.
     pub fn label(mut self, label: impl Into<Arc<str>>) -> Race {
         self.label = label.into();
-        self
-    }
-
-    /// Ends the race when `token` is cancelled. The race never cancels it.
-    pub fn token(mut self, token: &CancelToken) -> Race {
-        self.token = Some(token.clone());
         self
     }
 
@@ -186,6 +184,13 @@ pub(crate) enum Wanted {
 pub(crate) enum Primary {
     OnCaller,
     OnCrew,
+}
+
+/// Over with the race, or when this attempt of it is no longer needed.
+impl From<&Attempt> for TimeLimit {
+    fn from(attempt: &Attempt) -> TimeLimit {
+        TimeLimit::new(attempt.deadline, &attempt.token)
+    }
 }
 
 /// One try of a race, as its call sees it.

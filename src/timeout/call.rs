@@ -1,10 +1,10 @@
 //! The call itself: a thread of the crew runs it, the caller waits for it at one place.
 
-use super::{DefaultTimeout, IntoTimeLimit, TimeLimit};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, CrewSettings, Job};
 use crate::deadline::Deadline;
-use crate::error::{Error, panic_message};
+use crate::error::{Error, Phase, panic_message};
+use crate::limit::TimeLimit;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::any::Any;
 use std::fmt;
@@ -26,7 +26,7 @@ pub const GRACE: Duration = Duration::from_millis(5);
 ///
 /// let (_open, never) = std::sync::mpsc::channel::<()>();
 /// let late = with_timeout(Duration::from_millis(20), move || never.recv());
-/// assert!(matches!(late, Err(Error::TimedOut)));
+/// assert!(matches!(late, Err(Error::TimedOut { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -39,10 +39,10 @@ pub const GRACE: Duration = Duration::from_millis(5);
 ///
 /// With what `call` panics with.
 pub fn with_timeout<T: Send + 'static>(
-    limit: impl IntoTimeLimit,
+    limit: impl Into<TimeLimit>,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    TimedCall::new().limit(limit).run(|_| call())
+    TimedCall::new(limit).run(|_| call())
 }
 
 /// Runs `call` on a resource that can be freed: when the time is over, `free` is called on it.
@@ -62,7 +62,7 @@ pub fn with_timeout<T: Send + 'static>(
 ///     |socket| socket.shutdown(Shutdown::Both),
 ///     |mut socket| socket.read(&mut [0; 64]),
 /// );
-/// assert!(matches!(read, Err(Error::TimedOut)));
+/// assert!(matches!(read, Err(Error::TimedOut { .. })));
 /// # std::io::Result::Ok(())
 /// ```
 ///
@@ -74,7 +74,7 @@ pub fn with_timeout<T: Send + 'static>(
 ///
 /// With what `call` panics with.
 pub fn with_timeout_on<R, T, C>(
-    limit: impl IntoTimeLimit,
+    limit: impl Into<TimeLimit>,
     resource: &Arc<R>,
     free: impl FnOnce(&R) -> C + Send + 'static,
     call: impl FnOnce(&R) -> T + Send + 'static,
@@ -85,7 +85,7 @@ where
     C: CleanupResult,
 {
     let (freed, used) = (resource.clone(), resource.clone());
-    TimedCall::new().limit(limit).cleanup(move || free(&freed)).run(move |_| call(&used))
+    TimedCall::new(limit).cleanup(move || free(&freed)).run(move |_| call(&used))
 }
 
 /// A call to be run against a deadline: what is set here, and the closure.
@@ -95,10 +95,9 @@ where
 /// use std::time::Duration;
 ///
 /// let crew = Crew::new(CrewSettings::default())?;
-/// let reason = TimedCall::new()
+/// let reason = TimedCall::new(Duration::from_millis(20))
 ///     .on(&crew)
 ///     .label("wait for the door")
-///     .limit(Duration::from_millis(20))
 ///     .run(|token| token.wait(Deadline::Never));
 /// assert!(reason.is_err()); // timed out, and the closure was told so by its token
 /// # Ok::<(), headstart::Error>(())
@@ -107,14 +106,14 @@ where
 pub struct TimedCall {
     crew: Option<Crew>,
     label: Arc<str>,
-    limit: Option<Result<TimeLimit, Error>>,
+    limit: TimeLimit,
     cleanup: Option<Box<dyn FnOnce() -> Result<(), String>>>,
 }
 
 impl TimedCall {
-    /// A call on the process's own crew, with the default timeout and without a cleanup.
-    pub fn new() -> TimedCall {
-        TimedCall { crew: None, label: "timed call".into(), limit: None, cleanup: None }
+    /// A call that may take this long, counted from here, on the process's own crew and without a cleanup.
+    pub fn new(limit: impl Into<TimeLimit>) -> TimedCall {
+        TimedCall { crew: None, label: "timed call".into(), limit: limit.into(), cleanup: None }
     }
 
     /// The crew whose thread runs the call. Defaults to one that the process has for this, with default settings.
@@ -126,12 +125,6 @@ impl TimedCall {
     /// What the call is called among the stuck calls and in the log. Defaults to `timed call`.
     pub fn label(mut self, label: impl Into<Arc<str>>) -> TimedCall {
         self.label = label.into();
-        self
-    }
-
-    /// How long the call may take, counted from here. Defaults to [`DefaultTimeout`], asked when the call begins.
-    pub fn limit(mut self, limit: impl IntoTimeLimit) -> TimedCall {
-        self.limit = Some(limit.into_time_limit());
         self
     }
 
@@ -152,15 +145,15 @@ impl TimedCall {
     ///
     /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was cancelled. The call has ended
     ///   then, or is given up after [`GRACE`] more.
-    /// - [`Error::NoDefaultTimeout`], [`Error::NoThread`], [`Error::TooManyStuck`] and [`Error::ThreadStart`]: nothing was called.
+    /// - [`Error::NoThread`], [`Error::TooManyStuck`] and [`Error::ThreadStart`]: nothing was called.
     ///
     /// # Panics
     ///
     /// With what `call` panics with.
     pub fn run<T: Send + 'static>(self, call: impl FnOnce(&CancelToken) -> T + Send + 'static) -> Result<T, Error> {
-        let limit = self.limit.unwrap_or_else(|| DefaultTimeout.into_time_limit())?;
+        let limit = self.limit;
         let crew = self.crew.map_or_else(own_crew, Ok)?;
-        if let Err(over) = limit.check() {
+        if let Err(over) = limit.check(Phase::Wait) {
             clean_up(&self.label, self.cleanup);
             return Err(over);
         }
@@ -194,13 +187,7 @@ impl TimedCall {
         if matches!(next(&arrivals, Deadline::after(GRACE)), Event::Canceled(_)) {
             log::warn!("{} runs on after it was ended ({reason})", self.label);
         }
-        Err(reason.into())
-    }
-}
-
-impl Default for TimedCall {
-    fn default() -> Self {
-        TimedCall::new()
+        Err(Error::ended(reason, Phase::Wait))
     }
 }
 

@@ -1,8 +1,8 @@
 //! How long a call may take that does not say so itself.
 
-use super::{IntoTimeLimit, TimeLimit};
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::limit::TimeLimit;
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ thread_local! {
 /// use std::time::Duration;
 ///
 /// let _scope = DefaultTimeout::for_this_thread(|| Duration::from_secs(2));
-/// assert_eq!(with_timeout(DefaultTimeout, || 1 + 1)?, 2);
+/// assert_eq!(with_timeout(DefaultTimeout::limit()?, || 1 + 1)?, 2);
 /// # Ok::<(), headstart::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,15 @@ impl DefaultTimeout {
         DefaultTimeoutScope { before, same_thread: PhantomData }
     }
 
+    /// The limit of a call that begins now and has none of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDefaultTimeout`] when nothing is installed: no call waits without end because somebody forgot to say how long.
+    pub fn limit() -> Result<TimeLimit, Error> {
+        DefaultTimeout::current().map(TimeLimit::from).ok_or(Error::NoDefaultTimeout)
+    }
+
     /// How long a call may take that begins now; `None` when nothing is installed.
     pub fn current() -> Option<Duration> {
         // Asked outside the lock and the borrow: what was installed is foreign code.
@@ -67,12 +76,6 @@ impl DefaultTimeout {
 fn replace(ask: Option<Arc<dyn Fn() -> Duration + Send + Sync>>) {
     let before = std::mem::replace(&mut *OF_THE_PROCESS.write().unwrap_or_else(PoisonError::into_inner), ask);
     drop(before); // outside the lock
-}
-
-impl IntoTimeLimit for DefaultTimeout {
-    fn into_time_limit(self) -> Result<TimeLimit, Error> {
-        DefaultTimeout::current().ok_or(Error::NoDefaultTimeout)?.into_time_limit()
-    }
 }
 
 /// Keeps a default timeout installed for one thread.
@@ -104,7 +107,7 @@ impl fmt::Debug for DefaultTimeoutScope {
 /// with_timeout(budget, || "one call")?;
 /// // Or for every call on this thread that names no timeout.
 /// let _scope = budget.for_this_thread();
-/// with_timeout(DefaultTimeout, || "the next one")?;
+/// with_timeout(DefaultTimeout::limit()?, || "the next one")?;
 /// assert!(budget.remaining() <= Duration::from_secs(30));
 /// # Ok::<(), headstart::Error>(())
 /// ```
@@ -142,8 +145,8 @@ impl Budget {
 }
 
 /// Over when the budget is spent.
-impl IntoTimeLimit for Budget {
-    fn into_time_limit(self) -> Result<TimeLimit, Error> {
-        self.deadline.into_time_limit()
+impl From<Budget> for TimeLimit {
+    fn from(budget: Budget) -> TimeLimit {
+        budget.deadline.into()
     }
 }

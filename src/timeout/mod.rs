@@ -16,11 +16,9 @@
 
 mod call;
 mod default;
-mod limit;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
 pub(crate) use call::own_crew;
 pub use call::{CleanupResult, GRACE, TimedCall, with_timeout, with_timeout_on};
 pub use default::{Budget, DefaultTimeout, DefaultTimeoutScope};
-pub use limit::{IntoTimeLimit, TimeLimit};

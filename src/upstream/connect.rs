@@ -16,7 +16,7 @@ use super::line::{Hold, Line, wrapped};
 use super::names::{Names, bare};
 use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -92,7 +92,7 @@ pub(crate) fn connect(
         }
     }
     Err(match token.reason() {
-        Some(reason) => reason.into(),
+        Some(reason) => Error::ended(reason, Phase::Connect),
         None => Error::Connect { to: format!("{host}:{port}"), source: last },
     })
 }
@@ -106,7 +106,7 @@ fn connect_to(address: SocketAddr, until: Deadline, token: &CancelToken) -> io::
     if pending {
         wait(&socket, until, token)?;
     }
-    if let Some(canceled) = hold.canceled() {
+    if let Some(canceled) = hold.canceled(Phase::Connect) {
         return Err(io::Error::other(canceled));
     }
     socket.set_nonblocking(false)?;

@@ -13,8 +13,8 @@
 
 use super::{TRACEPARENT, Upstreams, X_ATTEMPT, answer, failure};
 use crate::cancel::{CancelReason, CancelToken};
-use crate::error::Error;
-use crate::timeout::TimeLimit;
+use crate::error::{Error, Phase};
+use crate::limit::TimeLimit;
 use std::ops::RangeInclusive;
 use ureq::Agent;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
@@ -45,7 +45,7 @@ pub(crate) struct Received {
 impl Upstreams {
     /// Calls the upstream whose turn it is, on this thread, and returns its whole answer. Ends within `limit`, whatever it is doing.
     pub(crate) fn exchange(&self, turn: usize, exchange: &Exchange<'_>, limit: &TimeLimit) -> Result<Received, Error> {
-        limit.check()?;
+        limit.check(Phase::Wait)?;
         let token = CancelToken::new();
         let _canceled = limit.token().on_cancel({
             let token = token.clone();
@@ -71,7 +71,7 @@ impl Upstreams {
             },
         );
         match (result, token.reason()) {
-            (Err(_), Some(reason)) => Err(reason.into()),
+            (Err(error), Some(reason)) => Err(error.unless_ended(reason, Phase::Wait)),
             (result, _) => result,
         }
     }

@@ -14,7 +14,7 @@
 use super::buffers::GrowingBuffers;
 use super::call::{self, Patience};
 use crate::cancel::{CancelToken, CleanupGuard};
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -50,8 +50,8 @@ impl Hold {
     }
 
     /// The error of a call that was ended.
-    pub(crate) fn canceled(&self) -> Option<Error> {
-        self.token.reason().map(Error::from)
+    pub(crate) fn canceled(&self, during: Phase) -> Option<Error> {
+        self.token.reason().map(|reason| Error::ended(reason, during))
     }
 
     /// Takes the right back. `false` when it may have been used.
@@ -75,7 +75,7 @@ impl Line {
 
     /// Fails when the call was ended.
     fn check(&self) -> Result<(), ureq::Error> {
-        match self.hold.as_ref().and_then(Hold::canceled) {
+        match self.hold.as_ref().and_then(|hold| hold.canceled(Phase::Wait)) {
             Some(error) => Err(wrapped(error)),
             None => Ok(()),
         }

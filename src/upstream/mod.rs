@@ -43,7 +43,7 @@ pub(crate) use ureq::http::Method;
 use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use crate::race::Attempt;
 use call::Seen;
 use connect::{NoResolver, TcpConnector};
@@ -177,14 +177,14 @@ impl Upstreams {
         let upstream = &self.list[turn % self.list.len()];
         let token = attempt.token();
         if attempt.deadline().has_passed() {
-            return Err(Error::TimedOut);
+            return Err(Error::TimedOut { during: Phase::Wait });
         }
         let result = match &upstream.direct {
             Some(direct) => self.get_directly(direct, upstream, attempt, trace),
             None => self.get_by_agent(upstream, attempt, trace),
         };
         match (result, token.reason()) {
-            (Err(_), Some(reason)) => Err(reason.into()),
+            (Err(error), Some(reason)) => Err(error.unless_ended(reason, Phase::Wait)),
             (result, _) => result,
         }
     }

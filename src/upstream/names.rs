@@ -12,7 +12,7 @@ use super::book::{Advice, Book, Failed, Start, Wake};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
-use crate::error::{Error, panic_message};
+use crate::error::{Error, Phase, panic_message};
 use crate::sync::channel::RecvTimeoutError;
 use crate::sync::lock;
 use std::io;
@@ -115,7 +115,7 @@ impl Names {
                 }
                 self.give_up(host, waiter);
                 Err(match woken {
-                    Ok(Wake::Canceled(reason)) => reason.into(),
+                    Ok(Wake::Canceled(reason)) => Error::ended(reason, Phase::Lookup),
                     _ => Failed::new(io::ErrorKind::TimedOut, "no answer in time").into_error(host),
                 })
             }

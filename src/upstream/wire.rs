@@ -12,7 +12,7 @@ use super::call::Patience;
 use super::line::{Hold, is_quiet, read_now};
 use super::response::{self, ContentType, Head, Length};
 use crate::cancel::CancelToken;
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Wire {
 
     /// Fails when the call was ended.
     fn check(&self) -> io::Result<()> {
-        match self.hold.as_ref().and_then(Hold::canceled) {
+        match self.hold.as_ref().and_then(|hold| hold.canceled(Phase::Wait)) {
             Some(canceled) => Err(io::Error::other(canceled)),
             None => Ok(()),
         }

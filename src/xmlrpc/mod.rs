@@ -2,7 +2,7 @@
 //!
 //! The problem: XML-RPC peers are mostly old, single-threaded and slow, and the usual clients wait for them without end. The
 //! answer: [`XmlRpc`] calls over the connections of the hedged GET, which can be ended in every phase (name lookup, connect, TLS
-//! handshake, request, head, body), within any [limit](IntoTimeLimit): a `Duration`, a `Deadline`, the `Attempt` of a race.
+//! handshake, request, head, body), within any [limit](TimeLimit): a `Duration`, a `Deadline`, the `Attempt` of a race.
 //!
 //! The values, and how they are written and read, are those of the crate `dxr`: every type of the
 //! [specification](http://xmlrpc.com/spec.md) with `i8` and `nil`. XML is taken in UTF-8 only. An answer's document type is
@@ -26,7 +26,7 @@ pub use url::XmlRpcUrl;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::fetch::{Certificates, Lookup, SystemLookup};
-use crate::timeout::{IntoTimeLimit, TimeLimit};
+use crate::limit::TimeLimit;
 use crate::upstream::{Exchange, Method, UpstreamSettings, Upstreams};
 use std::fmt;
 use std::sync::Arc;
@@ -187,8 +187,8 @@ impl XmlRpc {
     /// - [`Error::Status`] when the status is not 200, [`Error::ContentType`] when the answer is declared to be something
     ///   other than XML (undeclared will do), [`Error::BodyTooLarge`].
     /// - [`Error::Lookup`], [`Error::Connect`], [`Error::Tls`], [`Error::Lost`] and [`Error::Protocol`] of the connection.
-    pub fn call(&self, method: &str, params: impl TryToParams, limit: impl IntoTimeLimit) -> Result<Value, Error> {
-        let limit = limit.into_time_limit()?;
+    pub fn call(&self, method: &str, params: impl TryToParams, limit: impl Into<TimeLimit>) -> Result<Value, Error> {
+        let limit = limit.into();
         let params = params.try_to_params().map_err(|error| Error::XmlRpc(error.to_string()))?;
         self.send(method, params, &limit)
     }
@@ -204,9 +204,9 @@ impl XmlRpc {
     pub fn multicall(
         &self,
         calls: &[(&str, &[Value])],
-        limit: impl IntoTimeLimit,
+        limit: impl Into<TimeLimit>,
     ) -> Result<Vec<Result<Value, Fault>>, Error> {
-        let limit = limit.into_time_limit()?;
+        let limit = limit.into();
         let results = self.send("system.multicall", vec![multicall::param(calls)], &limit)?;
         multicall::results(results, calls.len())
     }

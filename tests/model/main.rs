@@ -22,6 +22,8 @@ mod deadline;
 mod error;
 #[path = "../../src/event.rs"]
 mod event;
+#[path = "../../src/limit.rs"]
+mod limit;
 #[path = "../../src/race/mod.rs"]
 mod race;
 

@@ -5,6 +5,7 @@ use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::event::{AttemptBegan, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use crate::explore::{FAR, Plain, crew, explore};
+use crate::limit::TimeLimit;
 use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads, Wanted};
 use crate::sync::Weakness;
 use loom::thread;
@@ -70,8 +71,7 @@ fn success_and_deadline_and_the_callers_token_make_exactly_one_end() {
         });
         let outcome: Outcome<usize, ()> = Race::new(&crew)
             .schedule(Schedule::new(&[Duration::ZERO]).unwrap())
-            .deadline(Deadline::after(FAR))
-            .token(&token)
+            .limit(TimeLimit::new(Deadline::after(FAR), &token))
             .observer(counts.clone())
             .first(|_| Ok(7));
         match outcome.end {
@@ -128,7 +128,7 @@ fn the_callers_token_ends_the_primary_that_runs_on_the_caller() {
             let token = token.clone();
             move || token.cancel(CancelReason::Shutdown)
         });
-        let race = race(&crew, FAR).token(&token);
+        let race = race(&crew, FAR).limit(&token);
         let outcome = race.run(Wanted::First, Primary::OnCaller, wait_for_cancel);
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
         canceler.join().unwrap();
@@ -144,7 +144,7 @@ fn attempts_that_see_the_end_before_it_is_told_do_not_pass_for_failures() {
             let token = token.clone();
             move || token.cancel(CancelReason::Shutdown)
         });
-        let race = Race::new(&crew).schedule(Schedule::new(&[Duration::ZERO]).unwrap()).token(&token);
+        let race = Race::new(&crew).schedule(Schedule::new(&[Duration::ZERO]).unwrap()).limit(&token);
         let outcome = race.first(wait_for_cancel);
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
         canceler.join().unwrap();
@@ -156,7 +156,7 @@ fn attempts_that_see_the_end_before_it_is_told_do_not_pass_for_failures() {
 fn the_deadline_ends_an_attempt_that_would_wait_for_ever() {
     explore(3, || {
         let crew = crew(1);
-        let race = race(&crew, FAR).deadline(Deadline::after(FAR));
+        let race = race(&crew, FAR).limit(FAR);
         let outcome: Outcome<usize, _> = race.first(wait_for_cancel);
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
         assert_eq!(crew.shutdown(FAR), 0);
@@ -239,7 +239,7 @@ fn on_fresh_threads_the_callers_token_ends_every_attempt() {
             let token = token.clone();
             move || token.cancel(CancelReason::Shutdown)
         });
-        let race = race(&crew, FAR).threads(Threads::Fresh).token(&token);
+        let race = race(&crew, FAR).threads(Threads::Fresh).limit(&token);
         let outcome = race.first(wait_for_cancel);
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
         canceler.join().unwrap();

@@ -1,0 +1,83 @@
+//! How long one call may take, and what ends it before.
+//!
+//! Every call of this crate that can block takes `impl Into<TimeLimit>`: a [`Duration`], a [`Deadline`], the
+//! [`Attempt`](crate::Attempt) of a race, or a limit made from a deadline and a token. There is one way to say it, so a
+//! limit can be passed on from call to call without a restart of its time.
+
+use crate::cancel::CancelToken;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use std::time::Duration;
+
+/// The bounds of one call: the moment it is over, and the token that ends it before.
+///
+/// ```
+/// use headstart::{Deadline, TimeLimit};
+/// use std::time::Duration;
+///
+/// let limit = TimeLimit::from(Duration::from_millis(500));
+/// assert!(limit.deadline() != Deadline::Never);
+/// assert!(!limit.token().is_canceled());
+/// ```
+#[derive(Clone, Debug)]
+pub struct TimeLimit {
+    deadline: Deadline,
+    token: CancelToken,
+}
+
+impl TimeLimit {
+    /// Over at `deadline`, or when `token` is canceled. The call only listens to the token, it never cancels it.
+    pub fn new(deadline: Deadline, token: &CancelToken) -> TimeLimit {
+        TimeLimit { deadline, token: token.clone() }
+    }
+
+    /// When the call is over.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// What ends the call before.
+    pub fn token(&self) -> &CancelToken {
+        &self.token
+    }
+
+    /// Whether the call may go on; `during` is what it is doing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the token was canceled for another reason.
+    pub fn check(&self, during: Phase) -> Result<(), Error> {
+        match self.token.reason() {
+            Some(reason) => Err(Error::ended(reason, during)),
+            None if self.deadline.has_passed() => Err(Error::TimedOut { during }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<&TimeLimit> for TimeLimit {
+    fn from(limit: &TimeLimit) -> TimeLimit {
+        limit.clone()
+    }
+}
+
+/// Over this long from now.
+impl From<Duration> for TimeLimit {
+    fn from(timeout: Duration) -> TimeLimit {
+        Deadline::after(timeout).into()
+    }
+}
+
+/// Over at this moment.
+impl From<Deadline> for TimeLimit {
+    fn from(deadline: Deadline) -> TimeLimit {
+        TimeLimit { deadline, token: CancelToken::new() }
+    }
+}
+
+/// Over when the token is canceled.
+impl From<&CancelToken> for TimeLimit {
+    fn from(token: &CancelToken) -> TimeLimit {
+        TimeLimit::new(Deadline::Never, token)
+    }
+}
