@@ -193,6 +193,7 @@ impl Error {
 
     /// This error of a call whose token was decided meanwhile: an end that says its phase stays, everything else was a
     /// consequence of the end.
+    #[cfg(feature = "http")]
     pub(crate) fn unless_ended(self, reason: CancelReason, during: Phase) -> Error {
         match self {
             Error::TimedOut { .. } | Error::Canceled(_) => self,
@@ -201,7 +202,8 @@ impl Error {
     }
 
     /// The setting that the user knows as `key` cannot be `value`, only what is `allowed`.
-    pub(crate) fn setting(key: &str, value: &str, allowed: &str) -> Error {
+    #[doc(hidden)] // TODO(split): each package has its own
+    pub fn setting(key: &str, value: &str, allowed: &str) -> Error {
         Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
     }
 }

@@ -8,13 +8,10 @@
 //!
 //! - [`Race`] races any blocking closure. It knows no HTTP.
 //! - [`Client`] is a hedged GET over one or several upstreams.
-//! - [`Server`] serves HTTP on threads of a program that has its own; with [`Api`](api::Api) as its handler it is the
-//!   product, which the binary `headstart` runs.
 //! - [`with_timeout`] runs one blocking call against a deadline, with a cleanup that frees what it hangs in; the
 //!   [guide](timeout::guide) tells which way to end a slow call is for what.
 //! - [`fetch::fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource each within
 //!   a time limit. Each of their calls can be an attempt of a [`Race`].
-//! - [`FaultProxy`](fault::FaultProxy) is a slow and broken network, to try calls on.
 //! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
 //!
 //! ```
@@ -36,21 +33,19 @@
 //!
 //! # Features
 //!
-//! - `https` (default): `https://` upstreams, through rustls.
-//! - `tls` (default): TLS towards the server's clients, through rustls.
-//! - `cli` (default): what the binary needs. A library user turns it off with `default-features = false`.
-//! - `tiny_http` (part of `cli`): the plain front, `server::PlainServer`.
+//! - `http` (default): the HTTP client.
+//! - `https`: `https://` upstreams, through rustls.
 //! - `memcached`: a client for Memcached.
 //! - `mysql`: a client for MySQL and MariaDB; on Unix only, elsewhere it adds nothing.
 //! - `xmlrpc`: a client for XML-RPC.
 //! - `command`: external programs; on Unix only, elsewhere it adds nothing.
 //!
+//! Without features it races and times out closures. The server is the package `headstart-server`, a slow and broken network to
+//! try calls on the package `headstart-fault`.
+//!
 //! # ARCHITECTURE
 //!
 //! ```text
-//! main, cli                         the binary: options, log, signals, run, exit code
-//! api, metrics, sample, fault       what the product answers (knows no sockets); a bad network to try it on
-//! source, server                    what a route races; the HTTP fronts: connections, framing, limits, client gone, drain
 //! fetch, upstream                   HTTP calls that can be ended; connections, their pool, names
 //! memcached, mysql, xmlrpc, command the same for a cache, a database, a procedure, a program
 //! race, timeout                     several blocking calls for one result, or one, against a deadline
@@ -60,24 +55,22 @@
 //!
 //! Imports go down only; a test reads every file for it.
 //!
-//! ## One request
+//! ## One race
 //!
-//! 1. The thread of a client's connection reads the request's head and checks it; from there it is the request's worker.
-//! 2. The worker opens a race. Attempt 0, the primary, runs on the worker itself, since the HTTP client can be ended in every
-//!    phase; the hedges get threads of the crew when the alarm says that they are due. A race won early has cost no
-//!    thread switch.
-//! 3. Who decides the race's token decides the race: the first success, the deadline, the client's leaving, a shutdown. Deciding
+//! 1. The caller opens a race. A closure's attempts run on threads of the crew; the hedges begin when the alarm says that they are
+//!    due. Attempt 0 of an HTTP call, the primary, runs on the caller itself, since it can be ended in every phase: a race won
+//!    early has cost no thread switch.
+//! 2. Who decides the race's token decides the race: the first success, the deadline, the caller, a shutdown. Deciding
 //!    runs the cleanups that the attempts registered: their sockets are shut down, their reads return, their threads go back
 //!    to the crew. What comes later changes nothing.
-//! 4. The worker takes the result from its inbox, a crossbeam channel with room for every message, and answers.
+//! 3. The caller takes the result from its inbox, a crossbeam channel with room for every message.
 //!
-//! The plain stack does the same without economies: [`race::Threads::Fresh`] starts a thread for each attempt, `server::PlainServer` serves on
-//! tiny_http. The pattern can be read in two files, `race/fresh.rs` and `server/plain.rs`.
+//! [`race::Threads::Fresh`] does the same without economies: it starts a thread for each attempt. It can be read in one file,
+//! `race/fresh.rs`.
 //!
 //! ## Invariants
 //!
-//! - `race` knows no HTTP and no sockets; `server` knows no client and no race; `api` alone turns outcomes into status codes;
-//!   `metrics` alone knows Prometheus.
+//! - `race` knows no HTTP and no sockets.
 //! - A timeout becomes a [`Deadline`] once, at the edge. No wait is without a bound but those for a message that is certain
 //!   to come.
 //! - No lock is held while foreign code runs: closures, cleanups, observers.
@@ -90,12 +83,8 @@
 //!
 //! | thread | owner | ends |
 //! |---|---|---|
-//! | `headstart` (connections, hedges, lookups, fault proxies) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
+//! | `headstart` (attempts, lookups) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
 //! | `headstart-alarm` | the [`Crew`] | when the crew's last handle is dropped |
-//! | `headstart-accept` | the [`Server`] | at [`Server::shutdown`] |
-//! | `headstart-take` | the `server::PlainServer`, in place of the two above and below | at its shutdown; tiny_http's own threads, one for each connection, end with their clients or the process |
-//! | `headstart-watch` | the [`Server`] | at [`Server::shutdown`], after the last connection |
-//! | main | the binary | waits for signals; ends the process |
 //!
 //! ## What cancelling cannot do
 //!
@@ -103,7 +92,6 @@
 //! runs on until it returns; so does a name lookup inside the C library. Such a call holds up nobody: it runs on a crew
 //! thread, counts against the crew's bound, is listed with label and age in [`CrewStats::stuck`], and its thread comes home when it returns.
 
-pub mod api;
 pub mod cancel;
 #[cfg(all(feature = "command", unix))]
 pub mod command;
@@ -111,20 +99,17 @@ pub mod crew;
 mod deadline;
 mod error;
 pub mod event;
-pub mod fault;
+#[cfg(feature = "http")]
 pub mod fetch;
 mod limit;
 #[cfg(feature = "memcached")]
 pub mod memcached;
-pub mod metrics;
 #[cfg(all(feature = "mysql", unix))]
 pub mod mysql;
 pub mod race;
-pub mod sample;
-pub mod server;
-mod source;
 mod sync;
 pub mod timeout;
+#[cfg(feature = "http")]
 mod upstream;
 #[cfg(feature = "xmlrpc")]
 pub mod xmlrpc;
@@ -134,17 +119,12 @@ pub use crew::{Claim, Crew, CrewSettings, CrewStats, Job};
 pub use deadline::Deadline;
 pub use error::{Error, Phase};
 pub use event::Observer;
+#[cfg(feature = "http")]
 pub use fetch::{Client, ClientSettings};
 pub use limit::TimeLimit;
 #[cfg(all(feature = "mysql", unix))]
 pub use mysql::{MySql, MySqlSettings};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule, Threads};
-pub use server::{Server, ServerSettings};
 pub use timeout::{Budget, DefaultTimeout, TimedCall, with_timeout, with_timeout_on};
 #[cfg(feature = "xmlrpc")]
 pub use xmlrpc::{XmlRpc, XmlRpcSettings};
-
-/// The README's examples are tests.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

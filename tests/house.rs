@@ -4,15 +4,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The rooms from the ground up. A module may use its own row and those before it.
-const HOUSE: [&[&str]; 7] = [
-    &["sync", "deadline", "cancel", "error", "limit", "event"],
-    &["crew"],
-    &["race", "timeout"],
-    &["upstream", "fetch", "xmlrpc", "memcached", "mysql", "command"],
-    &["source", "server"],
-    &["api", "metrics", "sample", "fault"],
-    &["main", "cli"],
+/// A package: where its sources are, and its rooms from the ground up. A module may use its own row and those before it.
+struct House {
+    src: &'static str,
+    floors: &'static [&'static [&'static str]],
+}
+
+const HOUSES: [House; 3] = [
+    House {
+        src: "src",
+        floors: &[
+            &["sync", "deadline", "cancel", "error", "limit", "event"],
+            &["crew"],
+            &["race", "timeout"],
+            &["upstream", "fetch", "xmlrpc", "memcached", "mysql", "command"],
+        ],
+    },
+    House {
+        src: "server/src",
+        floors: &[
+            &["sync", "panics", "error", "deadline"],
+            // The library, and the front under its former name. TODO(split)
+            &["cancel", "crew", "event", "fetch", "race", "command", "memcached", "mysql", "xmlrpc"],
+            &["source", "front", "server"],
+            &["api", "metrics", "sample"],
+            &["main", "cli"],
+        ],
+    },
+    House { src: "fault/src", floors: &[&["sync", "error"], &["faults", "lane", "flow", "connection", "relay"]] },
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -26,25 +45,33 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Each source file of the crate with the room it is in.
-fn rooms() -> Vec<(String, PathBuf, String)> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&src, &mut files);
-    files
-        .into_iter()
-        .map(|file| {
-            let inside = file.strip_prefix(&src).unwrap();
-            let first = inside.iter().next().unwrap().to_str().unwrap();
-            let text = fs::read_to_string(&file).unwrap();
-            (first.trim_end_matches(".rs").to_owned(), file, text)
-        })
-        .filter(|(room, ..)| room != "lib")
-        .collect()
+impl House {
+    fn floor(&self, room: &str) -> usize {
+        let floor = self.floors.iter().position(|rooms| rooms.contains(&room));
+        floor.unwrap_or_else(|| panic!("no floor for the room '{room}' in {}", self.src))
+    }
+
+    /// Each source file of the package with the room it is in.
+    fn rooms(&self) -> Vec<(String, PathBuf, String)> {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.src);
+        let mut files = Vec::new();
+        sources(&src, &mut files);
+        files
+            .into_iter()
+            .map(|file| {
+                let inside = file.strip_prefix(&src).unwrap();
+                let first = inside.iter().next().unwrap().to_str().unwrap();
+                let text = fs::read_to_string(&file).unwrap();
+                (first.trim_end_matches(".rs").to_owned(), file, text)
+            })
+            .filter(|(room, ..)| room != "lib")
+            .collect()
+    }
 }
 
-fn floor(room: &str) -> usize {
-    HOUSE.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("no floor for the room '{room}'"))
+/// Each source file of all packages with the room it is in.
+fn rooms() -> impl Iterator<Item = (String, PathBuf, String)> {
+    HOUSES.iter().flat_map(House::rooms)
 }
 
 /// The code of a file: no comments, which may link upwards.
@@ -54,12 +81,15 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn imports_go_down_only() {
-    for (room, file, text) in rooms() {
+    for (house, (room, file, text)) in
+        HOUSES.iter().flat_map(|house| house.rooms().into_iter().map(move |of| (house, of)))
+    {
         for line in code(&text) {
             for path in line.split("crate::").skip(1) {
                 let target: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if target.starts_with(|c: char| c.is_lowercase()) && target != "tests" {
-                    assert!(floor(&target) <= floor(&room), "{} reaches up into '{target}': {line}", file.display());
+                    let is_below = house.floor(&target) <= house.floor(&room);
+                    assert!(is_below, "{} reaches up into '{target}': {line}", file.display());
                 }
             }
         }
@@ -71,7 +101,7 @@ fn rooms_know_only_what_they_should() {
     let forbidden = [
         ("race", vec!["http", "ureq", "Socket", "TcpStream"]),
         ("crew", vec!["http", "ureq", "TcpStream"]),
-        ("server", vec!["ureq", "prometheus", "Race"]),
+        ("front", vec!["ureq", "prometheus", "Race"]),
         ("api", vec!["ureq", "prometheus", "TcpStream"]),
         ("upstream", vec!["prometheus"]),
         ("fetch", vec!["prometheus"]),
@@ -97,7 +127,7 @@ fn threads_start_where_their_owner_is() {
         for line in code(product) {
             assert!(!line.contains("thread::spawn") && !line.contains("thread::scope"), "{}: {line}", file.display());
             let starts = line.contains("thread::Builder");
-            assert!(!starts || ["crew", "server"].contains(&room.as_str()), "{} starts a thread", file.display());
+            assert!(!starts || ["crew", "front"].contains(&room.as_str()), "{} starts a thread", file.display());
         }
     }
 }
@@ -127,4 +157,34 @@ fn every_dependency_works_with_our_rust_version() {
 fn version(text: &str) -> (u32, u32) {
     let mut parts = text.split('.').map(|part| part.parse().unwrap());
     (parts.next().unwrap(), parts.next().unwrap_or(0))
+}
+
+/// The packages in the tree of normal dependencies of `headstart`, with what `features` say.
+fn dependencies(features: &[&str]) -> std::collections::BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--locked", "--offline"])
+        .args(["--package", "headstart"])
+        .args(features)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = String::from_utf8(output.stdout).unwrap();
+    names.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_race_of_closures_takes_twelve_packages_at_most() {
+    let packages = dependencies(&["--no-default-features"]);
+    assert!(packages.contains("headstart") && packages.contains("crossbeam-channel"), "{packages:?}");
+    assert!(packages.len() <= 12, "{packages:?}");
+}
+
+#[test]
+fn no_feature_of_the_library_brings_what_only_a_server_needs() {
+    let packages = dependencies(&["--all-features"]);
+    assert!(packages.contains("ureq"), "{packages:?}");
+    for foreign in ["clap", "toml", "prometheus-client", "tiny_http", "mio", "env_logger"] {
+        assert!(!packages.contains(foreign), "{foreign}");
+    }
 }

@@ -11,10 +11,10 @@ mod upstream;
 #[path = "support/xmlrpc.rs"]
 mod xmlrpc;
 
-use headstart::fault::{Direction, Drip, FaultProxy, Faults};
 use headstart::fetch::fetch;
 use headstart::xmlrpc::{XmlRpc, XmlRpcSettings};
 use headstart::{Crew, CrewSettings, Error, MySql};
+use headstart_fault::{Direction, Drip, FaultProxy, Faults};
 use mariadb::MariaDb;
 use memcached::RealMemcached;
 use std::fmt::Display;

@@ -174,14 +174,16 @@ impl Race {
 
 /// What a race is run for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+#[doc(hidden)] // TODO(split): for the server's routes until they have their own race set-up
+pub enum Wanted {
     First,
     All,
 }
 
 /// Where attempt 0 runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Primary {
+#[doc(hidden)] // TODO(split): for the server's routes until they have their own race set-up
+pub enum Primary {
     OnCaller,
     OnCrew,
 }

@@ -19,6 +19,7 @@ mod default;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
+#[cfg(feature = "http")]
 pub(crate) use call::own_crew;
 pub use call::{CleanupResult, GRACE, TimedCall, with_timeout, with_timeout_on};
 pub use default::{Budget, DefaultTimeout, DefaultTimeoutScope};

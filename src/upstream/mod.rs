@@ -37,7 +37,7 @@ mod wire;
 pub(crate) use answer::checked;
 pub(crate) use exchange::Exchange;
 pub use names::{Lookup, SystemLookup};
-pub(crate) use trace::TraceContext;
+pub use trace::TraceContext;
 pub(crate) use ureq::http::Method;
 
 use crate::cancel::CancelToken;

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The part of a trace that all attempts of a call share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TraceContext {
+pub struct TraceContext {
     trace_id: u128,
     flags: u8,
 }
 
 impl TraceContext {
     /// The trace that `traceparent` belongs to, or a new one when there is none or it is malformed.
-    pub(crate) fn continuing(traceparent: Option<&str>) -> TraceContext {
+    pub fn continuing(traceparent: Option<&str>) -> TraceContext {
         traceparent.and_then(TraceContext::parse).unwrap_or_else(|| TraceContext {
             trace_id: u128::from(random_id()) << 64 | u128::from(random_id()),
             flags: 0,

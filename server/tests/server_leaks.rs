@@ -1,0 +1,75 @@
+//! Nothing leaks. One test, because it counts what belongs to the whole process.
+#![cfg(target_os = "linux")]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/server.rs"]
+mod server;
+
+use client::Client;
+use headstart::Deadline;
+use headstart_server::front::{Request, Response};
+use server::{eventually, settings, start};
+use std::fs;
+use std::time::Duration;
+
+fn count(directory: &str) -> usize {
+    fs::read_dir(directory).unwrap().count()
+}
+
+fn threads_and_descriptors() -> (usize, usize) {
+    (count("/proc/self/task"), count("/proc/self/fd"))
+}
+
+#[test]
+fn threads_and_descriptors_come_back_whatever_clients_do() {
+    let before = threads_and_descriptors();
+    let fixture = start(settings(), |request: &Request<'_>| {
+        if request.path() == "/slow" {
+            request.token().wait(Deadline::after(Duration::from_millis(30)));
+        }
+        Response::new(200, "text/plain", &b"fine"[..])
+    });
+    fixture.assert_serves();
+    let no_connections = || fixture.server.stats().connections == 0 && fixture.crew.stats().threads == 0;
+    eventually("the first client is gone", no_connections);
+    let baseline = threads_and_descriptors();
+
+    // Gone before the first byte is read, with and without a reset.
+    for number in 0..1_000 {
+        let client = fixture.connect();
+        if number % 2 == 0 { client.reset() } else { drop(client) }
+    }
+    // Gone in the middle of a head, of a body, of an answer, of a slow request.
+    for beginning in [
+        "GET / HT",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
+        "bad\r\n\r\n",
+        "GET /slow HTTP/1.0\r\n\r\n",
+    ] {
+        for _ in 0..50 {
+            let mut client = fixture.connect();
+            client.send(beginning);
+            client.reset();
+            fixture.connect().send(beginning);
+        }
+    }
+    // And those who behave.
+    let mut clients: Vec<Client> = (0..100).map(|_| fixture.connect()).collect();
+    for _ in 0..20 {
+        for client in &mut clients {
+            client.get("/");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+        }
+    }
+    drop(clients);
+    fixture.assert_serves();
+    eventually("all threads have left", no_connections);
+    eventually("all descriptors are closed", || threads_and_descriptors() == baseline);
+
+    fixture.server.shutdown(Duration::from_secs(5));
+    drop(fixture);
+    eventually("nothing is left of the server", || threads_and_descriptors() == before);
+}

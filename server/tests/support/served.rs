@@ -1,0 +1,96 @@
+//! The product on a port of its own, in front of whatever upstream a test brings.
+
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use crate::stack::{Front as Which, Stack};
+use headstart::{Client, ClientSettings, Crew, CrewSettings, Schedule};
+use headstart_server::api::{Api, ApiSettings, RouteSettings};
+use headstart_server::front::Front;
+#[cfg(feature = "tiny_http")]
+use headstart_server::front::PlainServer;
+use headstart_server::metrics::Metrics;
+use headstart_server::{Server, ServerSettings};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Served {
+    pub crew: Crew,
+    pub metrics: Arc<Metrics>,
+    server: Arc<dyn Front>,
+}
+
+/// What a test may want otherwise.
+pub struct Settings {
+    pub crew: CrewSettings,
+    pub client: ClientSettings,
+    pub api: ApiSettings,
+    pub routes: Vec<RouteSettings>,
+    pub server: ServerSettings,
+}
+
+impl Served {
+    /// On the stack that the product has by default. Hedges begin after 20 ms, unless `change` says otherwise.
+    pub fn start(upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
+        Served::start_on(Stack::default(), upstream, change)
+    }
+
+    /// The same on a certain stack.
+    pub fn start_on(stack: Stack, upstream: &str, change: impl FnOnce(&mut Settings)) -> Served {
+        let metrics = Metrics::new();
+        let mut settings = Settings {
+            crew: CrewSettings::default(),
+            client: ClientSettings::default(),
+            api: ApiSettings::default(),
+            routes: Vec::new(),
+            server: on_a_free_port(),
+        };
+        settings.client.upstreams = vec![upstream.to_owned()];
+        settings.client.schedule = schedule(&[0, 20, 20]);
+        settings.client.observer = Some(metrics.clone());
+        settings.client.threads = stack.threads;
+        change(&mut settings);
+        let crew = Crew::new(settings.crew).unwrap();
+        let client = Client::new(&crew, settings.client.clone()).unwrap();
+        let api = Api::new(&crew, settings.api, client, metrics.clone());
+        let api = Arc::new(api.with_routes(settings.routes, &settings.client).unwrap());
+        let server: Arc<dyn Front> = match stack.front {
+            Which::Own => Arc::new(Server::start(&crew, settings.server, api).unwrap()),
+            #[cfg(feature = "tiny_http")]
+            Which::TinyHttp => Arc::new(PlainServer::start(&crew, settings.server, api).unwrap()),
+        };
+        metrics.watch(&server);
+        Served { crew, metrics, server }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    pub fn shut_down(&self, drain_timeout: Duration) {
+        self.server.shutdown(drain_timeout);
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.server.shutdown(Duration::ZERO);
+    }
+}
+
+pub fn on_a_free_port() -> ServerSettings {
+    ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() }
+}
+
+/// A schedule of start offsets in milliseconds.
+pub fn schedule(millis: &[u64]) -> Schedule {
+    let offsets: Vec<Duration> = millis.iter().copied().map(Duration::from_millis).collect();
+    Schedule::new(&offsets).unwrap()
+}
+
+/// The value of one row of `/metrics`, 0 when it is not there.
+pub fn figure(address: SocketAddr, row: &str) -> u64 {
+    let text = super::http::get(address, "/metrics");
+    let value = text.text().lines().find_map(|line| line.strip_prefix(row)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}

@@ -1,0 +1,64 @@
+//! A server on a free port, with a crew of its own.
+
+#![allow(dead_code)] // each test file uses a part of it
+
+use super::client::{Client, PATIENCE};
+use headstart::{Crew, CrewSettings};
+use headstart_server::front::{Handler, Response};
+use headstart_server::{Server, ServerSettings};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A running server.
+pub(crate) struct Fixture {
+    pub(crate) crew: Crew,
+    pub(crate) server: Server,
+}
+
+/// Default settings on a free port.
+pub(crate) fn settings() -> ServerSettings {
+    ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() }
+}
+
+/// A server with these settings and this handler.
+pub(crate) fn start(settings: ServerSettings, handler: impl Handler) -> Fixture {
+    let crew = Crew::new(CrewSettings { idle_timeout: Duration::from_millis(200), ..CrewSettings::default() }).unwrap();
+    let server = Server::start(&crew, settings, Arc::new(handler)).unwrap();
+    Fixture { crew, server }
+}
+
+/// A server that answers with the method and the target's path and query.
+pub(crate) fn start_echo(settings: ServerSettings) -> Fixture {
+    start(settings, echo)
+}
+
+pub(crate) fn echo(request: &headstart_server::front::Request<'_>) -> Response {
+    let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Response::new(200, "text/plain", format!("{} {}{query}", request.method(), request.path()).into_bytes())
+}
+
+impl Fixture {
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.server.local_addr())
+    }
+
+    /// Waits until `is_so` holds of the server, and panics when it never does.
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&Fixture) -> bool) {
+        eventually(what, || is_so(self));
+    }
+
+    /// A new client gets its answer.
+    pub(crate) fn assert_serves(&self) {
+        let answer = self.connect().get("/healthy").answer();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+/// For facts that nobody signals: looks again and again, for a bounded time.
+pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
