@@ -1,5 +1,7 @@
 //! What counts as a success, what a failure says, and what is sent.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

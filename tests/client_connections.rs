@@ -1,5 +1,7 @@
 //! Connections are used again, never when they are dead, and not kept for ever.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

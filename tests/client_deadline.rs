@@ -1,5 +1,7 @@
 //! The answer comes by the deadline, whatever the upstream is doing, and nothing stays behind.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

@@ -2,7 +2,7 @@
 //!
 //! Alone in its file: it counts what belongs to the whole process.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "http", target_os = "linux"))]
 
 #[path = "support/upstream.rs"]
 mod upstream;

@@ -4,6 +4,8 @@
 //! ending is followed by one made by hand, with bare sockets and as many threads on the way, and what those take is not
 //! counted against the client.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

@@ -1,5 +1,7 @@
 //! A decided race leaves nothing behind: the loser's connection is closed, seen by the upstream, and its thread is back.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

@@ -2,6 +2,8 @@
 //!
 //! A client that follows redirects goes through ureq, one that does not goes without: both are shown the same responses.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

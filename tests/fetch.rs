@@ -1,5 +1,7 @@
 //! The content of a URL comes whole, or the call ends by its time with the server seeing it.
 
+#![cfg(feature = "http")]
+
 #[path = "support/upstream.rs"]
 mod upstream;
 

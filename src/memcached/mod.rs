@@ -45,7 +45,7 @@ const PIPELINED: usize = 16 << 10;
 /// A client of one memcached server. Clones are handles to the same client and share its connections.
 ///
 /// Each call takes as its last argument how long it may take: a [`Duration`](std::time::Duration), a [`Deadline`](crate::Deadline),
-/// the [`Attempt`](crate::Attempt) of a race, a [`TimeLimit`](crate::TimeLimit).
+/// the [`Attempt`](crate::Attempt) of a race, a [`TimeLimit`].
 ///
 /// ```no_run
 /// use headstart::memcached::{Memcached, MemcachedSettings, SetOptions};

@@ -68,7 +68,7 @@ impl Api {
     /// An API that races requests through `client` and shows the figures of `metrics` and `crew`.
     ///
     /// `metrics` sees the races only when it is the observer of `client` as well
-    /// ([`ClientSettings::observer`](crate::ClientSettings::observer)).
+    /// ([`ClientSettings::observer`](headstart::ClientSettings::observer)).
     pub fn new(crew: &Crew, settings: ApiSettings, client: Client, metrics: Arc<Metrics>) -> Api {
         Api {
             crew: crew.clone(),
