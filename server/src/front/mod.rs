@@ -66,8 +66,8 @@ use watch::Watch;
 /// A running server. Dropping it is [`shutdown`](Server::shutdown) with no time to drain.
 ///
 /// ```
-/// use headstart_server::{Request, Response};
-/// use headstart::{Crew, CrewSettings, Server, ServerSettings};
+/// use headstart::{Crew, CrewSettings};
+/// use headstart_server::{Request, Response, Server, ServerSettings};
 /// use std::io::{Read, Write};
 /// use std::sync::Arc;
 /// use std::time::Duration;
