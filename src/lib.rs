@@ -10,7 +10,7 @@
 //! - [`Client`] is a hedged GET over one or several upstreams.
 //! - [`with_timeout`] runs one blocking call against a deadline, with a cleanup that frees what it hangs in; the
 //!   [guide](timeout::guide) tells which way to end a slow call is for what.
-//! - [`fetch::fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource each within
+//! - [`fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource each within
 //!   a time limit. Each of their calls can be an attempt of a [`Race`].
 //! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
 //!
@@ -46,8 +46,9 @@
 //! # ARCHITECTURE
 //!
 //! ```text
-//! fetch, upstream                   HTTP calls that can be ended; connections, their pool, names
+//! http                              HTTP calls that can be ended: hedged GETs, the content of a URL
 //! memcached, mysql, xmlrpc, command the same for a cache, a database, a procedure, a program
+//! net                               connections that can be ended: names, connect, TLS, pool, lease
 //! race, timeout                     several blocking calls for one result, or one, against a deadline
 //! crew                              OS threads: borrowed, returned, woken late
 //! cancel, deadline, event, error    the ground floor
@@ -100,17 +101,23 @@ mod deadline;
 mod error;
 pub mod event;
 #[cfg(feature = "http")]
-pub mod fetch;
+pub mod http;
+#[cfg(any(feature = "http", feature = "command"))]
+mod json;
 mod limit;
 #[cfg(feature = "memcached")]
 pub mod memcached;
 #[cfg(all(feature = "mysql", unix))]
 pub mod mysql;
+#[cfg(feature = "_net")]
+// Each client uses its part.
+#[cfg_attr(not(all(feature = "http", feature = "memcached", feature = "mysql", unix)), allow(dead_code))]
+mod net;
 pub mod race;
+#[cfg(all(unix, any(feature = "_net", feature = "command")))]
+mod ready;
 mod sync;
 pub mod timeout;
-#[cfg(feature = "http")]
-mod upstream;
 #[cfg(feature = "xmlrpc")]
 pub mod xmlrpc;
 
@@ -120,10 +127,14 @@ pub use deadline::Deadline;
 pub use error::{Error, Phase};
 pub use event::Observer;
 #[cfg(feature = "http")]
-pub use fetch::{Client, ClientSettings};
+pub use http::{Client, ClientSettings, fetch};
+#[cfg(any(feature = "http", feature = "command"))]
+pub use json::Json;
 pub use limit::TimeLimit;
 #[cfg(all(feature = "mysql", unix))]
 pub use mysql::{MySql, MySqlSettings};
+#[cfg(feature = "_net")]
+pub use net::{Lookup, SystemLookup};
 pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule, Threads};
 pub use timeout::{Budget, DefaultTimeout, TimedCall, with_timeout, with_timeout_on};
 #[cfg(feature = "xmlrpc")]

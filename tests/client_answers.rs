@@ -5,7 +5,7 @@
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::{Call, Start};
+use headstart::http::{Call, Start};
 use headstart::race::{Cause, Schedule};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
 use std::time::Duration;
@@ -151,7 +151,7 @@ fn nobody_listening_is_said_with_the_address() {
 #[test]
 fn an_unknown_name_is_said() {
     struct KnowsNothing;
-    impl headstart::fetch::Lookup for KnowsNothing {
+    impl headstart::Lookup for KnowsNothing {
         fn lookup(&self, host: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
             Err(std::io::Error::new(std::io::ErrorKind::NotFound, format!("{host} who?")))
         }
@@ -173,7 +173,7 @@ fn a_look_up_that_gets_no_thread_says_so() {
 #[test]
 fn the_second_address_is_tried_when_the_first_refuses() {
     struct TwoAddresses;
-    impl headstart::fetch::Lookup for TwoAddresses {
+    impl headstart::Lookup for TwoAddresses {
         fn lookup(&self, _: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
             Ok(vec!["127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()])
         }

@@ -5,7 +5,8 @@
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::{Call, Lookup, Start};
+use headstart::Lookup;
+use headstart::http::{Call, Start};
 use headstart::race::Schedule;
 use headstart::{CancelReason, Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
 use std::io;

@@ -10,7 +10,7 @@
 mod upstream;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use headstart::fetch::Call;
+use headstart::http::Call;
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline};
 use std::io::{Read, Write};

@@ -5,7 +5,7 @@
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::{Call, Json};
+use headstart::http::{Call, Json};
 use headstart::race::{Outcome, Schedule};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::{Certificates, Fetch};
+use headstart::http::{Certificates, Fetch};
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
 use rustls::pki_types::PrivateKeyDer;
@@ -109,7 +109,7 @@ impl Drop for TlsUpstream {
 /// Every name is this machine.
 struct Loopback;
 
-impl headstart::fetch::Lookup for Loopback {
+impl headstart::Lookup for Loopback {
     fn lookup(&self, _: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
         Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()])
     }

@@ -5,7 +5,7 @@
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::{Fetch, Fetched, fetch};
+use headstart::http::{Fetch, Fetched, fetch};
 use headstart::timeout::DefaultTimeout;
 use headstart::{CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Race, TimeLimit};
 use std::io::ErrorKind;

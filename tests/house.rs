@@ -14,10 +14,11 @@ const HOUSES: [House; 3] = [
     House {
         src: "src",
         floors: &[
-            &["sync", "deadline", "cancel", "error", "limit", "event"],
+            &["sync", "deadline", "cancel", "error", "limit", "event", "json", "ready"],
             &["crew"],
             &["race", "timeout"],
-            &["upstream", "fetch", "xmlrpc", "memcached", "mysql", "command"],
+            &["net"],
+            &["http", "xmlrpc", "memcached", "mysql", "command"],
         ],
     },
     House {
@@ -25,7 +26,7 @@ const HOUSES: [House; 3] = [
         floors: &[
             &["sync", "panics", "error", "deadline"],
             // The library, and the front under its former name. TODO(split)
-            &["cancel", "crew", "event", "fetch", "race", "command", "memcached", "mysql", "xmlrpc"],
+            &["cancel", "crew", "event", "http", "race", "command", "memcached", "mysql", "xmlrpc"],
             &["source", "front", "server"],
             &["api", "metrics", "sample"],
             &["main", "cli"],
@@ -103,8 +104,8 @@ fn rooms_know_only_what_they_should() {
         ("crew", vec!["http", "ureq", "TcpStream"]),
         ("front", vec!["ureq", "prometheus", "Race"]),
         ("api", vec!["ureq", "prometheus", "TcpStream"]),
-        ("upstream", vec!["prometheus"]),
-        ("fetch", vec!["prometheus"]),
+        ("net", vec!["prometheus", "ureq", "httparse", "Race", "Attempt"]),
+        ("http", vec!["prometheus"]),
         ("memcached", vec!["ureq", "prometheus", "Race"]),
         ("mysql", vec!["ureq", "prometheus", "Race"]),
         ("xmlrpc", vec!["prometheus", "ureq", "TcpStream"]),

@@ -8,7 +8,7 @@ mod memcached;
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::fetch::Lookup;
+use headstart::Lookup;
 use headstart::memcached::{Memcached, SetOptions};
 use headstart::{CancelReason, CancelToken, Deadline, Error, TimeLimit};
 use memcached::{Deed, FakeMemcached, PATIENCE, Sight, client, client_with, crew, eventually, says};

@@ -11,7 +11,7 @@ mod upstream;
 #[path = "support/xmlrpc.rs"]
 mod xmlrpc;
 
-use headstart::fetch::fetch;
+use headstart::fetch;
 use headstart::xmlrpc::{XmlRpc, XmlRpcSettings};
 use headstart::{Crew, CrewSettings, Error, MySql};
 use headstart_fault::{Direction, Drip, FaultProxy, Faults};

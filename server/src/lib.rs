@@ -65,7 +65,7 @@ use headstart::memcached;
 use headstart::mysql;
 #[cfg(feature = "xmlrpc")]
 use headstart::xmlrpc;
-use headstart::{cancel, crew, event, fetch, race};
+use headstart::{cancel, crew, event, http, race};
 
 mod deadline {
     pub(crate) use headstart::Deadline;

@@ -1,7 +1,7 @@
 //! What a program left: how it ended, what it wrote.
 
 use crate::error::Error;
-use crate::fetch::Json;
+use crate::json::Json;
 use std::fmt;
 
 /// How much of standard error's last line is worth an error's message, in characters.

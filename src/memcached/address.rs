@@ -1,56 +1,13 @@
 //! What a user names: servers, keys, and both in one URL.
 
 use crate::error::Error;
-use crate::upstream::names::{bare, without_user};
-use std::fmt;
+use crate::net::address::{Address, without_secrets};
 use std::str::FromStr;
 
 /// memcached's own.
-const DEFAULT_PORT: u16 = 11211;
+pub(super) const DEFAULT_PORT: u16 = 11211;
 /// The longest key, in bytes.
 const MAX_KEY: usize = 250;
-
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
-    /// Without the brackets of IPv6.
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-impl Server {
-    /// `host`, `host:port` or `[IPv6]:port`.
-    pub(super) fn parse(text: &str) -> Option<Server> {
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port),
-            _ => (text, ""),
-        };
-        let is_bracketed = bare(host) != host;
-        let port = match port {
-            "" if host == text => DEFAULT_PORT,
-            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                digits.parse().ok().filter(|port| *port > 0)?
-            }
-            _ => return None,
-        };
-        let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        let is_valid = match is_bracketed {
-            true => bare(host).parse::<std::net::Ipv6Addr>().is_ok(),
-            false => !host.is_empty() && host.bytes().all(is_host_byte),
-        };
-        is_valid.then(|| Server { host: bare(host).to_owned(), port })
-    }
-}
-
-/// As it was given, with a port.
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
-}
 
 /// `key`, if the protocol can carry it: nothing in it can end the line or begin another word of it.
 pub(super) fn checked_key(key: &[u8]) -> Result<&[u8], Error> {
@@ -89,7 +46,7 @@ impl FromStr for MemcachedUrl {
     type Err = Error;
 
     fn from_str(url: &str) -> Result<MemcachedUrl, Error> {
-        let fault = |allowed: &str| Error::setting("memcached URL", &without_user(url), allowed);
+        let fault = |allowed: &str| Error::setting("memcached URL", &without_secrets(url), allowed);
         let rest = match url.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("memcached") => rest,
             _ => return Err(fault("memcached://HOST[:PORT]/KEY")),
@@ -99,8 +56,8 @@ impl FromStr for MemcachedUrl {
         if server.contains('@') {
             return Err(fault("a URL without user name and password, which would end up in logs"));
         }
-        let server =
-            Server::parse(server).ok_or_else(|| fault("a URL with a host and, if any, a port from 1 to 65535"))?;
+        let server = Address::parse(server, DEFAULT_PORT)
+            .map_err(|_| fault("a URL with a host and, if any, a port from 1 to 65535"))?;
         if key.contains(['?', '#']) {
             return Err(fault("a URL without query and fragment; in a key, ? is %3F and # is %23"));
         }
@@ -128,25 +85,6 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn servers_have_a_host_and_a_port() {
-        for (given, meant) in [
-            ("localhost", "localhost:11211"),
-            ("127.0.0.1:1", "127.0.0.1:1"),
-            ("cache_1.example:65535", "cache_1.example:65535"),
-            ("[::1]", "[::1]:11211"),
-            ("[::1]:22", "[::1]:22"),
-        ] {
-            assert_eq!(Server::parse(given).unwrap().to_string(), meant);
-        }
-        for wrong in [
-            "", ":1", "a:", "a:0", "a:65536", "a:+1", "a:b", "::1", "::1:22", "[a]:1", "[]:1", "a b:1", "a/b", "u@a",
-            "[::1]x",
-        ] {
-            assert_eq!(Server::parse(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[test]
     fn keys_cannot_leave_their_place_in_the_line() {

@@ -1,18 +1,21 @@
-//! One connection, and one call that has it.
+//! One connection, and one exchange over it.
 //!
 //! The problem: a connection whose call was given up in the middle still has that call's reply on its way, and the next call
-//! would read it as its own answer. The answer: a call owns the connection, every wait ends by the call's deadline, the call's
-//! token shuts the socket down, and only [`Call::end`] gives the connection back: after whole, well-formed replies to all
-//! that was asked, with nothing left over. Whatever else happens closes it.
+//! would read it as its own answer. The answer: an exchange owns the connection, every wait ends by the call's deadline, the
+//! call's token shuts the socket down, and a connection is kept only after whole, well-formed replies to all that was
+//! asked, with nothing left over. Whatever else happens closes it.
 //!
 //! The socket does not block; `poll` waits, each time with what is left until the deadline, so that a peer who drips bytes
 //! gains no time. Where there is no `poll` (Windows), socket timeouts are set anew before each read and write.
 
-use super::protocol::{Asked, Decoder, Flaw, Reply};
+use super::protocol::{self, Asked, Decoder, Flaw, Reply};
+use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;
-use crate::upstream::line::{Hold, is_quiet};
+use crate::net::connect::Connected;
+use crate::net::hold::{Hold, is_quiet};
+use crate::net::lease::{Reached, Reusable, Talk};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -20,71 +23,85 @@ use std::sync::Arc;
 /// Read at a time, and kept by an idle connection at most.
 const CHUNK: usize = 16 << 10;
 
-/// A connection without a call. Dropping it closes it.
+/// A connection. Dropping it closes it.
 pub(super) struct Connection {
     socket: Arc<TcpStream>,
+    /// `None` while the connection waits in the pool.
+    hold: Option<Hold>,
     decoder: Decoder,
+    /// Whether it has served a call before.
+    was_idle: bool,
 }
 
-/// A connection in the hands of a call. Dropping it closes the connection.
-pub(super) struct Call<'a> {
+/// A connection in the hands of a call.
+pub(super) struct Exchange<'a> {
     connection: Connection,
-    hold: Hold,
     limit: &'a TimeLimit,
     /// Host and port, for messages.
     to: &'a str,
     max_value: usize,
-    /// Whether anything was received in this call.
-    received: bool,
+    reached: Reached,
 }
 
 impl Connection {
-    /// Whether the peer has neither closed the connection nor sent anything while it was idle.
-    pub(super) fn is_quiet(&self) -> bool {
-        is_quiet(&self.socket)
+    /// One that was just made.
+    pub(super) fn new((socket, hold): Connected) -> io::Result<Connection> {
+        socket.set_nonblocking(cfg!(unix))?;
+        Ok(Connection { socket, hold: Some(hold), decoder: Decoder::default(), was_idle: false })
     }
 }
 
-impl<'a> Call<'a> {
-    /// Begins a call on a connection that was just made.
-    pub(super) fn first(
-        (socket, hold): (Arc<TcpStream>, Hold),
-        limit: &'a TimeLimit,
-        to: &'a str,
-        max_value: usize,
-    ) -> io::Result<Call<'a>> {
-        socket.set_nonblocking(cfg!(unix))?;
-        let connection = Connection { socket, decoder: Decoder::default() };
-        Ok(Call { connection, hold, limit, to, max_value, received: false })
-    }
-
-    /// Begins a call on a connection that was idle.
-    pub(super) fn next(connection: Connection, limit: &'a TimeLimit, to: &'a str, max_value: usize) -> Call<'a> {
-        let hold = Hold::new(limit.token().clone(), &connection.socket);
-        Call { connection, hold, limit, to, max_value, received: false }
-    }
-
-    /// Whether the server has said anything in this call.
-    pub(super) fn has_received(&self) -> bool {
-        self.received
-    }
-
-    /// Ends a call that got all its replies. Returns the connection if it may serve another one.
-    pub(super) fn end(self) -> Option<Connection> {
-        let mut connection = self.connection;
-        if !self.hold.release() || !connection.decoder.is_empty() {
+impl Reusable for Connection {
+    fn resume(mut self, token: &CancelToken) -> Option<Connection> {
+        if !is_quiet(&self.socket) {
             return None;
         }
-        connection.decoder.shrink(CHUNK);
-        Some(connection)
+        self.hold = Some(Hold::new(token.clone(), &self.socket));
+        self.was_idle = true;
+        Some(self)
+    }
+
+    fn rest(mut self) -> Option<Connection> {
+        if !self.hold.take().is_some_and(Hold::release) || !self.decoder.is_empty() {
+            return None;
+        }
+        self.decoder.shrink(CHUNK);
+        Some(self)
+    }
+}
+
+impl<'a> Exchange<'a> {
+    /// Begins a call on `connection`.
+    pub(super) fn new(connection: Connection, limit: &'a TimeLimit, to: &'a str, max_value: usize) -> Exchange<'a> {
+        Exchange { connection, limit, to, max_value, reached: Reached::Unsent }
+    }
+
+    /// Has a server whose connection was idle answer a no-op, so that what must not be repeated does not meet a connection that
+    /// the server has closed.
+    pub(super) fn check_idle_connection(&mut self) -> Result<(), Error> {
+        if !self.connection.was_idle {
+            return Ok(());
+        }
+        let answered = self.send(protocol::NO_OP).and_then(|()| self.receive_until(Decoder::no_op));
+        self.reached = Reached::Unsent;
+        answered
+    }
+
+    /// Ends the call, of which `result` came.
+    pub(super) fn end<T>(self, result: Result<T, Error>) -> Talk<Connection, T> {
+        let keep = result.is_ok().then_some(self.connection);
+        Talk { result, reached: self.reached, keep }
     }
 
     /// Sends all of `bytes`.
     pub(super) fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            match self.try_io(Way::Out, |mut socket| socket.write(bytes))? {
+            match self.try_io(Direction::Out, |mut socket| socket.write(bytes))? {
                 0 => return Err(self.lost(io::ErrorKind::WriteZero.into(), Phase::Send)),
-                sent => bytes = &bytes[sent..],
+                sent => {
+                    self.reached = self.reached.max(Reached::Sent);
+                    bytes = &bytes[sent..];
+                }
             }
         }
         Ok(())
@@ -109,10 +126,13 @@ impl<'a> Call<'a> {
                 Ok(None) => {}
                 Err(flaw) => return Err(flaw.into_error(self.to, self.max_value)),
             }
-            match self.try_io(Way::In, |mut socket| socket.read(&mut chunk))? {
-                0 => return Err(self.lost(io::ErrorKind::UnexpectedEof.into(), Phase::Head)),
+            match self.try_io(Direction::In, |mut socket| socket.read(&mut chunk))? {
+                0 => {
+                    let during = Direction::In.phase(self.reached);
+                    return Err(self.lost(io::ErrorKind::UnexpectedEof.into(), during));
+                }
                 received => {
-                    self.received = true;
+                    self.reached = Reached::Answered;
                     self.connection.decoder.feed(&chunk[..received]);
                 }
             }
@@ -120,25 +140,29 @@ impl<'a> Call<'a> {
     }
 
     /// Tries until it works, fails, or the call is over.
-    fn try_io(&self, way: Way, mut io: impl FnMut(&TcpStream) -> io::Result<usize>) -> Result<usize, Error> {
+    fn try_io(
+        &self,
+        direction: Direction,
+        mut io: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Result<usize, Error> {
         let socket = &self.connection.socket;
         loop {
-            self.limit.check(way.phase(self.received))?;
-            match wait(socket, way, self.limit.deadline()).and_then(|()| io(socket)) {
+            self.limit.check(direction.phase(self.reached))?;
+            match wait(socket, direction, self.limit.deadline()).and_then(|()| io(socket)) {
                 Ok(0) => {
-                    self.limit.check(way.phase(self.received))?; // an end that we made ourselves is not the peer's
+                    self.limit.check(direction.phase(self.reached))?; // an end that we made ourselves is not the peer's
                     return Ok(0);
                 }
                 Err(error) if is_early(error.kind()) => {}
-                Err(error) => return Err(self.lost(error, way.phase(self.received))),
+                Err(error) => return Err(self.lost(error, direction.phase(self.reached))),
                 Ok(moved) => return Ok(moved),
             }
         }
     }
 
     fn lost(&self, source: io::Error, during: Phase) -> Error {
-        match self.hold.canceled(during) {
-            Some(canceled) => canceled,
+        match self.connection.hold.as_ref().and_then(|hold| hold.ended(during)) {
+            Some(ended) => ended,
             None => Error::Lost { to: self.to.to_owned(), source },
         }
     }
@@ -152,18 +176,18 @@ impl Drop for Connection {
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+enum Direction {
     In,
     Out,
 }
 
-impl Way {
-    /// What a call does that waits this way.
-    fn phase(self, received: bool) -> Phase {
-        match (self, received) {
-            (Way::Out, _) => Phase::Send,
-            (Way::In, false) => Phase::Head,
-            (Way::In, true) => Phase::Body,
+impl Direction {
+    /// What a call does that waits in this direction and has come so far.
+    fn phase(self, reached: Reached) -> Phase {
+        match self {
+            Direction::Out => Phase::Send,
+            Direction::In if reached == Reached::Answered => Phase::Body,
+            Direction::In => Phase::Head,
         }
     }
 }
@@ -177,25 +201,25 @@ fn is_early(kind: io::ErrorKind) -> bool {
 
 /// Returns when the socket is ready or has failed, or when the time is over.
 #[cfg(unix)]
-fn wait(socket: &TcpStream, way: Way, until: Deadline) -> io::Result<()> {
-    use crate::upstream::ready;
+fn wait(socket: &TcpStream, direction: Direction, until: Deadline) -> io::Result<()> {
+    use crate::ready;
     use rustix::event::{PollFd, PollFlags};
-    let flags = match way {
-        Way::In => PollFlags::IN,
-        Way::Out => PollFlags::OUT,
+    let flags = match direction {
+        Direction::In => PollFlags::IN,
+        Direction::Out => PollFlags::OUT,
     };
     ready::wait(&mut [PollFd::new(socket, flags)], until).map(drop)
 }
 
 /// Has the next read or write return when the time is over.
 #[cfg(not(unix))]
-fn wait(socket: &TcpStream, way: Way, until: Deadline) -> io::Result<()> {
+fn wait(socket: &TcpStream, direction: Direction, until: Deadline) -> io::Result<()> {
     let left = match until.remaining() {
         Some(left) if left.is_zero() => return Err(io::ErrorKind::WouldBlock.into()),
         left => left,
     };
-    match way {
-        Way::In => socket.set_read_timeout(left),
-        Way::Out => socket.set_write_timeout(left),
+    match direction {
+        Direction::In => socket.set_read_timeout(left),
+        Direction::Out => socket.set_write_timeout(left),
     }
 }

@@ -30,8 +30,9 @@ pub use settings::MemcachedSettings;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::limit::TimeLimit;
+use crate::net::lease::Resend;
 use address::checked_key;
-use connections::{Again, Connections};
+use connections::Connections;
 use protocol::{Asked, Command, Reply};
 use std::fmt;
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl Memcached {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.shared.connections.call(&limit, Again::Once, |call| {
+        self.shared.connections.call(&limit, Resend::IfUnanswered, |call| {
             let mut items = Vec::with_capacity(keys.len());
             let mut requests = Vec::new();
             while items.len() < keys.len() {
@@ -223,7 +224,7 @@ impl Memcached {
     pub fn version(&self, limit: impl Into<TimeLimit>) -> Result<String, Error> {
         let mut request = Vec::new();
         protocol::write_version(&mut request);
-        self.shared.connections.call(&limit.into(), Again::Once, |call| {
+        self.shared.connections.call(&limit.into(), Resend::IfUnanswered, |call| {
             call.send(&request)?;
             call.version()
         })
@@ -255,7 +256,7 @@ impl Memcached {
         let asked = self.ask(checked_key(key)?);
         let mut request = Vec::new();
         protocol::write(&mut request, asked, command);
-        self.shared.connections.call(&limit.into(), Again::Never, |call| {
+        self.shared.connections.call(&limit.into(), Resend::IfUnsent, |call| {
             call.send(&request)?;
             judge(call.reply(asked)?).ok_or_else(|| self.unexpected())
         })

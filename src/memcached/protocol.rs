@@ -63,6 +63,9 @@ pub(super) fn write(out: &mut Vec<u8>, asked: Asked<'_>, command: Command<'_>) {
     }
 }
 
+/// Asks for nothing, and is answered.
+pub(super) const NO_OP: &[u8] = b"mn\r\n";
+
 /// Appends the question for the server's version.
 pub(super) fn write_version(out: &mut Vec<u8>) {
     out.extend_from_slice(b"version\r\n");
@@ -167,6 +170,15 @@ impl Decoder {
         }
     }
 
+    /// The reply to [`NO_OP`].
+    pub(super) fn no_op(&mut self) -> Result<Option<()>, Flaw> {
+        match self.line()? {
+            None => Ok(None),
+            Some(b"MN") => Ok(Some(())),
+            Some(line) => Err(refusal(line).unwrap_or_else(|| unexpected("an answer to nothing", line))),
+        }
+    }
+
     /// The next line without its end, once it is there.
     fn line(&mut self) -> Result<Option<&[u8]>, Flaw> {
         let rest = &self.received[self.used..];
@@ -229,7 +241,7 @@ fn parse(line: &[u8], asked: Asked<'_>) -> Result<Line, Flaw> {
     })
 }
 
-/// A decimal number as the server writes one: digits and nothing else, none of them in vain.
+/// A decimal number as the server writes one: digits and nothing else, without leading zeros.
 pub(super) fn number(digits: &[u8]) -> Option<u64> {
     let is_plain =
         !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) && (digits[0] != b'0' || digits.len() == 1);
@@ -245,7 +257,7 @@ fn refusal(line: &[u8]) -> Option<Flaw> {
 }
 
 fn unexpected(what: &str, line: &[u8]) -> Flaw {
-    /// More of a line does not help anybody.
+    /// So much of a line is enough to tell what it is.
     const SHOWN: usize = 80;
     Flaw::Malformed(format!("{what} ('{}')", shown(&line[..line.len().min(SHOWN)])))
 }

@@ -1,8 +1,9 @@
 //! How the server is called.
 
-use super::address::Server;
+use super::address::DEFAULT_PORT;
 use crate::error::Error;
-use crate::fetch::{Lookup, SystemLookup};
+use crate::net::address::Address;
+use crate::net::{Lookup, SystemLookup};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,11 +48,11 @@ impl Default for MemcachedSettings {
 
 impl MemcachedSettings {
     /// The server, if all of the settings can be used.
-    pub(super) fn check(&self) -> Result<Server, Error> {
+    pub(super) fn check(&self) -> Result<Address, Error> {
         if self.connect_timeout.is_zero() {
             return Err(Error::setting("connect_timeout", "0", "a time longer than nothing"));
         }
-        Server::parse(&self.server)
-            .ok_or_else(|| Error::setting("server", &self.server, "host:port, host or [IPv6]:port"))
+        Address::parse(&self.server, DEFAULT_PORT)
+            .map_err(|_| Error::setting("server", &self.server, "host:port, host or [IPv6]:port"))
     }
 }

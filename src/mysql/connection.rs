@@ -1,70 +1,100 @@
 //! One connection: made, used by one call after the other, and clean in between.
 
-use super::relay::{Bounds, Relay};
 use super::rows::{Executed, Rows};
 use super::settings::MySqlSettings;
+use super::tunnel::{Bounds, Tunnel};
 use super::value::Value;
+use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;
-use crate::upstream::connect::connect;
-use crate::upstream::names::Names;
+use crate::net::address::Address;
+use crate::net::connect::Dialer;
+use crate::net::lease::{Reached, Reusable};
 use mysql::prelude::Queryable;
 use mysql::{Binary, ChangeUserOpts, Conn, DriverError, OptsBuilder, Params, QueryResult};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where connections lead.
-pub(super) struct Server {
+pub(super) struct Endpoint {
     pub(super) crew: Crew,
-    pub(super) names: Names,
+    pub(super) dialer: Dialer,
     pub(super) settings: MySqlSettings,
-    /// Host and port, for messages.
+    pub(super) address: Address,
+    /// The same as text, for messages.
     pub(super) to: Arc<str>,
 }
 
-/// A connection that is logged in and that no earlier call has left anything on.
+/// A connection that is logged in.
 pub(super) struct Connection {
     conn: Conn,
-    relay: Relay,
+    tunnel: Tunnel,
 }
 
-/// A call that did not work out.
+/// A statement, and what bounds its result.
+pub(super) struct Statement {
+    pub(super) sql: String,
+    pub(super) params: Vec<Value>,
+    pub(super) max_rows: usize,
+}
+
+/// What a piece of work can tell and do beside its connection.
+pub(super) struct Control {
+    /// Set before anything is sent that must not be sent twice.
+    is_sent: Arc<AtomicBool>,
+    hang_up: Box<dyn Fn() + Send>,
+}
+
+/// A call that was ended, or whose thread could not be had.
 pub(super) struct Failed {
     pub(super) error: Error,
     /// The connection whose statement may run on.
     pub(super) left: Option<u32>,
 }
 
-/// A result together with the connection, if that may be used again.
-pub(super) type Called<T> = Result<(Result<T, Error>, Option<Connection>), Failed>;
+/// What came of a call.
+pub(super) struct Called<T> {
+    pub(super) result: Result<T, Error>,
+    pub(super) reached: Reached,
+    /// The connection, if it is whole. What the call has left on it is still there.
+    pub(super) used: Option<Connection>,
+}
 
-impl Server {
-    /// A new connection, within `limit` and the connect timeout.
-    pub(super) fn connect(&self, limit: &TimeLimit) -> Result<Connection, Error> {
-        let settings = &self.settings;
-        let until = Deadline::after(settings.connect_timeout).earlier(limit.deadline());
-        self.connect_until(&TimeLimit::new(until, limit.token())).map_err(|error| {
-            match (error, limit.check(Phase::Connect)) {
-                (Error::TimedOut { .. }, Ok(())) => {
-                    let why = format!("not within {:?}", settings.connect_timeout);
-                    Error::Connect { to: self.to.to_string(), source: io::Error::new(io::ErrorKind::TimedOut, why) }
-                }
-                (error @ Error::Database { .. }, _) | (error, Ok(())) => error,
-                (_, Err(ended)) => ended,
-            }
-        })
+impl Reusable for Connection {
+    fn resume(self, _: &CancelToken) -> Option<Connection> {
+        self.tunnel.is_quiet().then_some(self)
     }
 
-    fn connect_until(&self, limit: &TimeLimit) -> Result<Connection, Error> {
-        let settings = &self.settings;
-        let addresses = self.names.addresses(&settings.host, limit.deadline(), limit.token())?;
-        let (server, hold) = connect(&settings.host, settings.port, &addresses, limit.deadline(), limit.token())?;
+    fn rest(self) -> Option<Connection> {
+        Some(self)
+    }
+}
+
+impl Endpoint {
+    /// A new connection, within `limit` and the connect timeout.
+    pub(super) fn connect(&self, limit: &TimeLimit) -> Result<Connection, Error> {
+        let until = Deadline::after(self.settings.connect_timeout);
+        let (server, hold) = self.dialer.open(&self.address, until, limit)?;
         if !hold.release() {
             limit.check(Phase::Connect)?;
         }
-        let (mut relay, port) = Relay::new(server)?;
+        let login = TimeLimit::new(until.earlier(limit.deadline()), limit.token());
+        self.log_in(server, &login).map_err(|error| match (error, limit.check(Phase::Handshake)) {
+            (Error::TimedOut { .. }, Ok(())) => {
+                let why = format!("not within {:?}", self.settings.connect_timeout);
+                Error::Connect { to: self.to.to_string(), source: io::Error::new(io::ErrorKind::TimedOut, why) }
+            }
+            (error @ Error::Database { .. }, _) | (error, Ok(())) => error,
+            (_, Err(ended)) => ended,
+        })
+    }
+
+    fn log_in(&self, server: Arc<std::net::TcpStream>, limit: &TimeLimit) -> Result<Connection, Error> {
+        let settings = &self.settings;
+        let (mut tunnel, port) = Tunnel::new(server)?;
         let options = OptsBuilder::new()
             .ip_or_hostname(Some("127.0.0.1"))
             .tcp_port(port)
@@ -78,15 +108,15 @@ impl Server {
             ))
             // A new login forgets prepared statements.
             .stmt_cache_size(Some(0));
-        let bounds = self.bounds("connect to", limit);
-        let conn = relay.run(bounds, move || Conn::new(options))?.map_err(|error| self.typed(error))?;
-        relay.is_at_rest = true;
-        Ok(Connection { conn, relay })
+        let bounds = Bounds { phase: Some(Phase::Handshake), ..self.bounds("connect to", limit) };
+        let conn = tunnel.run(bounds, move || Conn::new(options))?.map_err(|error| self.typed(error))?;
+        tunnel.is_at_rest = true;
+        Ok(Connection { conn, tunnel })
     }
 
     fn bounds<'a>(&'a self, what: &str, limit: &'a TimeLimit) -> Bounds<'a> {
         let label = format!("{what} {}", self.to).into();
-        Bounds { crew: &self.crew, label, limit, max_bytes: self.settings.max_bytes }
+        Bounds { crew: &self.crew, label, limit, max_bytes: self.settings.max_bytes, phase: None }
     }
 
     /// What the crate's error is in ours.
@@ -107,50 +137,67 @@ impl Server {
 }
 
 impl Connection {
-    pub(super) fn id(&self) -> u32 {
-        self.conn.connection_id()
-    }
-
-    /// Whether it can be used: the server may have closed it meanwhile.
-    pub(super) fn is_alive(&self) -> bool {
-        self.relay.is_quiet()
-    }
-
-    /// Runs `work`, which is given what hangs up, and then makes the connection clean for the next call.
+    /// Runs `work` on a thread of the crew.
     pub(super) fn call<T: Send + 'static>(
         self,
-        server: &Server,
+        endpoint: &Endpoint,
         limit: &TimeLimit,
-        work: impl FnOnce(&mut Conn, &dyn Fn()) -> Result<T, CallError> + Send + 'static,
-    ) -> Called<T> {
-        let id = self.id();
-        let Connection { mut conn, mut relay } = self;
-        let hang_up = relay.hang_up();
-        let outcome = relay.run(server.bounds("statement on", limit), move || {
-            let result = work(&mut conn, &hang_up);
-            let is_whole = matches!(
-                &result,
-                Ok(_) | Err(CallError::Crate(mysql::Error::MySqlError(_)) | CallError::Params { .. })
-            );
-            // A new login in all but the connection: whatever was open, locked, set or chosen is as at the beginning.
-            let is_clean = is_whole && conn.change_user(ChangeUserOpts::DEFAULT).is_ok();
-            (result, is_clean.then_some(conn))
-        });
-        match outcome {
-            Ok((result, conn)) => {
-                relay.is_at_rest = conn.is_some();
-                let connection = conn.map(|conn| Connection { conn, relay });
-                match result {
-                    Err(CallError::TooManyRows) => {
-                        let error = Error::TooManyRows { limit: server.settings.max_rows };
-                        Err(Failed { error, left: Some(id) })
-                    }
-                    result => Ok((result.map_err(|error| error.typed(server)), connection)),
-                }
-            }
+        work: impl FnOnce(&mut Conn, &Control) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<Called<T>, Failed> {
+        let Connection { mut conn, mut tunnel } = self;
+        let id = conn.connection_id();
+        let is_sent = Arc::new(AtomicBool::new(false));
+        let control = Control { is_sent: is_sent.clone(), hang_up: Box::new(tunnel.hang_up()) };
+        let outcome = tunnel.run(endpoint.bounds("statement on", limit), move || (work(&mut conn, &control), conn));
+        let (result, conn) = match outcome {
+            Ok(done) => done,
             // At rest still, without a thread to disturb it: nothing was sent.
-            Err(error) => Err(Failed { error, left: (!relay.is_at_rest).then_some(id) }),
-        }
+            Err(error) => return Err(Failed { error, left: (!tunnel.is_at_rest).then_some(id) }),
+        };
+        let reached = if is_sent.load(Ordering::Relaxed) { Reached::Sent } else { Reached::Unsent };
+        let is_whole = match &result {
+            Ok(_) | Err(CallError::Params { .. }) => true,
+            Err(CallError::Crate(error)) => matches!(error, mysql::Error::MySqlError(_)) && !is_farewell(error),
+            Err(CallError::TooManyRows) => {
+                let error = Error::TooManyRows { limit: endpoint.settings.max_rows };
+                return Err(Failed { error, left: Some(id) });
+            }
+        };
+        let result = result.map_err(|error| match error {
+            CallError::Crate(error) if reached == Reached::Unsent && is_farewell(&error) => {
+                Error::Lost { to: endpoint.to.to_string(), source: io::Error::other(error.to_string()) }
+            }
+            error => error.typed(endpoint),
+        });
+        tunnel.is_at_rest = is_whole;
+        Ok(Called { result, reached, used: is_whole.then_some(Connection { conn, tunnel }) })
+    }
+
+    /// The connection as it was after its login: whatever was open, locked, set or chosen is as at the beginning.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed then.
+    pub(super) fn cleaned(self, endpoint: &Endpoint, limit: &TimeLimit) -> Result<Connection, Error> {
+        let Connection { mut conn, mut tunnel } = self;
+        let conn = tunnel.run(endpoint.bounds("clean a connection to", limit), move || {
+            conn.change_user(ChangeUserOpts::DEFAULT).map(|()| conn)
+        })?;
+        let conn = conn.map_err(|error| endpoint.typed(error))?;
+        tunnel.is_at_rest = true;
+        Ok(Connection { conn, tunnel })
+    }
+}
+
+/// Whether a server that says so has closed the connection, or is about to.
+fn is_farewell(error: &mysql::Error) -> bool {
+    /// The server shuts down; somebody ended the connection; it was idle for too long (MySQL 8).
+    const FAREWELLS: [u16; 3] = [1053, 1927, 4031];
+    match error {
+        mysql::Error::MySqlError(refused) => FAREWELLS.contains(&refused.code),
+        // The farewell that came before the request was read, and is taken for its answer.
+        mysql::Error::DriverError(DriverError::PacketOutOfSync) => true,
+        _ => false,
     }
 }
 
@@ -162,15 +209,15 @@ pub(super) enum CallError {
 }
 
 impl CallError {
-    fn typed(self, server: &Server) -> Error {
+    fn typed(self, endpoint: &Endpoint) -> Error {
         match self {
-            CallError::Crate(error) => server.typed(error),
+            CallError::Crate(error) => endpoint.typed(error),
             CallError::Params { given, wanted } => Error::Setting {
                 key: "params".to_owned(),
                 value: given.to_string(),
                 allowed: format!("the statement has {wanted} placeholders"),
             },
-            CallError::TooManyRows => Error::TooManyRows { limit: server.settings.max_rows },
+            CallError::TooManyRows => Error::TooManyRows { limit: endpoint.settings.max_rows },
         }
     }
 }
@@ -182,21 +229,13 @@ impl From<mysql::Error> for CallError {
 }
 
 /// Runs a statement for its rows.
-pub(super) fn query(
-    conn: &mut Conn,
-    sql: &str,
-    params: &[Value],
-    max_rows: usize,
-    hang_up: &dyn Fn(),
-) -> Result<Rows, CallError> {
-    let statement = conn.prep(sql)?;
-    let params = bound(params, statement.num_params())?;
-    let mut result = conn.exec_iter(&statement, params)?;
+pub(super) fn query(conn: &mut Conn, statement: &Statement, control: &Control) -> Result<Rows, CallError> {
+    let mut result = begin(conn, statement, control)?;
     let columns = result.columns().as_ref().to_vec();
     let mut rows = Rows::with_columns(&columns);
     for row in result.iter().into_iter().flatten() {
-        if rows.rows.len() == max_rows {
-            hang_up(); // the result reads on to its end when it is dropped
+        if rows.rows.len() == statement.max_rows {
+            (control.hang_up)(); // the result reads on to its end when it is dropped
             return Err(CallError::TooManyRows);
         }
         let values = row?.unwrap().into_iter().zip(&columns);
@@ -207,13 +246,24 @@ pub(super) fn query(
 }
 
 /// Runs a statement for what it does.
-pub(super) fn execute(conn: &mut Conn, sql: &str, params: &[Value]) -> Result<Executed, CallError> {
-    let statement = conn.prep(sql)?;
-    let params = bound(params, statement.num_params())?;
-    let result = conn.exec_iter(&statement, params)?;
+pub(super) fn execute(conn: &mut Conn, statement: &Statement, control: &Control) -> Result<Executed, CallError> {
+    let result = begin(conn, statement, control)?;
     let executed = Executed { affected_rows: result.affected_rows(), last_insert_id: result.last_insert_id() };
     pass_over(result)?;
     Ok(executed)
+}
+
+/// Has a statement prepared and then run. While it is being prepared it has done nothing: a connection that is lost until then
+/// costs no call.
+fn begin<'c>(
+    conn: &'c mut Conn,
+    statement: &Statement,
+    control: &Control,
+) -> Result<QueryResult<'c, 'c, 'c, Binary>, CallError> {
+    let prepared = conn.prep(&statement.sql)?;
+    let params = bound(&statement.params, prepared.num_params())?;
+    control.is_sent.store(true, Ordering::Relaxed);
+    Ok(conn.exec_iter(prepared, params)?)
 }
 
 /// Reads on to the end: a statement may fail late, and a procedure after its first result.

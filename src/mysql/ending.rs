@@ -5,12 +5,12 @@
 //! server over another connection, an idle one if there is one. Each ending has a job of its own, since MariaDB takes up to two
 //! seconds for a `KILL` that meets a statement about to wait, and the others are not to queue for that.
 //!
-//! A seat is kept until its statement is ended or given up, so what is being ended counts against the bound of connections and
-//! can never pile up.
+//! The permit of the call is kept until its statement is ended or given up, so what is being ended counts against the bound
+//! of connections and can never pile up.
 
 use super::Shared;
 use super::connection::{Connection, kill};
-use super::seats::Seat;
+use super::permits::Permit;
 use crate::crew::{Claim, Job};
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -23,7 +23,7 @@ struct Ending {
     shared: Arc<Shared>,
     connection: u32,
     until: Deadline,
-    _seat: Seat,
+    _permit: Permit,
 }
 
 /// How many endings there are.
@@ -38,22 +38,22 @@ impl Endings {
 
 impl Shared {
     /// Has the statement of `connection` ended on the server; returns at once.
-    pub(super) fn end(self: &Arc<Self>, connection: u32, seat: Seat) {
-        let until = Deadline::after(self.server.settings.kill_timeout);
+    pub(super) fn end(self: &Arc<Self>, connection: u32, permit: Permit) {
+        let until = Deadline::after(self.endpoint.settings.kill_timeout);
         self.endings.0.fetch_add(1, Ordering::Relaxed);
-        let ending = Ending { shared: self.clone(), connection, until, _seat: seat };
-        let label = format!("end a statement on {}", self.server.to).into();
+        let ending = Ending { shared: self.clone(), connection, until, _permit: permit };
+        let label = format!("end a statement on {}", self.endpoint.to).into();
         let run = Box::new(move || match ending.end() {
-            Ok(()) => log::debug!("ended the statement of connection {connection} on {}", ending.shared.server.to),
+            Ok(()) => log::debug!("ended the statement of connection {connection} on {}", ending.shared.endpoint.to),
             Err(error) => ending.shared.warn(connection, &error),
         });
-        if let Err(error) = self.server.crew.spawn(Claim::Request, Job { label, token: None, run }) {
+        if let Err(error) = self.endpoint.crew.spawn(Claim::Request, Job { label, token: None, run }) {
             self.warn(connection, &error);
         }
     }
 
     fn warn(&self, connection: u32, error: &Error) {
-        let to = &self.server.to;
+        let to = &self.endpoint.to;
         log::warn!("the statement of connection {connection} on {to} may run on, it could not be ended: {error}");
     }
 }
@@ -69,14 +69,14 @@ impl Ending {
     }
 
     fn fresh(&self, limit: &TimeLimit) -> Result<Connection, Error> {
-        self.shared.server.connect(limit)
+        self.shared.endpoint.connect(limit)
     }
 
     fn end_over(&self, connection: Connection, limit: &TimeLimit) -> Result<(), Error> {
         let id = self.connection;
         // The connection is not kept: with a new one for each ending there would be more than there may be.
-        let called = connection.call(&self.shared.server, limit, move |conn, _| kill(conn, id));
-        called.map_err(|failed| failed.error)?.0
+        let called = connection.call(&self.shared.endpoint, limit, move |conn, _| kill(conn, id));
+        called.map_err(|failed| failed.error)?.result
     }
 }
 

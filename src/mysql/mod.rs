@@ -14,27 +14,29 @@
 //!    [`MySql::ending`] tells how many statements are being ended, and what could not be ended is logged as a warning with the
 //!    connection's number.
 //!
-//! A connection whose call was ended is never used again. Any other is logged in anew (`COM_CHANGE_USER`) before it rests, so that
-//! no transaction, lock, temporary table, variable or chosen database comes to the next call; a statement with the word `role` in
+//! A connection whose call was ended is never used again. Any other is logged in anew (`COM_CHANGE_USER`) before it rests. The
+//! caller has its result then, since a thread of the crew does that; the connection counts as in use meanwhile, and a call
+//! that finds none idle waits for it rather than for a new one. So no transaction, lock, temporary table, variable or chosen database comes to the next call; a statement with the word `role` in
 //! it costs its connection, since MariaDB leaves roles as they are (so it does with one that a stored procedure takes, which goes
 //! unseen). Each call is one statement, hence, and what it does is rolled back if it leaves a transaction open. Statements are
 //! prepared, and parameters bound: they never become part of the text.
 //!
 //! - [`settings`](MySqlSettings), [`url`](MySqlUrl): how the server is reached
-//! - `relay`, `connection`: a connection and what is done with it
-//! - `seats`, `ending`: how many there are, and how statements end
+//! - `tunnel`, `connection`: a connection and what is done with it
+//! - `permits`, `cleaning`, `ending`: how many there are, how they are made clean, and how statements end
 //! - [`Value`], [`Rows`]: what comes out, and as JSON
 //!
 //! What this does not do: TLS (use it within a trusted network or through a tunnel; the password goes hashed or encrypted, the data
 //! does not), transactions over several calls, several statements in one call, Windows. A statement that the server cannot prepare
 //! is refused by it. Behind a proxy that shares connections, `KILL` would meet the proxy's numbers.
 
+mod cleaning;
 mod connection;
 mod ending;
-mod relay;
+mod permits;
 mod rows;
-mod seats;
 mod settings;
+mod tunnel;
 mod url;
 mod value;
 
@@ -43,15 +45,19 @@ pub use settings::MySqlSettings;
 pub use url::MySqlUrl;
 pub use value::Value;
 
+use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;
-use crate::upstream::names::Names;
-use crate::upstream::pool::Pool;
+use crate::net::address::Address;
+use crate::net::connect::Dialer;
+use crate::net::lease::{Reached, Resend, Talk, lease, take};
+use crate::net::pool::Pool;
 use ::mysql::Conn;
-use connection::{CallError, Connection, Server};
+use cleaning::Cleaning;
+use connection::{CallError, Connection, Control, Endpoint, Statement};
 use ending::Endings;
-use seats::Seats;
+use permits::Permits;
 use std::fmt;
 use std::sync::Arc;
 
@@ -96,10 +102,11 @@ pub struct MySql {
 }
 
 struct Shared {
-    server: Server,
-    seats: Seats,
+    endpoint: Endpoint,
+    permits: Permits,
     /// Each of them was clean when it was put in.
     idle: Arc<Pool<Connection>>,
+    cleaning: Cleaning,
     endings: Endings,
 }
 
@@ -111,19 +118,18 @@ impl MySql {
     /// [`Error::Setting`] names the setting that cannot be used.
     pub fn new(crew: &Crew, settings: MySqlSettings) -> Result<MySql, Error> {
         settings.check()?;
-        let to = match settings.host.contains(':') {
-            true => format!("[{}]:{}", settings.host, settings.port),
-            false => format!("{}:{}", settings.host, settings.port),
-        };
+        let address = Address { host: settings.host.clone(), port: settings.port };
         Ok(MySql {
             shared: Arc::new(Shared {
-                seats: Seats::new(settings.max_connections),
+                permits: Permits::new(settings.max_connections),
                 idle: Pool::new(crew, 1, settings.max_connections, settings.idle_timeout),
+                cleaning: Cleaning::default(),
                 endings: Endings::default(),
-                server: Server {
+                endpoint: Endpoint {
                     crew: crew.clone(),
-                    names: Names::new(settings.lookup.clone(), crew),
-                    to: to.into(),
+                    dialer: Dialer::new(settings.lookup.clone(), crew),
+                    to: address.to_string().into(),
+                    address,
                     settings,
                 },
             }),
@@ -143,9 +149,7 @@ impl MySql {
     ///   run is not known. [`Error::Protocol`]: it made no sense.
     /// - [`Error::NoThread`], [`Error::ThreadStart`]: nothing was run.
     pub fn query(&self, sql: &str, params: &[Value], limit: impl Into<TimeLimit>) -> Result<Rows, Error> {
-        let (text, params) = (sql.to_owned(), params.to_vec());
-        let max_rows = self.shared.server.settings.max_rows;
-        self.run(sql, limit.into(), move |conn, hang_up| connection::query(conn, &text, &params, max_rows, hang_up))
+        self.run(sql, params, &limit.into(), connection::query)
     }
 
     /// Runs `sql` with `params` bound to its `?`s, for what it does. A statement that was ended may have been done
@@ -155,8 +159,7 @@ impl MySql {
     ///
     /// As [`query`](MySql::query).
     pub fn execute(&self, sql: &str, params: &[Value], limit: impl Into<TimeLimit>) -> Result<Executed, Error> {
-        let (text, params) = (sql.to_owned(), params.to_vec());
-        self.run(sql, limit.into(), move |conn, _| connection::execute(conn, &text, &params))
+        self.run(sql, params, &limit.into(), connection::execute)
     }
 
     /// Statements that are being ended on the server at this moment, their callers gone.
@@ -172,37 +175,47 @@ impl MySql {
     fn run<T: Send + 'static>(
         &self,
         sql: &str,
-        limit: TimeLimit,
-        work: impl FnOnce(&mut Conn, &dyn Fn()) -> Result<T, CallError> + Send + 'static,
+        params: &[Value],
+        limit: &TimeLimit,
+        work: fn(&mut Conn, &Statement, &Control) -> Result<T, CallError>,
     ) -> Result<T, Error> {
         let shared = &self.shared;
+        let endpoint = &shared.endpoint;
         limit.check(Phase::Wait)?;
-        let seat = shared.seats.take(&limit)?;
-        let connection = match shared.idle_connection() {
-            Some(idle) => idle,
-            None => shared.server.connect(&limit)?,
-        };
-        match connection.call(&shared.server, &limit, work) {
-            Ok((result, connection)) => {
-                if let Some(connection) = connection.filter(|_| !may_take_a_role(sql)) {
-                    shared.idle.put(0, connection);
+        let max_rows = endpoint.settings.max_rows;
+        let statement = Arc::new(Statement { sql: sql.to_owned(), params: params.to_vec(), max_rows });
+        let permit = shared.permits.take(limit)?;
+        shared.await_clean(limit)?;
+        let (mut left, mut used) = (None, None);
+        let connect = || endpoint.connect(limit);
+        let leased = (limit.token(), &*endpoint.to);
+        let result = lease((&shared.idle, 0), leased, Resend::IfUnsent, connect, |connection| {
+            let statement = statement.clone();
+            match connection.call(endpoint, limit, move |conn, control| work(conn, &statement, control)) {
+                Ok(called) => {
+                    used = called.used;
+                    // Kept once it is clean.
+                    Talk { result: called.result, reached: called.reached, keep: None }
                 }
-                result
-            }
-            Err(failed) => {
-                if let Some(connection) = failed.left {
-                    shared.end(connection, seat);
+                Err(failed) => {
+                    left = failed.left;
+                    Talk { result: Err(failed.error), reached: Reached::Sent, keep: None }
                 }
-                Err(failed.error)
             }
+        });
+        match (left, used) {
+            (Some(connection), _) => shared.end(connection, permit),
+            (None, Some(connection)) if !may_take_a_role(sql) => shared.clean(connection, permit),
+            _ => {}
         }
+        result
     }
 }
 
 impl Shared {
     /// An idle connection that the server has not closed.
     fn idle_connection(&self) -> Option<Connection> {
-        std::iter::from_fn(|| self.idle.take(0)).find(Connection::is_alive)
+        take(&self.idle, 0, &CancelToken::new())
     }
 }
 
@@ -213,6 +226,6 @@ fn may_take_a_role(sql: &str) -> bool {
 
 impl fmt::Debug for MySql {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MySql").field("settings", &self.shared.server.settings).finish_non_exhaustive()
+        f.debug_struct("MySql").field("settings", &self.shared.endpoint.settings).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! How a server is reached, and what a client of it may take.
 
 use crate::error::Error;
-use crate::fetch::{Lookup, SystemLookup};
+use crate::net::{Lookup, SystemLookup};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use super::settings::MySqlSettings;
 use super::value::Value;
 use crate::error::Error;
+use crate::net::address::{Address, WrongPart};
 use percent_encoding::percent_decode_str;
 
 /// What a `mysql://` URL says: `mysql://user[:password]@host[:port][/database][?key=value&…]`.
@@ -58,7 +59,12 @@ impl MySqlUrl {
         let (address, database) = place.split_once('/').unwrap_or((place, ""));
         let mut parsed = MySqlUrl { settings: MySqlSettings::default(), query: None, params: Vec::new() };
         let settings = &mut parsed.settings;
-        (settings.host, settings.port) = host_and_port(address, settings.port)?;
+        // What is wrong may be part of a password, if the URL lacks its @.
+        let address = Address::parse(address, settings.port).map_err(|wrong| match wrong {
+            WrongPart::Host => Error::setting("host", "…", "a name or an address, as in mysql://user@host/database"),
+            WrongPart::Port => Error::setting("port", "…", "1 to 65535"),
+        })?;
+        (settings.host, settings.port) = (address.host, address.port);
         settings.user = decoded("user", user)?;
         if user.is_empty() {
             return Err(Error::setting("user", "", "a name before the @"));
@@ -90,27 +96,6 @@ impl MySqlUrl {
         }
         Ok(parsed)
     }
-}
-
-fn host_and_port(address: &str, default: u16) -> Result<(String, u16), Error> {
-    let colon = address.rfind(':').filter(|at| !address[*at..].contains(']'));
-    let (host, port) = match colon {
-        Some(at) => (&address[..at], Some(&address[at + 1..])),
-        None => (address, None),
-    };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    // Whatever is no host may be part of a password, if the URL lacks its @.
-    let is_host = |character: char| character.is_alphanumeric() || "-._:%".contains(character);
-    if bare.is_empty() || !bare.chars().all(is_host) {
-        return Err(Error::setting("host", "…", "a name or an address, as in mysql://user@host/database"));
-    }
-    let port = match port {
-        None => default,
-        Some(port) => {
-            port.parse().ok().filter(|port| *port > 0).ok_or_else(|| Error::setting("port", "…", "1 to 65535"))?
-        }
-    };
-    Ok((bare.to_owned(), port))
 }
 
 fn decoded(key: &str, text: &str) -> Result<String, Error> {

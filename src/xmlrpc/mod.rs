@@ -25,9 +25,9 @@ pub use url::XmlRpcUrl;
 
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{Certificates, Lookup, SystemLookup};
+use crate::http::{Certificates, Exchange, Method, UpstreamSettings, Upstreams};
 use crate::limit::TimeLimit;
-use crate::upstream::{Exchange, Method, UpstreamSettings, Upstreams};
+use crate::net::{Lookup, SystemLookup};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,10 +53,6 @@ pub struct XmlRpcSettings {
     pub max_nesting: usize,
     /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
     pub connect_timeout: Duration,
-    /// Idle connections kept for reuse. Defaults to 64.
-    pub max_idle: usize,
-    /// How long an idle connection is kept. Defaults to 4 s: less than the 5 s after which common servers close it themselves.
-    pub idle_timeout: Duration,
     /// The URL of a proxy that takes `CONNECT`. Defaults to none; the environment is not asked.
     pub proxy: Option<String>,
     /// Certificate authorities trusted for `https` besides those of Mozilla's list. Defaults to none.
@@ -72,8 +68,6 @@ impl Default for XmlRpcSettings {
             max_response: 10 << 20,
             max_nesting: MOST_NESTING,
             connect_timeout: Duration::from_secs(10),
-            max_idle: 64,
-            idle_timeout: Duration::from_secs(4),
             proxy: None,
             trusted: Vec::new(),
             lookup: Arc::new(SystemLookup),
@@ -157,8 +151,8 @@ impl XmlRpc {
                 urls: vec![settings.url],
                 connect_timeout: settings.connect_timeout,
                 max_body: settings.max_response,
-                max_idle: settings.max_idle,
-                idle_timeout: settings.idle_timeout,
+                max_idle: 0,
+                idle_timeout: Duration::ZERO,
                 timeout_header: "x-request-timeout-ms".to_owned(),
                 max_redirects: 0,
                 proxy: settings.proxy,
@@ -209,11 +203,6 @@ impl XmlRpc {
         let limit = limit.into();
         let results = self.send("system.multicall", vec![multicall::param(calls)], &limit)?;
         multicall::results(results, calls.len())
-    }
-
-    /// Connections that wait for reuse at this moment.
-    pub fn idle_connections(&self) -> usize {
-        self.shared.upstreams.idle_connections()
     }
 
     fn send(&self, method: &str, params: Vec<Value>, limit: &TimeLimit) -> Result<Value, Error> {

@@ -258,6 +258,12 @@ fn serve(socket: TcpStream, tell: &Sender<Sight>, script: &Script, requests: &At
     let mut input = BufReader::new(&socket);
     let mut line = String::new();
     while matches!(input.read_line(&mut line), Ok(1..)) {
+        if line == "mn\r\n" {
+            // The question whether anybody is there, before a change over an idle connection.
+            let _ = do_it(&socket, says("MN\r\n"));
+            line.clear();
+            continue;
+        }
         let request = Request { line: line.trim_end().to_owned(), number: requests.fetch_add(1, Ordering::Relaxed) };
         if request.line.starts_with("ms ") {
             let size: u64 = request.line.split(' ').nth(2).unwrap().parse().unwrap();

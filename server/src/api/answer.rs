@@ -7,7 +7,7 @@ use super::problem::problem;
 use crate::cancel::CancelReason;
 use crate::error::Error;
 use crate::event::RaceEnd;
-use crate::fetch::Json;
+use crate::http::Json;
 use crate::race::{Cause, Outcome};
 use crate::server::{Note, Response};
 

@@ -21,7 +21,7 @@ pub use served::{RouteSettings, Strategy};
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::fetch::{Call, Client, ClientSettings, Json};
+use crate::http::{Call, Client, ClientSettings, Json};
 use crate::metrics::{self, EndpointMetrics, Metrics};
 use crate::race::Outcome;
 use crate::server::{Handler, Request, Response};

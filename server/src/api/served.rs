@@ -5,7 +5,7 @@ use super::route::ROUTES;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::event::Observer;
-use crate::fetch::{Call, ClientSettings, Json, Start};
+use crate::http::{Call, ClientSettings, Json, Start};
 use crate::metrics::{EndpointMetrics, Metrics};
 use crate::race::{AfterFailure, Outcome, Schedule};
 use crate::server::Response;

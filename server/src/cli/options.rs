@@ -11,7 +11,7 @@ use crate::cli::routes::routes;
 use crate::cli::values::{
     duration, duration_or_zero, field_name, listen_address, number, offsets, rate, readable, size, switch, urls,
 };
-use headstart::fetch::Certificates;
+use headstart::http::Certificates;
 use headstart::{AfterFailure, Error, Schedule};
 
 const SERVER: &str = "Server";

@@ -3,7 +3,7 @@
 use super::Source;
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{ClientSettings, Json, TraceContext};
+use crate::http::{ClientSettings, Json, TraceContext};
 use crate::memcached::{Memcached, MemcachedSettings, MemcachedUrl};
 use crate::race::Attempt;
 

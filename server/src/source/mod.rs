@@ -18,7 +18,7 @@ mod program;
 
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{Call, Client, ClientSettings, Json, Racer, TraceContext};
+use crate::http::{Call, Client, ClientSettings, Json, Racer, TraceContext};
 use crate::race::{Attempt, Outcome, Primary, Wanted};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::Source;
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{Client, ClientSettings};
+use crate::http::{Client, ClientSettings};
 
 /// What a source's text may begin with, the feature it takes, and whether this build has it.
 const SCHEMES: [(&str, &str, bool); 7] = [

@@ -3,7 +3,7 @@
 use super::Source;
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{ClientSettings, Json, TraceContext};
+use crate::http::{ClientSettings, Json, TraceContext};
 use crate::race::Attempt;
 use crate::xmlrpc::{Value, XmlRpc, XmlRpcSettings, XmlRpcUrl, to_json};
 

@@ -4,7 +4,7 @@ use super::Source;
 use crate::command::Program;
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::fetch::{ClientSettings, Json, TraceContext};
+use crate::http::{ClientSettings, Json, TraceContext};
 use crate::race::Attempt;
 
 /// One command line, run for each attempt.

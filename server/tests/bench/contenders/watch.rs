@@ -6,7 +6,7 @@
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
-use headstart::fetch::{Call, Start};
+use headstart::http::{Call, Start};
 use headstart::{CancelToken, Client, ClientSettings, Crew, CrewSettings, Deadline};
 use headstart_server::front::{Handler, Request, Response};
 use headstart_server::{Server, ServerSettings};

@@ -60,15 +60,16 @@ fn read(parts: Vec<Vec<u8>>, then: Then) -> Outcome {
     CREW.spawn(Claim::Request, Job { label: "upstream".into(), token: None, run }).unwrap();
 
     let token = CancelToken::new();
-    let mut wire = Wire::new(near.clone(), Hold::new(token.clone(), &near));
-    let Answer { result, keep } = wire.exchange(REQUEST, "upstream", LIMIT);
+    let mut wire = Wire::new((near.clone(), Hold::new(token.clone(), &near)));
+    let (result, keep) = wire.exchange(REQUEST, "upstream", LIMIT);
     is_over.store(true, Ordering::SeqCst);
     if then == Then::Closes {
         let _ = near.shutdown(std::net::Shutdown::Both);
     }
     let _far = is_said.recv_timeout(PATIENCE).unwrap();
+    let result = result.map(|json| String::from_utf8(json.into_bytes()).unwrap());
     let buffer = wire.input.len();
-    let is_kept = keep && wire.rest().and_then(|wire| wire.reuse(&token)).is_some();
+    let is_kept = keep && wire.rest().and_then(|wire| wire.resume(&token)).is_some();
     Outcome { result, is_kept, buffer }
 }
 

@@ -1,23 +1,19 @@
-//! TLS over a line that can be lost at any moment.
+//! TLS over ureq's transports, which can be lost at any moment.
 //!
-//! One configuration, made with the client, serves all connections, and with it one cache of sessions. The handshake reads
-//! and writes through the [`Line`](super::line::Line) below like everything else, so cancelling its call ends it.
+//! The handshake reads and writes through the [`Plain`](super::transport::Plain) below like everything else, so cancelling its
+//! call ends it.
 //!
 //! A peer that closes without saying so in TLS (`close_notify`) has not ended its answer: that is a failure here, where
 //! ureq would take it for the end of a body of undeclared length.
 
 use super::buffers::GrowingBuffers;
-use super::call;
-use super::failure::unpack_io;
-use super::line::wrapped;
-use super::names::bare;
-use crate::error::Error;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use super::current;
+use super::failure::{unpack_io, wrapped};
+use crate::error::{Error, Phase};
+use crate::net::tls::Tls;
+use rustls::{ClientConnection, StreamOwned};
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport, TransportAdapter,
@@ -29,63 +25,43 @@ pub(super) const SCHEMES: &str = "a URL that begins with http:// or https://";
 /// Wraps connections for `https` in TLS and passes others on.
 #[derive(Clone)]
 pub(super) struct TlsConnector {
-    config: Arc<ClientConfig>,
+    tls: Tls,
 }
 
 impl TlsConnector {
     /// Trusts Mozilla's list and the certificates in `trusted`, each of which is text in PEM format.
     pub(super) fn new(trusted: &[Vec<u8>]) -> Result<TlsConnector, Error> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        for pem in trusted {
-            add(&mut roots, pem).map_err(|why| Error::Setting {
-                key: "trusted".to_owned(),
-                value: format!("{} bytes", pem.len()),
-                allowed: format!("certificates in PEM format ({why})"),
-            })?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has suites for both versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector { config: Arc::new(config) })
+        let tls = Tls::new(trusted).map_err(|(pem, why)| {
+            Error::setting("trusted", &format!("{} bytes", pem.len()), &format!("certificates in PEM format ({why})"))
+        })?;
+        Ok(TlsConnector { tls })
     }
-}
-
-fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
-    let mut found = false;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-        found = true;
-    }
-    if found { Ok(()) } else { Err("none found".to_owned()) }
 }
 
 impl<In: Transport> Connector<In> for TlsConnector {
-    type Out = Either<In, TlsLine>;
+    type Out = Either<In, Encrypted>;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
-        let Some(line) = chained else { return Ok(None) };
-        if !details.needs_tls() || line.is_tls() {
-            return Ok(Some(Either::A(line)));
+        let Some(below) = chained else { return Ok(None) };
+        if !details.needs_tls() || below.is_tls() {
+            return Ok(Some(Either::A(below)));
         }
         let to = details.uri.authority().map(|authority| authority.to_string()).unwrap_or_default();
         let failed = |why: String| wrapped(Error::Tls { to: to.clone(), why });
-        let host = bare(details.uri.host().unwrap_or_default()).to_owned();
-        let name = ServerName::try_from(host).map_err(|error| failed(error.to_string()))?;
-        let mut session =
-            ClientConnection::new(self.config.clone(), name).map_err(|error| failed(error.to_string()))?;
-        let line: Box<dyn Transport> = Box::new(line);
-        let mut line = TransportAdapter::new(line, details.current_time.clone());
-        line.set_timeout(time_left(details));
-        session.complete_io(&mut line).map_err(|error| match unpack_io(error, &to) {
-            Error::Lost { source, .. } => failed(source.to_string()),
+        let host = details.uri.host().unwrap_or_default();
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let mut session = self.tls.session(host.to_owned()).map_err(failed)?;
+        current::enter_phase(Phase::Handshake);
+        let below: Box<dyn Transport> = Box::new(below);
+        let mut below = TransportAdapter::new(below, details.current_time.clone());
+        below.set_timeout(time_left(details));
+        session.complete_io(&mut below).map_err(|error| match unpack_io(error, &to) {
+            Error::Lost { source, .. } => wrapped(Error::Tls { to: to.clone(), why: source.to_string() }),
             error => wrapped(error),
         })?;
+        current::enter_phase(Phase::Send);
         let buffers = GrowingBuffers::new(details.config.output_buffer_size());
-        Ok(Some(Either::B(TlsLine { stream: StreamOwned::new(session, line), buffers })))
+        Ok(Some(Either::B(Encrypted { stream: StreamOwned::new(session, below), buffers })))
     }
 }
 
@@ -99,12 +75,12 @@ fn time_left(details: &ConnectionDetails) -> NextTimeout {
 }
 
 /// A TLS session as ureq's transport.
-pub(super) struct TlsLine {
+pub(super) struct Encrypted {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: GrowingBuffers,
 }
 
-impl Transport for TlsLine {
+impl Transport for Encrypted {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
@@ -116,10 +92,10 @@ impl Transport for TlsLine {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.stream.sock.set_timeout(timeout);
-        let before = call::seen().received;
+        let before = current::seen().reached;
         let received = self.stream.read(self.buffers.input_append_buf());
         if !matches!(received, Ok(1..)) {
-            call::see(|seen| seen.received = before); // alerts and the like are nothing of the answer
+            current::see(|seen| seen.reached = before); // alerts and the like are nothing of the answer
         }
         let received = received.map_err(failure)?;
         self.buffers.input_appended(received);
@@ -139,7 +115,7 @@ impl Transport for TlsLine {
     }
 }
 
-/// Keeps errors of the layer below, and hides the kinds of others: see [`super::line`].
+/// Keeps errors of the layer below, and hides the kinds of others: see [`super::transport`].
 fn failure(error: io::Error) -> ureq::Error {
     match error.downcast::<ureq::Error>() {
         Ok(error) => error,
@@ -154,8 +130,8 @@ impl fmt::Debug for TlsConnector {
     }
 }
 
-impl fmt::Debug for TlsLine {
+impl fmt::Debug for Encrypted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsLine").field("below", &self.stream.sock.get_ref()).finish_non_exhaustive()
+        f.debug_struct("Encrypted").field("below", &self.stream.sock.get_ref()).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! Idle connections.
 //!
-//! The problem: one ureq agent for all calls serialises them on its pool's lock, under which it also probes the connections,
-//! and sorts through all of them each time. The answer: a connection, with or without an agent around it, is leased to one call
-//! at a time. The idle ones lie on a stack per origin, last used first, so that what is not needed grows old and can go.
+//! The problem: a pool that probes its connections under its lock, as those of client libraries do, serialises all calls.
+//! The answer: a connection is leased to one call at a time, and the lock is held for a push or a pop. The idle ones lie on
+//! a stack per origin, last used first, so that what is not needed grows old and can go.
 //!
 //! The alarm of the crew rings when the oldest has waited too long, and only then: nothing runs while nothing is idle.
 
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub(crate) struct Pool<C> {
-    pub(super) crew: Crew,
+    crew: Crew,
     max_idle: usize,
     idle_timeout: Duration,
     /// Connections are made, used and dropped without this lock: dropping one closes a socket.
@@ -65,6 +65,11 @@ impl<C: Send + 'static> Pool<C> {
         if shelves.sweep.is_none() {
             shelves.sweep = self.sweep_after(since);
         }
+    }
+
+    /// The crew whose alarm closes what has been idle for too long.
+    pub(crate) fn crew(&self) -> &Crew {
+        &self.crew
     }
 
     /// How many connections are idle.

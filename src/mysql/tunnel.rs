@@ -6,22 +6,22 @@
 //! passes the bytes on. It waits in one `poll` with the call's deadline; when that comes, in whatever phase, it shuts both
 //! sockets down, and the crate's thread comes home within microseconds.
 //!
-//! A bell (a pair of sockets) wakes the poll: when the crate is done, and when the call is cancelled.
+//! A [`Waker`] (a pair of sockets) wakes the poll: when the crate is done, and when the call is canceled.
 //!
 //! Rejected: a second descriptor of the crate's socket by `pidfd_getfd` (Linux only, refused in most containers, and not there
 //! before the handshake is over); timeouts per read (a drip); a Unix socket instead of the loopback (the crate takes it for a
 //! private way and would send the password readable). Cost: a copy and two thread switches per round trip, some tens of microseconds.
 //!
-//! The listener on the loopback takes one connection and is gone. Whoever came first from outside would reach the server without
-//! a password, as he could anyway, and the call would fail.
+//! The listener on the loopback takes one connection and is closed. A foreign process that connected first would reach the server's
+//! login, which it can reach without us as well, and the call would fail.
 
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::error::{Error, Phase, panic_message};
 use crate::limit::TimeLimit;
+use crate::net::hold::is_quiet;
+use crate::ready::wait;
 use crate::timeout::GRACE;
-use crate::upstream::line::is_quiet;
-use crate::upstream::ready::wait;
 use crossbeam_channel::{Receiver, bounded};
 use rustix::event::{PollFd, PollFlags};
 use std::io::{self, Read, Write};
@@ -34,10 +34,10 @@ use std::sync::Arc;
 const CHUNK: usize = 16 << 10;
 
 /// A connection to the server, and where the crate reaches it.
-pub(super) struct Relay {
+pub(super) struct Tunnel {
     server: Arc<TcpStream>,
     local: Local,
-    bell: Bell,
+    waker: Waker,
     /// Whether the connection waits for its next statement, with nothing said by halves.
     pub(super) is_at_rest: bool,
 }
@@ -48,23 +48,25 @@ enum Local {
     Here(TcpStream),
 }
 
-/// What is run over a [`Relay`], and within which bounds.
+/// What is run over a [`Tunnel`], and within which bounds.
 pub(super) struct Bounds<'a> {
     pub(super) crew: &'a Crew,
     pub(super) label: Arc<str>,
     pub(super) limit: &'a TimeLimit,
     /// The most bytes taken from the server.
     pub(super) max_bytes: u64,
+    /// What the call is doing, if it is all one phase.
+    pub(super) phase: Option<Phase>,
 }
 
-impl Relay {
-    /// Takes `server` over. The crate is to connect to the port on the loopback returned with the relay.
-    pub(super) fn new(server: Arc<TcpStream>) -> io::Result<(Relay, u16)> {
+impl Tunnel {
+    /// Takes `server` over. The crate is to connect to the port on the loopback returned with the tunnel.
+    pub(super) fn new(server: Arc<TcpStream>) -> io::Result<(Tunnel, u16)> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
         listener.set_nonblocking(true)?;
         server.set_nonblocking(true)?;
-        Ok((Relay { server, local: Local::Awaited(listener), bell: Bell::new()?, is_at_rest: false }, port))
+        Ok((Tunnel { server, local: Local::Awaited(listener), waker: Waker::new()?, is_at_rest: false }, port))
     }
 
     /// Shuts the connection to the server down.
@@ -92,11 +94,11 @@ impl Relay {
         let (inbox, outcome) = bounded(1);
         let token = CancelToken::new();
         let job = {
-            let bell = self.bell.rope.clone();
+            let waker = self.waker.sender.clone();
             move || {
                 let result = catch_unwind(AssertUnwindSafe(work));
                 drop(inbox.try_send(result.map_err(|panic| Error::Panicked(panic_message(&*panic).to_owned()))));
-                ring(&bell);
+                wake(&waker);
             }
         };
         let label = bounds.label.clone();
@@ -119,18 +121,22 @@ impl Relay {
 
     /// Passes bytes on until there is an outcome.
     fn pass_on<T>(&mut self, outcome: &Receiver<T>, bounds: &Bounds<'_>) -> Result<(), Error> {
-        let rope = self.bell.rope.clone();
-        let _canceled = bounds.limit.token().on_cancel(move |_| ring(&rope));
+        let sender = self.waker.sender.clone();
+        let _canceled = bounds.limit.token().on_cancel(move |_| wake(&sender));
         let until = bounds.limit.deadline();
-        let (mut to_server, mut to_crate) = (Flow::new(), Flow::new());
+        let (mut to_server, mut to_crate) = (Pipe::new(), Pipe::new());
+        let mut phase = Phase::Send;
         loop {
             if !outcome.is_empty() {
                 return if to_crate.is_empty() { Ok(()) } else { Err(unasked()) };
             }
-            bounds.limit.check(Phase::Head)?;
+            if !to_server.is_empty() {
+                phase = Phase::Send;
+            }
+            bounds.limit.check(bounds.phase.unwrap_or(phase))?;
             match &self.local {
                 Local::Awaited(listener) => {
-                    wait(&mut [self.bell.poll(), PollFd::new(listener, PollFlags::IN)], until)?;
+                    wait(&mut [self.waker.poll(), PollFd::new(listener, PollFlags::IN)], until)?;
                     match listener.accept() {
                         Ok((local, _)) => {
                             local.set_nonblocking(true)?;
@@ -140,24 +146,26 @@ impl Relay {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(error) => return Err(error.into()),
                     }
-                    self.bell.silence();
+                    self.waker.clear();
                 }
                 Local::Here(local) => {
                     let mut polled = [
-                        self.bell.poll(),
-                        to_server.poll(local, &self.server).unwrap_or(self.bell.poll()),
-                        to_crate.poll(&self.server, local).unwrap_or(self.bell.poll()),
+                        self.waker.poll(),
+                        to_server.poll(local, &self.server).unwrap_or(self.waker.poll()),
+                        to_crate.poll(&self.server, local).unwrap_or(self.waker.poll()),
                     ];
                     wait(&mut polled, until)?;
-                    let [rung, sent, received] = polled.map(|polled| !polled.revents().is_empty());
-                    if rung {
-                        self.bell.silence();
+                    let [woken, sent, received] = polled.map(|polled| !polled.revents().is_empty());
+                    if woken {
+                        self.waker.clear();
                     }
                     if sent {
                         to_server.advance(local, &self.server);
+                        phase = Phase::Head;
                     }
                     if received {
                         to_crate.advance(&self.server, local);
+                        phase = Phase::Body;
                     }
                     if to_crate.total > bounds.max_bytes {
                         return Err(Error::BodyTooLarge { limit: bounds.max_bytes });
@@ -168,7 +176,7 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
+impl Drop for Tunnel {
     /// Tells the server that no more is to come, so that it counts the connection as closed, not as lost.
     fn drop(&mut self) {
         const COM_QUIT: [u8; 5] = [1, 0, 0, 0, 1];
@@ -182,8 +190,8 @@ fn unasked() -> Error {
     Error::Protocol("the server sent more than it was asked for".to_owned())
 }
 
-/// One direction: what was read and is yet to be written.
-struct Flow {
+/// One direction: what was read and has yet to be written.
+struct Pipe {
     chunk: Vec<u8>,
     written: usize,
     read: usize,
@@ -191,16 +199,16 @@ struct Flow {
     ended: bool,
 }
 
-impl Flow {
-    fn new() -> Flow {
-        Flow { chunk: vec![0; CHUNK], written: 0, read: 0, total: 0, ended: false }
+impl Pipe {
+    fn new() -> Pipe {
+        Pipe { chunk: vec![0; CHUNK], written: 0, read: 0, total: 0, ended: false }
     }
 
     fn is_empty(&self) -> bool {
         self.written == self.read
     }
 
-    /// What has to happen before [`advance`](Flow::advance) gets on; nothing, once the source has ended.
+    /// What has to happen before [`advance`](Pipe::advance) gets on; nothing, once the source has ended.
     fn poll<'a>(&self, from: &'a TcpStream, to: &'a TcpStream) -> Option<PollFd<'a>> {
         match (self.ended, self.is_empty()) {
             (true, _) => None,
@@ -210,7 +218,7 @@ impl Flow {
     }
 
     /// Reads and writes what can be read and written now. The end of the source is passed on as such, and so is its failure:
-    /// who reads from it learns no more from the one than from the other.
+    /// the target learns as much from the one as from the other.
     fn advance(&mut self, mut from: &TcpStream, mut to: &TcpStream) {
         if self.ended {
             return;
@@ -228,7 +236,7 @@ impl Flow {
                 Ok(written) => self.written += written,
                 Err(error) if later(&error) => return,
                 Err(_) => {
-                    // Whoever no longer reads has his reasons, and the other direction brings them.
+                    // The other direction brings the reason why the target reads no more.
                     self.end(to);
                     let _ = from.shutdown(Shutdown::Read);
                 }
@@ -247,28 +255,28 @@ fn later(error: &io::Error) -> bool {
 }
 
 /// What wakes the poll.
-struct Bell {
-    ear: UnixStream,
-    rope: Arc<UnixStream>,
+struct Waker {
+    receiver: UnixStream,
+    sender: Arc<UnixStream>,
 }
 
-impl Bell {
-    fn new() -> io::Result<Bell> {
-        let (ear, rope) = UnixStream::pair()?;
-        ear.set_nonblocking(true)?;
-        rope.set_nonblocking(true)?;
-        Ok(Bell { ear, rope: Arc::new(rope) })
+impl Waker {
+    fn new() -> io::Result<Waker> {
+        let (receiver, sender) = UnixStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        sender.set_nonblocking(true)?;
+        Ok(Waker { receiver, sender: Arc::new(sender) })
     }
 
     fn poll(&self) -> PollFd<'_> {
-        PollFd::new(&self.ear, PollFlags::IN)
+        PollFd::new(&self.receiver, PollFlags::IN)
     }
 
-    fn silence(&self) {
-        let _ = (&self.ear).read(&mut [0; 16]);
+    fn clear(&self) {
+        let _ = (&self.receiver).read(&mut [0; 16]);
     }
 }
 
-fn ring(rope: &UnixStream) {
-    let _ = (&*rope).write(&[1]); // a full pair rings as well
+fn wake(sender: &UnixStream) {
+    let _ = (&*sender).write(&[1]); // a full pair rings as well
 }

@@ -1,6 +1,7 @@
 //! What hedged calls of any resource share.
 
-use super::{Call, ClientSettings, Start};
+use super::client::{Call, Start};
+use super::settings::ClientSettings;
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::limit::TimeLimit;

@@ -2,19 +2,18 @@
 //!
 //! The problem: a race ends its attempts, but a single call on the caller's own thread has nobody beside it to watch the
 //! clock. The answer: the call gets a token of its own, which the crew's alarm cancels at the deadline and the limit's token
-//! when that is cancelled. From there everything is as with the hedged GET: whatever the connection is doing, it is shut down.
+//! when that is canceled. From there everything is as with the hedged GET: whatever the connection is doing, it is shut down.
 //!
-//! A lost request is sent once more only when the server cannot have seen any of it: on an idle connection that turned out
-//! to be closed before the system took the first byte. Otherwise the call may have been carried out, and [`Error::Lost`] is all
-//! that can be said. An idle connection is looked at before it is used, so that is left to the case in which the server closes
-//! it in that very moment.
+//! A request other than a GET is never sent twice, and gets a fresh connection: see [`lease`](crate::net::lease).
 //!
 //! What this does not do: know what an answer means.
 
-use super::{TRACEPARENT, Upstreams, X_ATTEMPT, answer, failure};
+use super::upstreams::{TRACEPARENT, Upstreams, X_ATTEMPT};
+use super::{answer, failure};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;
+use crate::net::lease::Resend;
 use std::ops::RangeInclusive;
 use ureq::Agent;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
@@ -53,27 +52,19 @@ impl Upstreams {
         });
         let _over = limit.deadline().instant().map(|at| {
             let token = token.clone();
-            self.agents.crew.alarm().set(at, move || _ = token.cancel(CancelReason::DeadlineExceeded))
+            self.crew().alarm().set(at, move || _ = token.cancel(CancelReason::DeadlineExceeded))
         });
-        let upstream = &self.list[turn % self.list.len()];
-        let result = self.lease(
-            upstream,
-            &token,
-            |seen| !seen.sent,
-            |agent| {
-                let mut request = upstream.request.clone();
-                let headers = request.headers_mut();
-                headers.remove(X_ATTEMPT);
-                headers.remove(TRACEPARENT);
-                headers.insert(ACCEPT, HeaderValue::from_static(exchange.accept));
-                self.tell_time_left(headers, limit.deadline());
-                exchange.run(agent, request, &upstream.to)
-            },
-        );
-        match (result, token.reason()) {
-            (Err(error), Some(reason)) => Err(error.unless_ended(reason, Phase::Wait)),
-            (result, _) => result,
-        }
+        let upstream = self.at_turn(turn);
+        let resend = if exchange.method == Method::GET { Resend::IfUnanswered } else { Resend::Never };
+        self.lease_agent(upstream, &token, resend, |agent| {
+            let mut request = upstream.request.clone();
+            let headers = request.headers_mut();
+            headers.remove(X_ATTEMPT);
+            headers.remove(TRACEPARENT);
+            headers.insert(ACCEPT, HeaderValue::from_static(exchange.accept));
+            self.tell_time_left(headers, limit.deadline());
+            exchange.run(agent, request, &upstream.to)
+        })
     }
 }
 

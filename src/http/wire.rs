@@ -7,12 +7,15 @@
 //!
 //! The connection can be lost at any moment: see [`Hold`]. There are no socket timeouts: the deadline cancels the token.
 
-use super::answer::{MAX_DRAINED, checked};
-use super::call::Patience;
-use super::line::{Hold, is_quiet, read_now};
+use super::answer::MAX_DRAINED;
+use super::current::Patience;
 use super::response::{self, ContentType, Head, Length};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Phase};
+use crate::json::Json;
+use crate::net::connect::Connected;
+use crate::net::hold::{Hold, is_quiet, read_now};
+use crate::net::lease::{Reached, Reusable, Talk};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -34,41 +37,29 @@ pub(super) struct Wire {
     input: Vec<u8>,
     used: usize,
     filled: usize,
-    /// Whether anything was received since the call began.
-    received: bool,
-}
-
-/// What became of a call, and whether the connection can serve another.
-pub(super) struct Answer {
-    pub(super) result: Result<String, Error>,
-    pub(super) keep: bool,
+    /// How far the call came, and what it is doing.
+    reached: Reached,
+    phase: Phase,
 }
 
 /// Why a call failed before its end.
-enum Broken {
+enum Failure {
     /// The connection did.
     Io(io::Error),
     /// The peer speaks no HTTP.
     Protocol(String),
     /// The answer is no success.
-    Refused(Error),
+    Unwanted(Error),
 }
 
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Broken {
-        Broken::Io(error)
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
     }
 }
 
-impl Wire {
-    /// A new connection, which the call that `hold` is of has.
-    pub(super) fn new(socket: Arc<TcpStream>, hold: Hold) -> Wire {
-        Wire { socket, hold: Some(hold), input: vec![0; INPUT], used: 0, filled: 0, received: false }
-    }
-
-    /// Gives a connection that was idle to the call that `token` ends; `None` when the peer has closed it meanwhile, or has
-    /// sent what nobody asked for.
-    pub(super) fn reuse(mut self, token: &CancelToken) -> Option<Wire> {
+impl Reusable for Wire {
+    fn resume(mut self, token: &CancelToken) -> Option<Wire> {
         if !is_quiet(&self.socket) {
             return None;
         }
@@ -76,54 +67,78 @@ impl Wire {
         Some(self)
     }
 
-    /// Makes ready to be idle; `None` when the call's token may have shut the connection down.
-    pub(super) fn rest(mut self) -> Option<Wire> {
+    fn rest(mut self) -> Option<Wire> {
         if self.input.len() > INPUT {
             self.input = vec![0; INPUT]; // gives back what a large answer took
         }
         (self.used, self.filled) = (0, 0);
         self.hold.take().is_some_and(Hold::release).then_some(self)
     }
+}
 
-    /// Whether anything came back in this call.
-    pub(super) fn has_received(&self) -> bool {
-        self.received
+impl Wire {
+    /// A new connection, in the hands of a call.
+    pub(super) fn new((socket, hold): Connected) -> Wire {
+        let input = vec![0; INPUT];
+        Wire { socket, hold: Some(hold), input, used: 0, filled: 0, reached: Reached::Unsent, phase: Phase::Send }
     }
 
     /// Sends `request` and reads the answer to its end. `to` is the peer's name, for messages.
-    pub(super) fn exchange(&mut self, request: &[u8], to: &str, max_body: u64) -> Answer {
-        self.received = false;
+    pub(super) fn talk(mut self, request: &[u8], to: &str, max_body: u64) -> Talk<Wire, Json> {
+        let (result, keep) = self.exchange(request, to, max_body);
+        Talk { result, reached: self.reached, keep: keep.then_some(self) }
+    }
+
+    /// The same, and whether the connection can serve another call.
+    fn exchange(&mut self, request: &[u8], to: &str, max_body: u64) -> (Result<Json, Error>, bool) {
+        self.reached = Reached::Unsent;
         let (body, keep) = match self.send(request).and_then(|()| self.head()) {
             Ok(head) => self.answer(head, max_body),
-            Err(broken) => (Err(broken), false),
+            Err(failure) => (Err(failure), false),
         };
         let result = match body {
-            Ok(body) => checked(body),
-            Err(Broken::Io(source)) => Err(Error::Lost { to: to.to_owned(), source }),
-            Err(Broken::Protocol(why)) => Err(Error::Protocol(format!("{why}, from {to}"))),
-            Err(Broken::Refused(error)) => Err(error),
+            Ok(body) => Json::parse(body),
+            Err(Failure::Io(error)) => Err(match error.downcast::<Error>() {
+                Ok(ended) => ended,
+                Err(source) => Error::Lost { to: to.to_owned(), source },
+            }),
+            Err(Failure::Protocol(why)) => Err(Error::Protocol(format!("{why}, from {to}"))),
+            Err(Failure::Unwanted(error)) => Err(error),
         };
-        Answer { result, keep: keep && self.used == self.filled }
+        // What failed after the call was ended did so because of that.
+        let ended = || self.hold.as_ref().and_then(|hold| hold.ended(self.phase));
+        (result.map_err(|error| ended().unwrap_or(error)), keep && self.used == self.filled)
     }
 
     /// Fails when the call was ended.
     fn check(&self) -> io::Result<()> {
-        match self.hold.as_ref().and_then(|hold| hold.canceled(Phase::Wait)) {
-            Some(canceled) => Err(io::Error::other(canceled)),
+        match self.hold.as_ref().and_then(|hold| hold.ended(self.phase)) {
+            Some(ended) => Err(io::Error::other(ended)),
             None => Ok(()),
         }
     }
 
-    fn send(&self, request: &[u8]) -> Result<(), Broken> {
-        self.check()?;
-        Ok((&*self.socket).write_all(request)?)
+    fn send(&mut self, mut request: &[u8]) -> Result<(), Failure> {
+        self.phase = Phase::Send;
+        while !request.is_empty() {
+            self.check()?;
+            match (&*self.socket).write(request) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(sent) => request = &request[sent..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            }
+            self.reached = Reached::Sent;
+        }
+        Ok(())
     }
 
     /// The final head. It is used up then, and the body begins.
-    fn head(&mut self) -> Result<Head, Broken> {
+    fn head(&mut self) -> Result<Head, Failure> {
+        self.phase = Phase::Head;
         let mut interim = 0;
         loop {
-            match response::parse(self.unused()).map_err(Broken::Protocol)? {
+            match response::parse(self.unused()).map_err(Failure::Protocol)? {
                 Some((head, length)) => {
                     self.used += length;
                     if !head.is_interim() {
@@ -131,11 +146,11 @@ impl Wire {
                     }
                     interim += 1;
                     if interim > MAX_INTERIM {
-                        return Err(Broken::Protocol("too many interim responses".to_owned()));
+                        return Err(Failure::Protocol("too many interim responses".to_owned()));
                     }
                 }
                 None if self.unused().len() >= MAX_HEAD => {
-                    return Err(Broken::Protocol(format!("head larger than {MAX_HEAD} bytes")));
+                    return Err(Failure::Protocol(format!("head larger than {MAX_HEAD} bytes")));
                 }
                 None => self.more(Patience::Waits)?,
             }
@@ -143,7 +158,8 @@ impl Wire {
     }
 
     /// The body, if it counts, and whether the connection can be kept.
-    fn answer(&mut self, head: Head, max_body: u64) -> (Result<Vec<u8>, Broken>, bool) {
+    fn answer(&mut self, head: Head, max_body: u64) -> (Result<Vec<u8>, Failure>, bool) {
+        self.phase = Phase::Body;
         let unwanted = match (head.status, head.content_type) {
             (200, ContentType::Json) => {
                 let body = self.body(head.body, max_body, Patience::Waits);
@@ -156,11 +172,11 @@ impl Wire {
         };
         // If all of a body that nobody wants has come already, the connection can be used again.
         let keep = head.keep && self.body(head.body, MAX_DRAINED, Patience::TakesWhatIsHere).is_ok();
-        (Err(Broken::Refused(unwanted)), keep)
+        (Err(Failure::Unwanted(unwanted)), keep)
     }
 
-    fn body(&mut self, length: Length, limit: u64, patience: Patience) -> Result<Vec<u8>, Broken> {
-        let too_large = || Err(Broken::Refused(Error::BodyTooLarge { limit }));
+    fn body(&mut self, length: Length, limit: u64, patience: Patience) -> Result<Vec<u8>, Failure> {
+        let too_large = || Err(Failure::Unwanted(Error::BodyTooLarge { limit }));
         let mut body = Vec::new();
         match length {
             Length::Known(length) if length > limit => return too_large(),
@@ -196,7 +212,7 @@ impl Wire {
     }
 
     /// Moves `length` bytes to `body`.
-    fn take(&mut self, length: u64, body: &mut Vec<u8>, patience: Patience) -> Result<(), Broken> {
+    fn take(&mut self, length: u64, body: &mut Vec<u8>, patience: Patience) -> Result<(), Failure> {
         let mut left = length;
         loop {
             let step = left.min(self.unused().len() as u64) as usize;
@@ -210,7 +226,7 @@ impl Wire {
         }
     }
 
-    fn chunk_size(&mut self, patience: Patience) -> Result<u64, Broken> {
+    fn chunk_size(&mut self, patience: Patience) -> Result<u64, Failure> {
         loop {
             match httparse::parse_chunk_size(self.unused()) {
                 Ok(httparse::Status::Complete((length, size))) if is_strict(&self.unused()[..length]) => {
@@ -218,24 +234,24 @@ impl Wire {
                     return Ok(size);
                 }
                 Ok(httparse::Status::Partial) if self.unused().len() <= MAX_CHUNK_LINE => self.more(patience)?,
-                _ => return Err(Broken::Protocol("malformed chunk size".to_owned())),
+                _ => return Err(Failure::Protocol("malformed chunk size".to_owned())),
             }
         }
     }
 
-    fn line_end(&mut self, patience: Patience) -> Result<(), Broken> {
+    fn line_end(&mut self, patience: Patience) -> Result<(), Failure> {
         while self.unused().len() < 2 {
             self.more(patience)?;
         }
         if !self.unused().starts_with(b"\r\n") {
-            return Err(Broken::Protocol("a chunk longer than its size".to_owned()));
+            return Err(Failure::Protocol("a chunk longer than its size".to_owned()));
         }
         self.used += 2;
         Ok(())
     }
 
     /// What follows the last chunk. Nothing in it matters here but its end.
-    fn trailers(&mut self, patience: Patience) -> Result<(), Broken> {
+    fn trailers(&mut self, patience: Patience) -> Result<(), Failure> {
         loop {
             match httparse::parse_headers(self.unused(), &mut [httparse::EMPTY_HEADER; MAX_TRAILERS]) {
                 Ok(httparse::Status::Complete((length, _))) => {
@@ -243,7 +259,7 @@ impl Wire {
                     return Ok(());
                 }
                 Ok(httparse::Status::Partial) if self.unused().len() <= MAX_HEAD => self.more(patience)?,
-                _ => return Err(Broken::Protocol("malformed trailer fields".to_owned())),
+                _ => return Err(Failure::Protocol("malformed trailer fields".to_owned())),
             }
         }
     }
@@ -253,7 +269,7 @@ impl Wire {
     }
 
     /// Reads more of what has to come.
-    fn more(&mut self, patience: Patience) -> Result<(), Broken> {
+    fn more(&mut self, patience: Patience) -> Result<(), Failure> {
         match self.fill(patience)? {
             0 => Err(io::Error::from(ErrorKind::UnexpectedEof).into()),
             _ => Ok(()),
@@ -261,7 +277,7 @@ impl Wire {
     }
 
     /// Reads once; 0 at the end.
-    fn fill(&mut self, patience: Patience) -> Result<usize, Broken> {
+    fn fill(&mut self, patience: Patience) -> Result<usize, Failure> {
         if self.used == self.filled {
             (self.used, self.filled) = (0, 0);
         } else if self.filled == self.input.len() {
@@ -288,7 +304,9 @@ impl Wire {
             self.check()?; // an end that we made ourselves is not the peer's
         }
         self.filled += received;
-        self.received |= received > 0;
+        if received > 0 {
+            self.reached = Reached::Answered;
+        }
         Ok(received)
     }
 }

@@ -3,89 +3,63 @@
 //! The problem: `connect(2)` blocks for minutes when nobody answers, and a socket that does not exist yet cannot be shut
 //! down. The answer: connect without blocking, then let the call's token have the socket, then `poll`. A shutdown ends a
 //! pending connection on Linux and wakes the poll; on the other Unix systems, where it does not, the poll looks at the token
-//! every 50 ms. In this order no cancellation falls through: a token that was cancelled before runs the cleanup at once.
-//!
-//! Names are looked up here too, not in ureq's resolver, which is asked on every call: on a pooled connection no address is
-//! needed.
+//! every 50 ms. In this order no cancellation falls through: a token that was canceled before runs the cleanup at once.
 //!
 //! What this does not do: try addresses in parallel. They get their turn with half of what is left of the time each. Where
 //! there is no `poll` (Windows), a pending connection ends with the connect timeout only.
 
-use super::call;
-use super::line::{Hold, Line, wrapped};
-use super::names::{Names, bare};
+use super::address::Address;
+use super::hold::Hold;
+use super::names::{Lookup, Names};
 use crate::cancel::CancelToken;
+use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
-use std::fmt;
+use crate::limit::TimeLimit;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use ureq::config::Config;
-use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, NextTimeout, Transport, time};
 
-/// Makes a [`Line`], unless the chain already has a connection (through a proxy).
+/// A socket, and the call's right to shut it down.
+pub(crate) type Connected = (Arc<TcpStream>, Hold);
+
+/// Makes connections. Clones are handles to the same book of names.
 #[derive(Clone)]
-pub(super) struct TcpConnector {
-    pub(super) names: Names,
+pub(crate) struct Dialer {
+    names: Names,
 }
 
-impl<In: Transport> Connector<In> for TcpConnector {
-    type Out = Either<In, Line>;
+impl Dialer {
+    /// One that looks host names up by `lookup`, on threads of `crew`.
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, crew: &Crew) -> Dialer {
+        Dialer { names: Names::new(lookup, crew) }
+    }
 
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
-        if let Some(chained) = chained {
-            return Ok(Some(Either::A(chained)));
-        }
-        let token = call::token().unwrap_or_default();
-        call::see(|seen| *seen = call::Seen::default());
-        let until = match details.timeout.after {
-            time::Duration::Exact(left) => Deadline::after(left),
-            time::Duration::NotHappening => Deadline::Never,
-        };
-        let (host, port) = target(details.uri);
-        let (socket, hold) = self.open(host, port, until, &token).map_err(wrapped)?;
-        Ok(Some(Either::B(Line::new(socket, hold, details.config.output_buffer_size()))))
+    /// A blocking socket connected to `address`, which the token of `limit` can shut down. There is time until `until` and
+    /// within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lookup`] and [`Error::Connect`], also when `until` has passed; [`Error::TimedOut`] and [`Error::Canceled`] when
+    /// it was `limit` that ended it.
+    pub(crate) fn open(&self, address: &Address, until: Deadline, limit: &TimeLimit) -> Result<Connected, Error> {
+        let (until, token) = (until.earlier(limit.deadline()), limit.token());
+        // Each step knows one moment to be over by. Whose it was, the limit tells.
+        let own = |error, during| limit.check(during).err().unwrap_or(error);
+        let addresses = self.names.addresses(&address.host, until, token).map_err(|error| own(error, Phase::Lookup))?;
+        connect(address, &addresses, until, token).map_err(|error| own(error, Phase::Connect))
     }
 }
 
-impl TcpConnector {
-    /// A connection to `host`, which `token` can shut down.
-    pub(super) fn open(
-        &self,
-        host: &str,
-        port: u16,
-        until: Deadline,
-        token: &CancelToken,
-    ) -> Result<(Arc<TcpStream>, Hold), Error> {
-        let addresses = self.names.addresses(host, until, token)?;
-        connect(host, port, &addresses, until, token)
-    }
-}
-
-/// Host, without brackets, and port of a URL that was checked to have a host.
-pub(super) fn target(uri: &Uri) -> (&str, u16) {
-    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    (bare(uri.host().unwrap_or_default()), uri.port_u16().unwrap_or(default))
-}
-
-/// A blocking socket connected to the first of `addresses` that answers, in the hands of `token`.
-pub(crate) fn connect(
-    host: &str,
-    port: u16,
-    addresses: &[IpAddr],
-    until: Deadline,
-    token: &CancelToken,
-) -> Result<(Arc<TcpStream>, Hold), Error> {
+/// A blocking socket connected to the first of `addresses` that answers.
+fn connect(to: &Address, addresses: &[IpAddr], until: Deadline, token: &CancelToken) -> Result<Connected, Error> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (tried, ip) in addresses.iter().enumerate() {
         let turn = match until.remaining() {
             Some(left) if tried + 1 < addresses.len() => Deadline::after(left / 2),
             _ => until,
         };
-        match connect_to(SocketAddr::new(*ip, port), turn, token) {
+        match connect_to(SocketAddr::new(*ip, to.port), turn, token) {
             Ok(connected) => return Ok(connected),
             Err(_) if token.is_canceled() => break,
             Err(error) => last = error,
@@ -93,11 +67,11 @@ pub(crate) fn connect(
     }
     Err(match token.reason() {
         Some(reason) => Error::ended(reason, Phase::Connect),
-        None => Error::Connect { to: format!("{host}:{port}"), source: last },
+        None => Error::Connect { to: to.to_string(), source: last },
     })
 }
 
-fn connect_to(address: SocketAddr, until: Deadline, token: &CancelToken) -> io::Result<(Arc<TcpStream>, Hold)> {
+fn connect_to(address: SocketAddr, until: Deadline, token: &CancelToken) -> io::Result<Connected> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     socket.set_tcp_nodelay(true)?;
     let pending = begin(&socket, address, until)?;
@@ -106,8 +80,8 @@ fn connect_to(address: SocketAddr, until: Deadline, token: &CancelToken) -> io::
     if pending {
         wait(&socket, until, token)?;
     }
-    if let Some(canceled) = hold.canceled(Phase::Connect) {
-        return Err(io::Error::other(canceled));
+    if let Some(ended) = hold.ended(Phase::Connect) {
+        return Err(io::Error::other(ended));
     }
     socket.set_nonblocking(false)?;
     Ok((socket, hold))
@@ -141,7 +115,7 @@ fn wait(_: &TcpStream, _: Deadline, _: &CancelToken) -> io::Result<()> {
 /// Waits until the connection is there or has failed.
 #[cfg(unix)]
 fn wait(socket: &TcpStream, until: Deadline, token: &CancelToken) -> io::Result<()> {
-    use super::ready;
+    use crate::ready;
     use rustix::event::{PollFd, PollFlags};
     use std::time::Duration;
 
@@ -159,21 +133,5 @@ fn wait(socket: &TcpStream, until: Deadline, token: &CancelToken) -> io::Result<
         if ready::wait(&mut [PollFd::new(socket, PollFlags::OUT)], nap)? > 0 {
             return socket.take_error()?.map_or(Ok(()), Err);
         }
-    }
-}
-
-/// Looks nothing up: see the module's head.
-#[derive(Debug)]
-pub(super) struct NoResolver;
-
-impl Resolver for NoResolver {
-    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        Ok(self.empty())
-    }
-}
-
-impl fmt::Debug for TcpConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpConnector").finish_non_exhaustive()
     }
 }

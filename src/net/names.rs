@@ -24,7 +24,7 @@ use std::time::Instant;
 /// Finds the addresses of host names.
 ///
 /// ```
-/// use headstart::fetch::Lookup;
+/// use headstart::Lookup;
 /// use std::net::{IpAddr, Ipv4Addr};
 ///
 /// struct EverythingIsHere;
@@ -52,20 +52,6 @@ pub struct SystemLookup;
 impl Lookup for SystemLookup {
     fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
-    }
-}
-
-/// The host of a URL, without the brackets of IPv6.
-pub(crate) fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
-}
-
-/// What may be shown of a URL that may be wrong in any way: nothing that stands between its scheme and an `@`.
-pub(crate) fn without_user(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (&url[..scheme.len() + 3], rest));
-    match rest.rsplit_once('@') {
-        Some((_, rest)) => format!("{scheme}***@{rest}"),
-        None => url.to_owned(),
     }
 }
 

@@ -1,18 +1,21 @@
 //! The content of a URL, within a time.
 
-use super::Certificates;
+use super::exchange::Exchange;
+use super::settings::Certificates;
+use super::upstreams::{UpstreamSettings, Upstreams};
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::limit::TimeLimit;
+use crate::net::SystemLookup;
 use crate::timeout::own_crew;
-use crate::upstream::{Exchange, Method, SystemLookup, UpstreamSettings, Upstreams};
 use std::sync::Arc;
 use std::time::Duration;
+use ureq::http::Method;
 
 /// The content of `url`, which begins with `http://` or `https://`, if all of it comes within `limit`.
 ///
 /// ```no_run
-/// use headstart::fetch::fetch;
+/// use headstart::http::fetch;
 /// use std::time::Duration;
 ///
 /// let page = fetch("http://127.0.0.1:8081/", Duration::from_secs(2))?;

@@ -3,10 +3,10 @@
 //! Status 200, a JSON media type, and a body that is complete and parses. The parsing is not pedantry: a connection that
 //! breaks can leave a truncated body of undeclared length that reads as complete.
 
-use super::call::{self, Patience};
+use super::current::{self, Patience};
 use super::failure::unpack_io;
-use crate::error::Error;
-use serde::de::IgnoredAny;
+use crate::error::{Error, Phase};
+use crate::json::Json;
 use std::io::{self, Read};
 use ureq::Body;
 use ureq::http::header::CONTENT_TYPE;
@@ -16,7 +16,7 @@ use ureq::http::{Response, StatusCode};
 pub(super) const MAX_DRAINED: u64 = 64 << 10;
 
 /// The body of `response`, which came from `to`, if it is a success.
-pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<String, Error> {
+pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<Json, Error> {
     if response.status() != StatusCode::OK {
         let status = response.status().as_u16();
         drain(response);
@@ -28,20 +28,12 @@ pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<
         drain(response);
         return Err(Error::ContentType(found));
     }
-    checked(read(response, to, max_body)?)
-}
-
-/// `body` as text, if it is JSON.
-pub(crate) fn checked(body: Vec<u8>) -> Result<String, Error> {
-    let text = String::from_utf8(body).map_err(|error| Error::Json(error.to_string()))?;
-    match serde_json::from_str::<IgnoredAny>(&text) {
-        Ok(IgnoredAny) => Ok(text),
-        Err(error) => Err(Error::Json(error.to_string())),
-    }
+    Json::parse(read(response, to, max_body)?)
 }
 
 /// All of the body, up to `max_body` bytes.
 pub(super) fn read(response: Response<Body>, to: &str, max_body: u64) -> Result<Vec<u8>, Error> {
+    current::enter_phase(Phase::Body);
     let body = response.into_body();
     let declared = body.content_length();
     if declared.is_some_and(|length| length > max_body) {
@@ -59,12 +51,13 @@ pub(super) fn read(response: Response<Body>, to: &str, max_body: u64) -> Result<
 
 /// Reads what has already come of a body nobody wants. If that is all of it, the connection can be used again.
 pub(super) fn drain(response: Response<Body>) {
-    call::set_patience(Patience::TakesWhatIsHere);
+    current::enter_phase(Phase::Body);
+    current::set_patience(Patience::TakesWhatIsHere);
     let mut rest = response.into_body().into_reader().take(MAX_DRAINED);
     if let Err(error) = io::copy(&mut rest, &mut io::sink()) {
         log::trace!("connection given up: {error}");
     }
-    call::set_patience(Patience::Waits);
+    current::set_patience(Patience::Waits);
 }
 
 /// Whether a `Content-Type` is a JSON MIME type as the WHATWG MIME Sniffing Standard defines it (section 4.6):

@@ -6,11 +6,16 @@
 use crate::error::Error;
 use std::io;
 
+/// Takes an error of ours through ureq; [`unpack`] brings it out again.
+pub(super) fn wrapped(error: Error) -> ureq::Error {
+    ureq::Error::Io(io::Error::other(error))
+}
+
 /// What `error` of a call to `to` (host and port) means.
 pub(super) fn unpack(error: ureq::Error, to: &str) -> Error {
     match error {
         ureq::Error::Io(error) => unpack_io(error, to),
-        // The one timeout that is set: see `upstream`.
+        // The one timeout that is set: see `upstreams`.
         ureq::Error::Timeout(_) => connect(to, io::ErrorKind::TimedOut.into()),
         ureq::Error::ConnectProxyFailed(why) => connect(to, io::Error::other(format!("the proxy refused: {why}"))),
         ureq::Error::RequireHttpsOnly(_) => Error::Protocol(format!("a redirect from https to http, from {to}")),

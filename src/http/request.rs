@@ -2,27 +2,33 @@
 //!
 //! Everything that is the same in each call is written once.
 
-use super::connect::target;
 use super::trace::TraceContext;
+use crate::net::address::Address;
 use crate::race::Attempt;
 use ureq::http::header::HOST;
-use ureq::http::{HeaderName, Request};
+use ureq::http::{HeaderName, Request, Uri};
 
 /// Room for the fields that differ from call to call.
 const FIELDS: usize = 192;
 
 /// One URL, made ready to be called over plain HTTP.
-pub(super) struct Direct {
+pub(super) struct PreparedRequest {
     /// The request line and the fields that never change.
     head: Vec<u8>,
     timeout_header: String,
-    host: String,
-    port: u16,
 }
 
-impl Direct {
+/// Where a URL leads; `None` when it has no host, or one that cannot be.
+pub(super) fn target(uri: &Uri) -> Option<Address> {
+    let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let authority = uri.authority()?.as_str();
+    // A port may be left out after its colon (RFC 3986, section 3.2.3).
+    Address::parse(authority.strip_suffix(':').unwrap_or(authority), default_port).ok()
+}
+
+impl PreparedRequest {
     /// The call that `request` makes, or `None` where it takes more than plain HTTP.
-    pub(super) fn new(request: &Request<()>, timeout_header: &HeaderName) -> Option<Direct> {
+    pub(super) fn new(request: &Request<()>, timeout_header: &HeaderName) -> Option<PreparedRequest> {
         let uri = request.uri();
         if uri.scheme_str() != Some("http") {
             return None;
@@ -38,17 +44,11 @@ impl Direct {
             head.extend_from_slice(value.as_bytes());
             head.extend_from_slice(b"\r\n");
         }
-        let (host, port) = target(uri);
-        Some(Direct { head, timeout_header: timeout_header.as_str().to_owned(), host: host.to_owned(), port })
-    }
-
-    /// Whom to connect to.
-    pub(super) fn target(&self) -> (&str, u16) {
-        (&self.host, self.port)
+        Some(PreparedRequest { head, timeout_header: timeout_header.as_str().to_owned() })
     }
 
     /// The request for `attempt`.
-    pub(super) fn request(&self, attempt: &Attempt, trace: &TraceContext) -> Vec<u8> {
+    pub(super) fn for_attempt(&self, attempt: &Attempt, trace: &TraceContext) -> Vec<u8> {
         let mut request = Vec::with_capacity(self.head.len() + FIELDS);
         request.extend_from_slice(&self.head);
         let mut field = |name: &str, value: &[u8]| {

@@ -1,65 +1,35 @@
-//! Blocking clients that can be ended.
+//! Upstreams that take calls in turn.
 //!
-//! The problem: a hedged call leaves losers behind, and a blocking HTTP client leaves them hanging: its timeouts are too
-//! late and too coarse, and between them nothing ends it. The answer: ureq for HTTP, and beneath it connections of our own,
-//! which the attempt's token can shut down in every phase.
-//!
-//! - [`call`]: what the connection has to know of the call it works for
-//! - [`direct`], [`wire`], [`response`]: the usual call, over plain HTTP and without a library
-//! - [`names`] with its [`book`], [`connect`], [`tls`], [`line`], [`buffers`]: a connection, from the name to the bytes
-//! - [`pool`]: connections that wait for the next call
-//! - [`answer`], [`failure`]: what came of it
-//! - [`exchange`]: requests other than the hedged GET, by the same connections
-//! - [`trace`]: the trace that goes on through us
-//!
-//! Invariants: `upstream` knows no races: it runs one attempt on the calling thread and ends when the token says so. The
-//! only time it keeps itself is the one for connecting. It starts no threads but the look-ups, through the crew.
+//! The usual call, over plain HTTP without proxy and redirects, goes by a [`Wire`]; everything else by ureq, with an agent for
+//! each connection: one agent for all would serialise the calls on its pool's lock.
 
-mod answer;
-mod book;
-mod buffers;
-mod call;
-pub(crate) mod connect;
-mod direct;
-mod exchange;
-mod failure;
-pub(crate) mod line;
-pub(crate) mod names;
-pub(crate) mod pool;
-#[cfg(unix)]
-pub(crate) mod ready;
-mod response;
-#[cfg_attr(not(feature = "https"), path = "no_tls.rs")]
-mod tls;
-mod trace;
-mod wire;
-
-pub(crate) use answer::checked;
-pub(crate) use exchange::Exchange;
-pub use names::{Lookup, SystemLookup};
-pub use trace::TraceContext;
-pub(crate) use ureq::http::Method;
-
+use super::agent::ReusableAgent;
+use super::request::{PreparedRequest, target};
+use super::secure::{self, TlsConnector};
+use super::trace::TraceContext;
+use super::transport::{NoResolver, TcpConnector};
+use super::wire::Wire;
+use super::{answer, failure};
 use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
+use crate::json::Json;
+use crate::limit::TimeLimit;
+use crate::net::Lookup;
+use crate::net::address::{Address, without_secrets};
+use crate::net::connect::Dialer;
+use crate::net::lease::{Resend, lease};
+use crate::net::pool::Pool;
 use crate::race::Attempt;
-use call::Seen;
-use connect::{NoResolver, TcpConnector};
-use direct::Direct;
-use names::{Names, without_user};
-use pool::Pool;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tls::TlsConnector;
 use ureq::config::Config;
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, HOST, USER_AGENT};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use ureq::{Agent, Proxy};
-use wire::{Answer, Wire};
 
 /// How [`Upstreams`] are called: see [`ClientSettings`](crate::ClientSettings).
 pub(crate) struct UpstreamSettings {
@@ -82,7 +52,7 @@ pub(crate) struct Upstreams {
     list: Vec<Upstream>,
     max_body: u64,
     timeout_header: HeaderName,
-    agents: Arc<Pool<Agent>>,
+    agents: Arc<Pool<ReusableAgent>>,
     wires: Arc<Pool<Wire>>,
     connect_timeout: Duration,
     config: Config,
@@ -90,23 +60,26 @@ pub(crate) struct Upstreams {
     secure_config: Config,
     tcp: TcpConnector,
     tls: TlsConnector,
+    /// The upstreams' origins, for labels and messages.
+    label: String,
 }
 
 /// One URL, made ready to be called.
-struct Upstream {
+pub(super) struct Upstream {
     /// The request, complete but for the values that differ from call to call: to clone it and set these takes a fraction of
     /// the time it takes to build one.
-    request: Request<()>,
+    pub(super) request: Request<()>,
+    address: Address,
     /// Host and port, for messages.
-    to: String,
+    pub(super) to: String,
     /// The same call without ureq, where that can be.
-    direct: Option<Direct>,
+    prepared: Option<PreparedRequest>,
     /// Which of the pool's shelves its connections lie on.
     origin: usize,
 }
 
-const X_ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const X_ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// As good as no limit, and nothing that the clock could not express.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
@@ -125,7 +98,7 @@ impl Upstreams {
             let mut upstream = Upstream::new(settings.key, url, &mut origins)?;
             upstream.add_fields(&timeout_header, settings.max_redirects);
             if settings.proxy.is_none() && settings.max_redirects == 0 {
-                upstream.direct = Direct::new(&upstream.request, &timeout_header);
+                upstream.prepared = PreparedRequest::new(&upstream.request, &timeout_header);
             }
             list.push(upstream);
         }
@@ -137,9 +110,10 @@ impl Upstreams {
         }
         let proxy = match &settings.proxy {
             None => None,
-            Some(url) => {
-                Some(Proxy::new(url).map_err(|error| Error::setting("proxy", url, &format!("a URL ({error})")))?)
-            }
+            Some(url) => Some(
+                Proxy::new(url)
+                    .map_err(|error| Error::setting("proxy", &without_secrets(url), &format!("a URL ({error})")))?,
+            ),
         };
         let connect_timeout = settings.connect_timeout.min(LONGEST);
         let longest_url = settings.urls.iter().map(String::len).max().unwrap_or_default();
@@ -166,105 +140,80 @@ impl Upstreams {
             connect_timeout,
             config: config(false),
             secure_config: config(true),
-            tcp: TcpConnector { names: Names::new(settings.lookup, crew) },
+            label: match origins.as_slice() {
+                [only] => only.clone(),
+                [first, others @ ..] => format!("{first} or {} others", others.len()),
+                [] => String::new(),
+            },
+            tcp: TcpConnector { dialer: Dialer::new(settings.lookup, crew), is_proxied: proxy.is_some() },
             tls: TlsConnector::new(&settings.trusted)?,
         })
     }
 
-    /// Calls the upstream whose turn it is and returns its JSON. Ends soon after the attempt's token is cancelled, whatever
+    /// The origins called, for labels: never a path or a query, which may hold a key.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Calls the upstream whose turn it is and returns its JSON. Ends soon after the attempt's token is canceled, whatever
     /// it is doing.
-    pub(crate) fn get(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<String, Error> {
-        let upstream = &self.list[turn % self.list.len()];
-        let token = attempt.token();
+    pub(crate) fn get(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
+        let upstream = self.at_turn(turn);
         if attempt.deadline().has_passed() {
             return Err(Error::TimedOut { during: Phase::Wait });
         }
-        let result = match &upstream.direct {
-            Some(direct) => self.get_directly(direct, upstream, attempt, trace),
-            None => self.get_by_agent(upstream, attempt, trace),
+        match &upstream.prepared {
+            Some(prepared) => self.get_by_wire(upstream, &prepared.for_attempt(attempt, trace), attempt.token()),
+            // A GET may be sent twice.
+            None => self.lease_agent(upstream, attempt.token(), Resend::IfUnanswered, |agent| {
+                self.get_by_agent(agent, upstream, attempt, trace)
+            }),
+        }
+    }
+
+    pub(super) fn at_turn(&self, turn: usize) -> &Upstream {
+        &self.list[turn % self.list.len()]
+    }
+
+    fn get_by_wire(&self, upstream: &Upstream, request: &[u8], token: &CancelToken) -> Result<Json, Error> {
+        let connect = || {
+            let until = Deadline::after(self.connect_timeout);
+            self.tcp.dialer.open(&upstream.address, until, &TimeLimit::from(token)).map(Wire::new)
         };
-        match (result, token.reason()) {
-            (Err(error), Some(reason)) => Err(error.unless_ended(reason, Phase::Wait)),
-            (result, _) => result,
-        }
+        // A GET may be sent twice.
+        lease((&self.wires, upstream.origin), (token, &upstream.to), Resend::IfUnanswered, connect, |wire| {
+            wire.talk(request, &upstream.to, self.max_body)
+        })
     }
 
-    fn get_directly(
-        &self,
-        direct: &Direct,
-        upstream: &Upstream,
-        attempt: &Attempt,
-        trace: &TraceContext,
-    ) -> Result<String, Error> {
-        let token = attempt.token();
-        let request = direct.request(attempt, trace);
-        if let Some(mut wire) = self.wires.take(upstream.origin).and_then(|wire| wire.reuse(token)) {
-            let answer = wire.exchange(&request, &upstream.to, self.max_body);
-            // An upstream may close an idle connection at any time, also while the request is on its way. Nothing came back,
-            // the request is a GET and may be sent twice.
-            let lost = matches!(answer.result, Err(Error::Lost { .. })) && !wire.has_received();
-            if !lost || token.is_canceled() {
-                return self.finish(wire, answer, upstream.origin);
-            }
-            log::debug!("the idle connection to {} was closed: trying a fresh one", upstream.to);
-        }
-        let (host, port) = direct.target();
-        let (socket, hold) = self.tcp.open(host, port, Deadline::after(self.connect_timeout), token)?;
-        let mut wire = Wire::new(socket, hold);
-        let answer = wire.exchange(&request, &upstream.to, self.max_body);
-        self.finish(wire, answer, upstream.origin)
-    }
-
-    /// Keeps the connection if it can serve another call.
-    fn finish(&self, wire: Wire, answer: Answer, origin: usize) -> Result<String, Error> {
-        if let Some(wire) = Some(wire).filter(|_| answer.keep).and_then(Wire::rest) {
-            self.wires.put(origin, wire);
-        }
-        answer.result
-    }
-
-    fn get_by_agent(&self, upstream: &Upstream, attempt: &Attempt, trace: &TraceContext) -> Result<String, Error> {
-        // A GET may be sent twice, as long as nothing came back.
-        let may_repeat = |seen: Seen| !seen.received;
-        self.lease(upstream, attempt.token(), may_repeat, |agent| self.get_json(agent, upstream, attempt, trace))
-    }
-
-    /// Has `send` send a request with an agent of its own, once more when the first try met an idle connection that was closed
-    /// and `may_repeat` agrees. What the token did to the call is told as its error by the caller.
-    fn lease<T>(
+    /// Has `send` send a request with an agent of its own, again as `resend` says.
+    pub(super) fn lease_agent<T>(
         &self,
         upstream: &Upstream,
         token: &CancelToken,
-        may_repeat: impl Fn(Seen) -> bool,
+        resend: Resend,
         send: impl Fn(&Agent) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _current = call::enter(token);
-        let agent = self.agents.take(upstream.origin).unwrap_or_else(|| self.new_agent(upstream));
-        let mut result = send(&agent);
-        let seen = call::seen();
-        // An upstream may close an idle connection at any time, also while the request is on its way. The agent has no
-        // connection any more: the next one is fresh.
-        if matches!(result, Err(Error::Lost { .. })) && seen.reused && may_repeat(seen) && !token.is_canceled() {
-            log::debug!("the idle connection to {} was closed: trying a fresh one", upstream.to);
-            result = send(&agent);
-        }
-        if call::seen().kept {
-            self.agents.put(upstream.origin, agent);
-        }
-        result
+        let connect = || Ok(ReusableAgent(self.new_agent(upstream)));
+        lease((&self.agents, upstream.origin), (token, &upstream.to), resend, connect, |agent| agent.talk(token, &send))
     }
 
     pub(crate) fn idle_connections(&self) -> usize {
         self.agents.idle() + self.wires.idle()
     }
 
-    fn get_json(
+    /// The crew whose alarm keeps the deadlines.
+    pub(super) fn crew(&self) -> &Crew {
+        self.agents.crew()
+    }
+
+    fn get_by_agent(
         &self,
         agent: &Agent,
         upstream: &Upstream,
         attempt: &Attempt,
         trace: &TraceContext,
-    ) -> Result<String, Error> {
+    ) -> Result<Json, Error> {
         let mut request = upstream.request.clone();
         let headers = request.headers_mut();
         self.tell_time_left(headers, attempt.deadline());
@@ -275,7 +224,7 @@ impl Upstreams {
         answer::json(response, &upstream.to, self.max_body)
     }
 
-    fn tell_time_left(&self, headers: &mut HeaderMap, deadline: Deadline) {
+    pub(super) fn tell_time_left(&self, headers: &mut HeaderMap, deadline: Deadline) {
         match deadline.remaining() {
             Some(left) => {
                 let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
@@ -296,31 +245,20 @@ impl Upstreams {
 impl Upstream {
     /// Checks `url`, which the user knows as `key`, and finds or adds its origin.
     fn new(key: &str, url: &str, origins: &mut Vec<String>) -> Result<Upstream, Error> {
-        let shown = &without_user(url);
-        let uri: Uri =
-            url.parse().map_err(|error| Error::setting(key, shown, &format!("{} ({error})", tls::SCHEMES)))?;
+        let wrong = |allowed: &str| Error::setting(key, &without_secrets(url), allowed);
+        let uri: Uri = url.parse().map_err(|error| wrong(&format!("{} ({error})", secure::SCHEMES)))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(Error::setting(key, shown, tls::SCHEMES));
+            return Err(wrong(secure::SCHEMES));
         };
         if !matches!(scheme, "http" | "https") || (scheme == "https" && !cfg!(feature = "https")) {
-            return Err(Error::setting(key, shown, tls::SCHEMES));
+            return Err(wrong(secure::SCHEMES));
         }
         if authority.as_str().contains('@') {
-            return Err(Error::setting(key, shown, "a URL without user name and password, which would end up in logs"));
+            return Err(wrong("a URL without user name and password, which would end up in logs"));
         }
-        if authority.host().is_empty() {
-            return Err(Error::setting(key, shown, "a URL with a host"));
-        }
-        // What is no port would be passed over, and the port of the scheme taken.
-        if authority.port_u16().is_none()
-            && !matches!(authority.as_str().strip_prefix(authority.host()), Some("" | ":"))
-        {
-            return Err(Error::setting(
-                key,
-                shown,
-                "a URL whose port, if any, is a number, such as http://127.0.0.1:9000/",
-            ));
-        }
+        let address = target(&uri).ok_or_else(|| {
+            wrong("a URL with a host and, if any, a port from 1 to 65535, such as http://127.0.0.1:9000/")
+        })?;
         let to = authority.to_string();
         let name = format!("{scheme}://{to}").to_ascii_lowercase();
         let origin = origins.iter().position(|other| *other == name).unwrap_or_else(|| {
@@ -329,7 +267,7 @@ impl Upstream {
         });
         let mut request = Request::new(());
         *request.uri_mut() = uri;
-        Ok(Upstream { request, to, direct: None, origin })
+        Ok(Upstream { request, address, to, prepared: None, origin })
     }
 
     /// Adds every header field of a call, those that differ from call to call without a value.
@@ -353,7 +291,7 @@ impl Upstream {
 
 impl fmt::Debug for Upstreams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.list.iter().map(|upstream| upstream.request.uri())).finish()
+        f.write_str(&self.label)
     }
 }
 

@@ -1,0 +1,159 @@
+//! The client of hedged GETs.
+
+use super::racer::Racer;
+use super::settings::{Certificates, ClientSettings};
+use super::trace::TraceContext;
+use super::upstreams::{UpstreamSettings, Upstreams};
+use crate::cancel::CancelToken;
+use crate::crew::Crew;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use crate::event::RaceEnd;
+use crate::json::Json;
+use crate::race::{Attempt, Cause, Outcome, Primary, Wanted};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A hedging HTTP client. Clones are handles to the same client and share its connections.
+///
+/// ```no_run
+/// use headstart::{Client, ClientSettings, Crew, CrewSettings};
+/// use std::time::Duration;
+///
+/// let crew = Crew::new(CrewSettings::default())?;
+/// let mut settings = ClientSettings::default();
+/// settings.upstreams = vec!["http://127.0.0.1:9000/api/work".to_owned()];
+/// let client = Client::new(&crew, settings)?;
+/// let json = client.get(Duration::from_millis(800))?;
+/// println!("{}", json.as_str());
+/// # Ok::<(), headstart::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstreams: Upstreams,
+    racer: Racer,
+}
+
+/// When the attempts of a call start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// By the client's schedule.
+    Hedged,
+    /// All at once.
+    AtOnce,
+}
+
+/// One call of a [`Client`].
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// When its attempts start.
+    pub start: Start,
+    /// When it is over. With [`Deadline::Never`] it takes as long as its slowest attempt.
+    pub deadline: Deadline,
+    /// What ends it early.
+    pub token: Option<&'a CancelToken>,
+    /// The W3C trace context to send along. With `None`, and when it is malformed, a new one is made.
+    pub traceparent: Option<&'a str>,
+}
+
+impl Call<'_> {
+    /// A hedged call without a token or trace context.
+    pub fn until(deadline: Deadline) -> Self {
+        Call { start: Start::Hedged, deadline, token: None, traceparent: None }
+    }
+}
+
+impl Client {
+    /// A client whose attempts run on the calling threads and on threads of `crew`. Connects nowhere yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] names the setting that cannot be used: a URL that is not `http` or `https`, has no host or carries a
+    /// user name (which would end up in logs), certificates that cannot be read, and so on.
+    pub fn new(crew: &Crew, settings: ClientSettings) -> Result<Client, Error> {
+        let upstreams = Upstreams::new(
+            crew,
+            UpstreamSettings {
+                key: "upstream",
+                urls: settings.upstreams.clone(),
+                connect_timeout: settings.connect_timeout,
+                max_body: settings.max_body,
+                max_idle: settings.max_idle,
+                idle_timeout: settings.idle_timeout,
+                timeout_header: settings.timeout_header.clone(),
+                max_redirects: settings.max_redirects,
+                proxy: settings.proxy.clone(),
+                trusted: settings.trusted.iter().map(Certificates::read).collect::<Result<_, _>>()?,
+                lookup: settings.lookup.clone(),
+            },
+        )?;
+        let racer = Racer::new(crew, &settings, format!("GET {}", upstreams.label()));
+        Ok(Client { shared: Arc::new(Shared { upstreams, racer }) })
+    }
+
+    /// The first success within `timeout`, hedged, or why there is none: the end of the race when it was ended, the first
+    /// failure when all attempts failed.
+    ///
+    /// # Errors
+    ///
+    /// As said, most often [`Error::TimedOut`].
+    pub fn get(&self, timeout: Duration) -> Result<Json, Error> {
+        let mut outcome = self.first(&Call::until(Deadline::after(timeout)));
+        if let Some(winner) = outcome.successes.pop() {
+            return Ok(winner.value);
+        }
+        if let RaceEnd::Canceled(reason) = outcome.end {
+            return Err(Error::ended(reason, Phase::Wait));
+        }
+        let first = outcome.failures.swap_remove(0); // a race that was not ended has an end of each attempt
+        Err(match first.cause {
+            Cause::Error(error) | Cause::Shed(error) => error,
+            Cause::Panicked(message) => Error::Panicked(message),
+        })
+    }
+
+    /// The first success.
+    pub fn first(&self, call: &Call<'_>) -> Outcome<Json, Error> {
+        self.run(call, Wanted::First)
+    }
+
+    /// All that succeed in time.
+    pub fn all(&self, call: &Call<'_>) -> Outcome<Json, Error> {
+        self.run(call, Wanted::All)
+    }
+
+    /// Connections that wait for reuse at this moment, over all upstreams.
+    pub fn idle_connections(&self) -> usize {
+        self.shared.upstreams.idle_connections()
+    }
+
+    fn run(&self, call: &Call<'_>, wanted: Wanted) -> Outcome<Json, Error> {
+        let shared = self.shared.clone();
+        let trace = TraceContext::continuing(call.traceparent);
+        self.shared
+            .racer
+            .run(call, wanted, Primary::OnCaller, move |turn, attempt| shared.upstreams.get(turn, attempt, &trace))
+    }
+
+    /// One attempt of a race that is not this client's: a GET at the upstream whose turn it is, with no schedule of its own.
+    ///
+    /// It ends soon after the attempt's token is canceled, in every phase, so it may run on the thread that waits for the race.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no success; [`Error::TimedOut`] and [`Error::Canceled`] when it was ended.
+    pub fn attempt(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
+        self.shared.upstreams.get(turn, attempt, trace)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("upstreams", &self.shared.upstreams).finish_non_exhaustive()
+    }
+}
