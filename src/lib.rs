@@ -66,8 +66,8 @@
 //!    to the crew. What comes later changes nothing.
 //! 3. The caller takes the result from its inbox, a crossbeam channel with room for every message.
 //!
-//! [`race::Threads::Fresh`] does the same without economies: it starts a thread for each attempt. It can be read in one file,
-//! `race/fresh.rs`.
+//! [`Threads::Fresh`] does the same without economies: it starts a thread for each attempt. The idea without this crate is
+//! `examples/plain.rs`, the form to read first.
 //!
 //! ## Invariants
 //!
@@ -135,7 +135,7 @@ pub use limit::TimeLimit;
 pub use mysql::{MySql, MySqlSettings};
 #[cfg(feature = "_net")]
 pub use net::{Lookup, SystemLookup};
-pub use race::{AfterFailure, Attempt, Outcome, Race, Schedule, Threads};
+pub use race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads};
 pub use timeout::{Budget, DefaultTimeout, TimedCall, with_timeout, with_timeout_on};
 #[cfg(feature = "xmlrpc")]
 pub use xmlrpc::{XmlRpc, XmlRpcSettings};

@@ -7,6 +7,7 @@
 use crate::cancel::CancelToken;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The bounds of one call: the moment it is over, and the token that ends it before.
@@ -19,16 +20,17 @@ use std::time::Duration;
 /// assert!(limit.deadline() != Deadline::Never);
 /// assert!(!limit.token().is_canceled());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TimeLimit {
     deadline: Deadline,
-    token: CancelToken,
+    /// Made when somebody asks for it. Most limits are lengths of time, and nobody can cancel those.
+    token: OnceLock<CancelToken>,
 }
 
 impl TimeLimit {
     /// Over at `deadline`, or when `token` is canceled. The call only listens to the token, it never cancels it.
     pub fn new(deadline: Deadline, token: &CancelToken) -> TimeLimit {
-        TimeLimit { deadline, token: token.clone() }
+        TimeLimit { deadline, token: OnceLock::from(token.clone()) }
     }
 
     /// When the call is over.
@@ -38,7 +40,12 @@ impl TimeLimit {
 
     /// What ends the call before.
     pub fn token(&self) -> &CancelToken {
-        &self.token
+        self.token.get_or_init(CancelToken::new)
+    }
+
+    /// What ends the call before, if anybody can.
+    pub(crate) fn into_shared_token(self) -> Option<CancelToken> {
+        self.token.into_inner()
     }
 
     /// Whether the call may go on; `during` is what it is doing.
@@ -47,11 +54,18 @@ impl TimeLimit {
     ///
     /// [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the token was canceled for another reason.
     pub fn check(&self, during: Phase) -> Result<(), Error> {
-        match self.token.reason() {
+        match self.token.get().and_then(CancelToken::reason) {
             Some(reason) => Err(Error::ended(reason, during)),
             None if self.deadline.has_passed() => Err(Error::TimedOut { during }),
             None => Ok(()),
         }
+    }
+}
+
+/// A clone is the same limit: it has the same token.
+impl Clone for TimeLimit {
+    fn clone(&self) -> TimeLimit {
+        TimeLimit::new(self.deadline, self.token())
     }
 }
 
@@ -71,7 +85,7 @@ impl From<Duration> for TimeLimit {
 /// Over at this moment.
 impl From<Deadline> for TimeLimit {
     fn from(deadline: Deadline) -> TimeLimit {
-        TimeLimit { deadline, token: CancelToken::new() }
+        TimeLimit { deadline, token: OnceLock::new() }
     }
 }
 
@@ -79,5 +93,33 @@ impl From<Deadline> for TimeLimit {
 impl From<&CancelToken> for TimeLimit {
     fn from(token: &CancelToken) -> TimeLimit {
         TimeLimit::new(Deadline::Never, token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelReason;
+
+    #[test]
+    fn who_cancels_a_limit_cancels_its_clones_whichever_was_made_first() {
+        let limit = TimeLimit::from(Deadline::Never);
+        let clone = TimeLimit::from(&limit);
+        limit.token().cancel(CancelReason::Shutdown);
+        assert!(clone.check(Phase::Wait).is_err() && limit.clone().check(Phase::Wait).is_err());
+    }
+
+    #[test]
+    fn a_length_of_time_has_no_token_until_somebody_asks_for_it() {
+        let limit = TimeLimit::from(Duration::from_secs(1));
+        assert!(limit.check(Phase::Wait).is_ok());
+        assert!(limit.into_shared_token().is_none());
+        let limit = TimeLimit::from(Duration::from_secs(1));
+        let token = limit.token().clone();
+        assert!(
+            limit
+                .into_shared_token()
+                .is_some_and(|shared| token.cancel(CancelReason::Shutdown) && shared.is_canceled())
+        );
     }
 }

@@ -9,7 +9,7 @@ use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::race::Cause;
 use headstart::{AfterFailure, CancelReason, Error, Race, Schedule, Threads};
 use std::time::{Duration, Instant};
-use support::{FAR, Forwards, SOON, crew, end_of, ends, next, schedule, soon, until_canceled};
+use support::{FAR, Forwards, SOON, crew, end_of, ends, eventually, next, schedule, soon, until_canceled};
 
 fn the_first_success_wins_and_the_others_are_superseded(threads: Threads) {
     let (crew, (began_tx, began), (told_tx, told)) = (crew(3), unbounded(), unbounded());
@@ -180,6 +180,20 @@ fn a_hedge_too_late_for_the_clock_never_begins(threads: Threads) {
     let outcome =
         Race::new(&crew).threads(threads).schedule(never).limit(soon()).first(|attempt| Ok::<_, ()>(attempt.number()));
     assert_eq!((outcome.winner().unwrap().value, outcome.begun), (0, 1));
+}
+
+#[test]
+fn fresh_threads_start_with_the_race_and_the_later_ones_sleep() {
+    let crew = crew(4);
+    let counted = crew.clone();
+    let race = Race::new(&crew).schedule(schedule(&[0, 100_000, 100_000])).threads(Threads::Fresh);
+    let outcome = race.first(move |_| {
+        eventually("each attempt has its thread", || counted.stats().threads == 3);
+        Ok::<_, ()>(())
+    });
+    assert_eq!((outcome.end, outcome.begun), (RaceEnd::Won, 1));
+    assert_eq!(crew.stats().started, 3);
+    eventually("the end wakes them, and they leave", || crew.stats().threads == 0);
 }
 
 #[test]

@@ -1,32 +1,9 @@
 //! A primary on the calling thread costs no other thread, and is still hedged and ended in time.
-//!
-//! That way of running is for calls that can be ended in every phase, so it is the crate's own; its files are compiled in
-//! here to get at it.
 
-#![allow(dead_code, unreachable_pub, missing_docs)] // the core's files have more in them than these tests use
-
-#[path = "../src/cancel.rs"]
-mod cancel;
-#[path = "../src/crew/mod.rs"]
-mod crew;
-#[path = "../src/deadline.rs"]
-mod deadline;
-#[path = "../src/error.rs"]
-mod error;
-#[path = "../src/event.rs"]
-mod event;
-#[path = "../src/limit.rs"]
-mod limit;
-#[path = "../src/race/mod.rs"]
-mod race;
-#[path = "../src/sync.rs"]
-mod sync;
-
-use cancel::{CancelReason, CancelToken};
-use crew::{Crew, CrewSettings};
-use deadline::Deadline;
-use event::{AttemptEnded, Observer, RaceEnd};
-use race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Wanted};
+use headstart::event::{AttemptEnded, Observer, RaceEnd};
+use headstart::{
+    AfterFailure, Attempt, CancelReason, CancelToken, Crew, CrewSettings, Deadline, Outcome, Primary, Race, Schedule,
+};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +11,8 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(20);
 
 fn race(crew: &Crew, hedge_after_ms: u64) -> Race {
-    Race::new(crew).schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(hedge_after_ms)]).unwrap())
+    let schedule = Schedule::new(&[Duration::ZERO, Duration::from_millis(hedge_after_ms)]).unwrap();
+    Race::new(crew).schedule(schedule).primary(Primary::OnCaller)
 }
 
 fn crew() -> Crew {
@@ -50,7 +28,7 @@ fn a_primary_that_succeeds_early_runs_on_the_caller_and_needs_no_other_thread() 
     let (crew, caller) = (crew(), thread::current().id());
     for _ in 0..100 {
         let race = race(&crew, 60_000).limit(SOON);
-        let outcome = race.run(Wanted::First, Primary::OnCaller, |_| Ok::<_, ()>(thread::current().id()));
+        let outcome = race.first(|_| Ok::<_, ()>(thread::current().id()));
         assert_eq!((outcome.winner().unwrap().value, outcome.begun), (caller, 1));
     }
     assert_eq!(crew.stats().started, 0);
@@ -59,7 +37,7 @@ fn a_primary_that_succeeds_early_runs_on_the_caller_and_needs_no_other_thread() 
 #[test]
 fn a_hedge_begins_when_it_is_due_and_ends_the_primary() {
     let (crew, start) = (crew(), Instant::now());
-    let outcome = race(&crew, 40).run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
+    let outcome = race(&crew, 40).first(|attempt| match attempt.number() {
         0 => Err(until_canceled(attempt)),
         hedge => Ok(hedge),
     });
@@ -72,8 +50,7 @@ fn the_deadline_ends_the_primary_before_and_after_the_hedges_are_due() {
     for hedge_after_ms in [0, 20, 60_000] {
         let (crew, start, timeout) = (crew(), Instant::now(), Duration::from_millis(80));
         let race = race(&crew, hedge_after_ms).limit(timeout);
-        let outcome: Outcome<(), _> =
-            race.run(Wanted::First, Primary::OnCaller, |attempt| Err(until_canceled(attempt)));
+        let outcome: Outcome<(), _> = race.first(|attempt| Err(until_canceled(attempt)));
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
         assert!(start.elapsed() >= timeout, "over too early");
     }
@@ -84,7 +61,7 @@ fn the_callers_token_ends_the_primary() {
     let (crew, token) = (crew(), CancelToken::new());
     let canceler = token.clone();
     let race = race(&crew, 60_000).limit(&token);
-    let outcome: Outcome<(), _> = race.run(Wanted::All, Primary::OnCaller, move |attempt| {
+    let outcome: Outcome<(), _> = race.all(move |attempt| {
         let canceler = canceler.clone();
         let other = thread::spawn(move || canceler.cancel(CancelReason::ClientGone));
         let reason = until_canceled(attempt);
@@ -98,7 +75,7 @@ fn the_callers_token_ends_the_primary() {
 fn a_primary_that_panics_is_a_failure_and_hurries_the_hedge() {
     let crew = crew();
     let race = race(&crew, 60_000).after_failure(AfterFailure::Hedge);
-    let outcome = race.run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
+    let outcome = race.first(|attempt| match attempt.number() {
         0 => panic!("as it does"),
         hedge => Ok::<_, ()>(hedge),
     });
@@ -108,10 +85,23 @@ fn a_primary_that_panics_is_a_failure_and_hurries_the_hedge() {
 #[test]
 fn a_primary_that_ends_by_the_deadline_before_the_alarm_rings_does_not_pass_for_a_failure() {
     let (crew, (release, released)) = (crew(), crossbeam_channel::bounded::<()>(0));
-    let _late = crew.alarm().set(Instant::now(), move || assert!(released.recv_timeout(SOON).is_err()));
+    let (rings, rung) = crossbeam_channel::bounded(1);
+    // Another race's deadline is kept by the alarm as well, whose thread a cleanup then holds up.
+    let other = race(&crew, 60_000).limit(Duration::from_millis(1));
+    let other = thread::spawn(move || {
+        other.first(move |attempt| {
+            let (rings, released) = (rings.clone(), released.clone());
+            let _cleanup = attempt.token().on_cancel(move |_| {
+                rings.send(()).unwrap();
+                assert!(released.recv_timeout(SOON).is_err());
+            });
+            Err::<(), _>(until_canceled(attempt))
+        })
+    });
+    rung.recv_timeout(SOON).unwrap();
     let only = Schedule::new(&[Duration::ZERO]).unwrap();
-    let race = Race::new(&crew).schedule(only).limit(Duration::from_millis(20));
-    let outcome: Outcome<(), _> = race.run(Wanted::First, Primary::OnCaller, |attempt| {
+    let race = Race::new(&crew).schedule(only).primary(Primary::OnCaller).limit(Duration::from_millis(20));
+    let outcome: Outcome<(), _> = race.first(|attempt| {
         while !attempt.deadline().has_passed() {
             thread::yield_now();
         }
@@ -119,6 +109,7 @@ fn a_primary_that_ends_by_the_deadline_before_the_alarm_rings_does_not_pass_for_
     });
     assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
     drop(release);
+    assert_eq!(other.join().unwrap().end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
 }
 
 /// Tells when an attempt has ended.
@@ -137,7 +128,7 @@ fn the_cancelers_message_finds_room_beside_those_of_the_attempts() {
     let race = race(&crew, 0).limit(&token).observer(Arc::new(TellsEnds(ends_tx)));
     // On a thread of its own: without that message it would never return.
     thread::spawn(move || {
-        let outcome: Outcome<(), _> = race.run(Wanted::First, Primary::OnCaller, move |attempt| {
+        let outcome: Outcome<(), _> = race.first(move |attempt| {
             if attempt.number() == 0 {
                 assert_eq!(ends.recv_timeout(SOON), Ok(1), "the hedge's message is in the inbox");
                 token.cancel(CancelReason::ClientGone); // so is the canceler's

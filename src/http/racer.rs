@@ -46,10 +46,15 @@ impl Racer {
             None => race.limit(call.deadline),
         };
         let first = self.calls.fetch_add(1, Ordering::Relaxed);
-        race.run(wanted, primary, move |running| {
+        let call = move |running: &Attempt| {
             attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {
                 log::debug!("race {} attempt {}: {error}", running.race(), running.number());
             })
-        })
+        };
+        race = race.primary(primary);
+        match wanted {
+            Wanted::First => race.first(call),
+            Wanted::All => race.all(call),
+        }
     }
 }

@@ -3,50 +3,36 @@
 //! The problem: an unreliable call is made better by a second one started when the first is late (hedging: Dean and
 //! Barroso, "The Tail at Scale", 2013; gRPC proposal A6), but in blocking code the loser's thread hangs in a system call.
 //!
-//! The answer: every attempt has a thread of the [`Crew`] and they share one [`CancelToken`]. Whoever decides the token
-//! decides the race: the first success, the deadline, or the caller's own token. Deciding runs the cleanups the
-//! attempts registered, so the losers come back; the caller waits at one place, on one inbox, and later starts are kept by
-//! the crew's alarm, so an attempt that never becomes due costs no thread.
+//! The answer: every attempt has a thread of the [`Crew`] and they share one [`CancelToken`](crate::CancelToken). What decides
+//! the token decides the race: the first success, the deadline, or the caller's own token. Deciding runs the cleanups the
+//! attempts registered, so the losers come back. The caller waits at one place, on one inbox. Later starts are kept by
+//! the crew's alarm, so an attempt that never becomes due costs no thread; or, with [`Threads::Fresh`], by each attempt's own
+//! thread.
 //!
 //! Invariants: `race` knows no HTTP and no sockets. An attempt that has not begun when the race is decided never begins.
 //! Losers never block: the inbox holds a message of each attempt and one of the canceler.
 
-mod course;
-mod fresh;
+mod attempt;
 mod outcome;
+mod report;
+mod running;
 mod schedule;
+mod setup;
+mod starts;
 
+pub use attempt::Attempt;
 pub use outcome::{Cause, Failure, Outcome, Success};
 pub use schedule::Schedule;
+#[doc(hidden)] // for the server's routes until they have a race set-up of their own
+pub use setup::Wanted;
+pub use setup::{AfterFailure, Primary, Threads};
 
-use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
 use crate::event::Observer;
 use crate::limit::TimeLimit;
 use crate::sync::Arc;
-
-/// What a failure before the next start offset leads to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AfterFailure {
-    /// Nothing: the next attempt starts when it is due. The default.
-    #[default]
-    Wait,
-    /// The next attempt starts at once (gRPC A6 calls such failures non-fatal).
-    Hedge,
-}
-
-/// Where the attempts of a race get their threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Threads {
-    /// Kept by the crew, and taken when an attempt is due; [`Client`](crate::Client) runs its primary on the calling thread. The
-    /// default.
-    #[default]
-    Crew,
-    /// One started for each attempt as the race begins, on which the later ones sleep until they are due. The plain way, to
-    /// compare with and to learn from: thread starts are most of what such a race costs.
-    Fresh,
-}
+use setup::Setup;
 
 /// A race to be run: what is set here, and the call to be raced.
 ///
@@ -68,34 +54,29 @@ pub enum Threads {
 /// ```
 #[derive(Clone)]
 pub struct Race {
-    crew: Crew,
-    schedule: Schedule,
-    deadline: Deadline,
-    after_failure: AfterFailure,
-    threads: Threads,
-    label: Arc<str>,
-    token: Option<CancelToken>,
-    observer: Option<Arc<dyn Observer>>,
+    setup: Setup,
 }
 
 impl Race {
     /// A race on the threads of `crew`: 0/300/300 ms, without a deadline.
     pub fn new(crew: &Crew) -> Race {
-        Race {
+        let setup = Setup {
             crew: crew.clone(),
             schedule: Schedule::default(),
             deadline: Deadline::Never,
             after_failure: AfterFailure::default(),
             threads: Threads::default(),
+            primary: Primary::default(),
             label: "attempt".into(),
             token: None,
             observer: None,
-        }
+        };
+        Race { setup }
     }
 
     /// When the attempts start. Defaults to 0, 300 and 300 ms.
     pub fn schedule(mut self, schedule: Schedule) -> Race {
-        self.schedule = schedule;
+        self.setup.schedule = schedule;
         self
     }
 
@@ -103,46 +84,52 @@ impl Race {
     /// race. The race never cancels a token it is given. Defaults to no limit.
     pub fn limit(mut self, limit: impl Into<TimeLimit>) -> Race {
         let limit = limit.into();
-        self.deadline = limit.deadline();
-        self.token = Some(limit.token().clone());
+        self.setup.deadline = limit.deadline();
+        self.setup.token = limit.into_shared_token();
         self
     }
 
     /// Whether a failure hurries the next attempt. Defaults to [`AfterFailure::Wait`].
     pub fn after_failure(mut self, after_failure: AfterFailure) -> Race {
-        self.after_failure = after_failure;
+        self.setup.after_failure = after_failure;
         self
     }
 
     /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
     pub fn threads(mut self, threads: Threads) -> Race {
-        self.threads = threads;
+        self.setup.threads = threads;
+        self
+    }
+
+    /// Where attempt 0 runs. Defaults to [`Primary::OnCrew`]. With [`Threads::Fresh`] it has a thread of its own in any case.
+    pub fn primary(mut self, primary: Primary) -> Race {
+        self.setup.primary = primary;
         self
     }
 
     /// What the attempts are called among the crew's stuck calls and in the log. Defaults to `attempt`.
     pub fn label(mut self, label: impl Into<Arc<str>>) -> Race {
-        self.label = label.into();
+        self.setup.label = label.into();
         self
     }
 
     /// Who is told of what happens.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Race {
-        self.observer = Some(observer);
+        self.setup.observer = Some(observer);
         self
     }
 
     /// Runs `call` once per attempt and returns with the first success, everything else ended.
     ///
-    /// `call` runs on threads of the crew. It should end soon after its [`Attempt::token`] is cancelled; one that does not
-    /// runs on without holding anybody up.
+    /// `call` runs on threads of the crew, unless [`Race::primary`] says otherwise. It should end soon after its
+    /// [`Attempt::token`] is canceled. On a thread of the crew one that does not runs on without holding anybody up.
     pub fn first<T, E, F>(self, call: F) -> Outcome<T, E>
     where
         T: Send + 'static,
         E: Send + 'static,
         F: Fn(&Attempt) -> Result<T, E> + Send + Sync + 'static,
     {
-        self.run(Wanted::First, Primary::OnCrew, call)
+        running::run(self.setup, Wanted::First, call)
     }
 
     /// Runs `call` once per attempt and returns when all have ended or the time is over, with everything that succeeded
@@ -153,75 +140,6 @@ impl Race {
         E: Send + 'static,
         F: Fn(&Attempt) -> Result<T, E> + Send + Sync + 'static,
     {
-        self.run(Wanted::All, Primary::OnCrew, call)
-    }
-
-    /// The race itself. With [`Primary::OnCaller`] attempt 0 runs on the calling thread, which saves a thread switch; `call`
-    /// then has to be endable by its token in every phase, or the deadline would not hold. With [`Threads::Fresh`] it runs on a
-    /// thread of its own all the same.
-    pub(crate) fn run<T, E, F>(self, wanted: Wanted, primary: Primary, call: F) -> Outcome<T, E>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-        F: Fn(&Attempt) -> Result<T, E> + Send + Sync + 'static,
-    {
-        match self.threads {
-            Threads::Crew => course::run(self, wanted, primary, call),
-            Threads::Fresh => fresh::run(self, wanted, call),
-        }
-    }
-}
-
-/// What a race is run for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[doc(hidden)] // TODO(split): for the server's routes until they have their own race set-up
-pub enum Wanted {
-    First,
-    All,
-}
-
-/// Where attempt 0 runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[doc(hidden)] // TODO(split): for the server's routes until they have their own race set-up
-pub enum Primary {
-    OnCaller,
-    OnCrew,
-}
-
-/// Over with the race, or when this attempt of it is no longer needed.
-impl From<&Attempt> for TimeLimit {
-    fn from(attempt: &Attempt) -> TimeLimit {
-        TimeLimit::new(attempt.deadline, &attempt.token)
-    }
-}
-
-/// One try of a race, as its call sees it.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    race: u64,
-    number: usize,
-    deadline: Deadline,
-    token: CancelToken,
-}
-
-impl Attempt {
-    /// 0 for the primary, 1 and up for the hedges.
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// When the race is over.
-    pub fn deadline(&self) -> Deadline {
-        self.deadline
-    }
-
-    /// Cancelled when this attempt is no longer needed.
-    pub fn token(&self) -> &CancelToken {
-        &self.token
-    }
-
-    /// The race's number, as in the observer's events.
-    pub fn race(&self) -> u64 {
-        self.race
+        running::run(self.setup, Wanted::All, call)
     }
 }

@@ -10,7 +10,7 @@
 //! only the inbox's deadline may strike whenever the inbox is empty. What is not modelled: reference counts (`Arc` is the
 //! standard library's) and spurious wake-ups.
 
-#![allow(dead_code, unreachable_pub, missing_docs)] // the core's files have more in them than the models use
+#![allow(dead_code, unreachable_pub, unused_imports, missing_docs)] // the core's files have more in them than the models use
 
 #[path = "../../src/cancel.rs"]
 mod cancel;

@@ -6,7 +6,7 @@ use crate::deadline::Deadline;
 use crate::event::{AttemptBegan, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use crate::explore::{FAR, Plain, crew, explore};
 use crate::limit::TimeLimit;
-use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads, Wanted};
+use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads};
 use crate::sync::Weakness;
 use loom::thread;
 use std::sync::Arc;
@@ -109,11 +109,11 @@ fn nothing_begins_once_the_caller_has_returned() {
 fn a_hedge_ends_the_primary_that_runs_on_the_caller() {
     explore(2, || {
         let crew = crew(1);
-        let outcome =
-            race(&crew, Duration::ZERO).run(Wanted::First, Primary::OnCaller, |attempt| match attempt.number() {
-                0 => wait_for_cancel(attempt),
-                hedge => Ok(hedge),
-            });
+        let race = race(&crew, Duration::ZERO).primary(Primary::OnCaller);
+        let outcome = race.first(|attempt| match attempt.number() {
+            0 => wait_for_cancel(attempt),
+            hedge => Ok(hedge),
+        });
         assert_eq!(outcome.end, RaceEnd::Won);
         assert_eq!(outcome.winner().unwrap().value, 1);
         assert_eq!(crew.shutdown(FAR), 0);
@@ -128,8 +128,8 @@ fn the_callers_token_ends_the_primary_that_runs_on_the_caller() {
             let token = token.clone();
             move || token.cancel(CancelReason::Shutdown)
         });
-        let race = race(&crew, FAR).limit(&token);
-        let outcome = race.run(Wanted::First, Primary::OnCaller, wait_for_cancel);
+        let race = race(&crew, FAR).primary(Primary::OnCaller).limit(&token);
+        let outcome = race.first(wait_for_cancel);
         assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::Shutdown));
         canceler.join().unwrap();
         assert_eq!(crew.shutdown(FAR), 0);
@@ -248,8 +248,8 @@ fn on_fresh_threads_the_callers_token_ends_every_attempt() {
 }
 
 weakened!(
-    a_lineup_without_a_lock_is_noticed,
-    Weakness::NoLock("Lineup"),
+    starts_without_a_lock_are_noticed,
+    Weakness::NoLock("Progress"),
     a_failure_and_the_schedule_begin_a_hedge_once,
     "two threads in one critical section"
 );
@@ -263,6 +263,18 @@ weakened!(
     a_loser_that_unlocks_too_early_is_noticed,
     Weakness::LateWait("cancel"),
     a_hedge_ends_the_primary_that_runs_on_the_caller,
+    "deadlock"
+);
+weakened!(
+    a_sleeper_that_is_not_woken_is_noticed,
+    Weakness::LostNotifyAll("starts"),
+    on_fresh_threads_a_failure_hurries_a_hedge_that_sleeps,
+    "deadlock"
+);
+weakened!(
+    a_sleeper_that_unlocks_too_early_is_noticed,
+    Weakness::LateWait("starts"),
+    on_fresh_threads_the_end_wakes_a_hedge_that_sleeps_and_nothing_begins_after_it,
     "deadlock"
 );
 weakened!(
