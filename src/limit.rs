@@ -95,31 +95,3 @@ impl From<&CancelToken> for TimeLimit {
         TimeLimit::new(Deadline::Never, token)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cancel::CancelReason;
-
-    #[test]
-    fn who_cancels_a_limit_cancels_its_clones_whichever_was_made_first() {
-        let limit = TimeLimit::from(Deadline::Never);
-        let clone = TimeLimit::from(&limit);
-        limit.token().cancel(CancelReason::Shutdown);
-        assert!(clone.check(Phase::Wait).is_err() && limit.clone().check(Phase::Wait).is_err());
-    }
-
-    #[test]
-    fn a_length_of_time_has_no_token_until_somebody_asks_for_it() {
-        let limit = TimeLimit::from(Duration::from_secs(1));
-        assert!(limit.check(Phase::Wait).is_ok());
-        assert!(limit.into_shared_token().is_none());
-        let limit = TimeLimit::from(Duration::from_secs(1));
-        let token = limit.token().clone();
-        assert!(
-            limit
-                .into_shared_token()
-                .is_some_and(|shared| token.cancel(CancelReason::Shutdown) && shared.is_canceled())
-        );
-    }
-}

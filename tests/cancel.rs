@@ -4,13 +4,13 @@
 mod support;
 
 use crossbeam_channel::{bounded, unbounded};
-use headstart::{CancelReason, CancelToken, Deadline};
+use headstart::{CancelReason, CancelToken, Claim, Deadline, Error, Phase, TimeLimit};
 use std::io::Read;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{SOON, next, soon};
+use support::{SOON, crew, eventually, next, occupy, soon};
 
 #[test]
 fn the_first_cancel_decides_and_later_ones_change_nothing() {
@@ -92,6 +92,99 @@ fn a_guard_waits_for_its_cleanup_when_that_runs_at_that_moment() {
 }
 
 #[test]
+fn a_cleanup_that_blocks_holds_up_neither_who_cancels_nor_the_other_cleanups() {
+    let (crew, token) = (crew(2), CancelToken::new());
+    let ((hold, held), (tx, ran)) = (bounded::<()>(0), unbounded());
+    let slow = token.on_cancel_blocking(&crew, {
+        let tx = tx.clone();
+        move |reason| {
+            held.recv_timeout(SOON).unwrap();
+            tx.send(("slow", reason)).unwrap();
+        }
+    });
+    let quick = token.on_cancel(move |reason| tx.send(("quick", reason)).unwrap());
+    token.cancel(CancelReason::ClientGone);
+    assert_eq!(ran.try_iter().collect::<Vec<_>>(), [("quick", CancelReason::ClientGone)]);
+    eventually("it is listed meanwhile", || crew.stats().stuck.iter().any(|call| &*call.label == "cleanup"));
+    hold.send_timeout((), SOON).unwrap();
+    assert_eq!(next(&ran), ("slow", CancelReason::ClientGone));
+    drop((slow, quick));
+    assert_eq!(crew.shutdown(SOON), 0);
+    assert!(ran.is_empty(), "exactly once");
+}
+
+#[test]
+fn a_guard_waits_for_a_cleanup_that_runs_on_the_crew() {
+    let (crew, token) = (crew(1), CancelToken::new());
+    let ((began_tx, began), (hold, held)) = (bounded(0), bounded::<()>(0));
+    let guard = token.on_cancel_blocking(&crew, move |_| {
+        began_tx.send(()).unwrap();
+        held.recv_timeout(SOON).unwrap();
+    });
+    token.cancel(CancelReason::Superseded);
+    next(&began);
+    let (gone_tx, gone) = bounded(1);
+    let dropping = thread::spawn(move || {
+        drop(guard);
+        gone_tx.send(()).unwrap();
+    });
+    assert!(gone.recv_timeout(Duration::from_millis(20)).is_err(), "the guard is gone while the cleanup runs");
+    hold.send_timeout((), SOON).unwrap();
+    next(&gone);
+    dropping.join().unwrap();
+}
+
+#[test]
+fn a_cleanup_for_the_crew_that_has_not_begun_is_taken_back() {
+    let (crew, token, held) = (crew(1), CancelToken::new(), Arc::new(()));
+    let taken_back = |held: &Arc<()>| {
+        let held = held.clone();
+        token.on_cancel_blocking(&crew, move |_| panic!("taken back, holding {held:?}"))
+    };
+    drop(taken_back(&held));
+    assert_eq!(Arc::strong_count(&held), 1);
+    token.cancel(CancelReason::Shutdown);
+    assert_eq!(crew.stats().started, 0);
+}
+
+#[test]
+fn a_cleanup_for_the_crew_registered_too_late_runs_there_at_once() {
+    let (crew, token, (tx, ran)) = (crew(1), CancelToken::new(), unbounded());
+    token.cancel(CancelReason::Shutdown);
+    let _guard = token.on_cancel_blocking(&crew, move |reason| tx.send((reason, thread::current().id())).unwrap());
+    let (reason, thread) = next(&ran);
+    assert_eq!(reason, CancelReason::Shutdown);
+    assert_ne!(thread, thread::current().id());
+}
+
+#[test]
+fn a_cleanup_that_blocks_runs_on_the_canceling_thread_when_there_is_no_other() {
+    let (crew, token, (tx, ran)) = (crew(1), CancelToken::new(), unbounded());
+    let _busy = occupy(&crew, Claim::Request).unwrap();
+    let _guard = token.on_cancel_blocking(&crew, move |_| tx.send(thread::current().id()).unwrap());
+    token.cancel(CancelReason::Shutdown);
+    assert_eq!(ran.try_recv(), Ok(thread::current().id()));
+}
+
+#[test]
+fn a_cleanup_on_the_crew_may_drop_its_own_guard_and_may_panic() {
+    let (crew, token) = (crew(1), CancelToken::new());
+    let (slot, (tx, ran)) = (Arc::new(std::sync::Mutex::new(None)), unbounded());
+    let guard = token.on_cancel_blocking(&crew, {
+        let slot = slot.clone();
+        move |_| {
+            drop(slot.lock().unwrap().take());
+            tx.send(()).unwrap();
+            panic!("as it does");
+        }
+    });
+    *slot.lock().unwrap() = Some(guard);
+    token.cancel(CancelReason::Shutdown);
+    next(&ran);
+    assert_eq!(crew.shutdown(SOON), 0);
+}
+
+#[test]
 fn a_cleanup_frees_a_thread_that_blocks_in_a_read() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
@@ -138,6 +231,16 @@ fn one_token_ends_thousands_of_calls_that_come_and_go() {
     guards.iter_mut().step_by(2).for_each(|guard| drop(guard.take()));
     token.cancel(CancelReason::Shutdown);
     assert_eq!(Arc::strong_count(&runs), 1 + 10_000, "those not taken back ran, and only those");
+}
+
+#[test]
+fn who_cancels_a_limit_cancels_its_clones_whichever_was_made_first() {
+    let limit = TimeLimit::from(Deadline::Never);
+    let (clone, other) = (limit.clone(), TimeLimit::from(&limit));
+    limit.token().cancel(CancelReason::Shutdown);
+    for limit in [limit.clone(), clone, other] {
+        assert!(matches!(limit.check(Phase::Wait), Err(Error::Canceled(CancelReason::Shutdown))));
+    }
 }
 
 #[test]

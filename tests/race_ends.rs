@@ -72,6 +72,27 @@ fn what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not(threads: Th
     assert_eq!(ends(2, &seen), [AttemptEnd::Succeeded, AttemptEnd::Late]);
 }
 
+fn a_cleanup_that_blocks_does_not_hold_up_the_deadline(threads: Threads) {
+    let (crew, (began_tx, began), (hold, held)) = (crew(4), unbounded(), unbounded::<()>());
+    let cleaning = crew.clone();
+    let race = Race::new(&crew).schedule(schedule(&[0])).threads(threads).limit(Duration::from_millis(30));
+    let outcome: Outcome<(), _> = race.first(move |attempt| {
+        let (began_tx, held) = (began_tx.clone(), held.clone());
+        let _cleanup = attempt.token().on_cancel_blocking(&cleaning, move |_| {
+            began_tx.send(()).unwrap();
+            held.recv_timeout(SOON).unwrap();
+        });
+        let reason = until_canceled(attempt);
+        next(&began); // the cleanup frees the call
+        Err(reason)
+    });
+    assert_eq!(outcome.end, RaceEnd::Canceled(CancelReason::DeadlineExceeded));
+    // Had the race waited for the cleanup, that would be over: nobody has let it go.
+    eventually("the cleanup runs", || crew.stats().stuck.iter().any(|call| &*call.label == "cleanup"));
+    hold.send(()).unwrap();
+    assert_eq!(crew.shutdown(SOON), 0);
+}
+
 fn the_callers_token_ends_the_race_and_its_attempts_with_its_reason(threads: Threads) {
     for reason in [CancelReason::ClientGone, CancelReason::Shutdown, CancelReason::DeadlineExceeded] {
         let (crew, token) = (crew(2), CancelToken::new());
@@ -154,6 +175,7 @@ on_all_threads! {
     the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight,
     a_race_whose_attempts_end_by_the_deadline_themselves_has_not_failed_but_timed_out,
     what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not,
+    a_cleanup_that_blocks_does_not_hold_up_the_deadline,
     the_callers_token_ends_the_race_and_its_attempts_with_its_reason,
     a_race_never_cancels_the_callers_token,
     nothing_begins_in_a_race_that_is_over_before_it_starts,

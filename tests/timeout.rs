@@ -4,7 +4,6 @@
 mod support;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use headstart::timeout::GRACE;
 use headstart::{
     CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Race, TimeLimit, TimedCall, with_timeout,
     with_timeout_on,
@@ -18,6 +17,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::{FAR, SOON, crew, eventually, next, schedule};
 
+/// How long a call is waited for past its end.
+const GRACE: Duration = Duration::from_millis(5);
 const SHORT: Duration = Duration::from_millis(30);
 
 /// What a call can hang in: it returns when what is returned beside it is dropped, or used.
@@ -92,6 +93,34 @@ fn the_cleanup_runs_once_when_the_time_is_over_and_never_otherwise() {
     // Before the caller is told, and on its own thread.
     assert_eq!(cleanups.try_recv(), Ok(thread::current().id()));
     assert!(cleanups.is_empty());
+}
+
+#[test]
+fn a_cleanup_that_blocks_runs_on_the_crew_and_the_caller_is_told_meanwhile() {
+    let (crew, (hold, held), (cleaned, cleanups)) = (crew(4), door(), unbounded());
+    for limit in [SHORT, Duration::ZERO] {
+        let (held, cleaned) = (held.clone(), cleaned.clone());
+        let call = TimedCall::new(limit).on(&crew).label("slow").cleanup_blocking(move || {
+            held.recv_timeout(SOON).unwrap();
+            cleaned.send(thread::current().id()).unwrap();
+        });
+        let result = call.run(|token| token.wait(Deadline::after(SOON)));
+        assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
+        assert!(cleanups.is_empty(), "the caller was told although the cleanup has not returned");
+        eventually("it is listed", || crew.stats().stuck.iter().any(|call| &*call.label == "cleanup of slow"));
+        hold.send(()).unwrap();
+        assert_ne!(next(&cleanups), thread::current().id());
+    }
+    assert_eq!(crew.shutdown(SOON), 0);
+    assert!(cleanups.is_empty(), "exactly once");
+}
+
+#[test]
+fn a_cleanup_that_blocks_runs_on_the_caller_when_there_is_no_thread() {
+    let (crew, (cleaned, cleanups), (_release, released)) = (crew(1), unbounded(), door());
+    let call = TimedCall::new(SHORT).on(&crew).cleanup_blocking(move || cleaned.send(thread::current().id()).unwrap());
+    call.run(move |_| released.recv_timeout(SOON)).unwrap_err();
+    assert_eq!(cleanups.try_recv(), Ok(thread::current().id()));
 }
 
 #[test]

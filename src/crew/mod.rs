@@ -12,6 +12,7 @@
 //! that a call which runs on after its cancellation can be counted and named ([`CrewStats::stuck`]).
 
 mod alarm;
+mod cleanup;
 mod limits;
 
 pub use alarm::{Alarm, AlarmGuard};

@@ -1,5 +1,6 @@
 //! The call itself: a thread of the crew runs it, the caller waits for it at one place.
 
+use super::cleanup::{Cleanup, CleanupResult};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, CrewSettings, Job};
 use crate::deadline::Deadline;
@@ -13,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long past its end a call is waited for, so that its thread is home when the caller is told: 5 ms.
-pub const GRACE: Duration = Duration::from_millis(5);
+pub(crate) const GRACE: Duration = Duration::from_millis(5);
 
 /// Runs `call` on a thread of the process's own crew and returns what it returns, if it does so within `limit`.
 ///
@@ -107,13 +108,13 @@ pub struct TimedCall {
     crew: Option<Crew>,
     label: Arc<str>,
     limit: TimeLimit,
-    cleanup: Option<Box<dyn FnOnce() -> Result<(), String>>>,
+    cleanup: Cleanup,
 }
 
 impl TimedCall {
     /// A call that may take this long, counted from here, on the process's own crew and without a cleanup.
     pub fn new(limit: impl Into<TimeLimit>) -> TimedCall {
-        TimedCall { crew: None, label: "timed call".into(), limit: limit.into(), cleanup: None }
+        TimedCall { crew: None, label: "timed call".into(), limit: limit.into(), cleanup: Cleanup::Nothing }
     }
 
     /// The crew whose thread runs the call. Defaults to one that the process has for this, with default settings.
@@ -130,21 +131,32 @@ impl TimedCall {
 
     /// What frees the resource the call hangs in: a socket shut down, a process killed.
     ///
-    /// Runs when the call is ended early, because its time is over or its limit's token was cancelled: exactly once then, also
+    /// Runs when the call is ended early, because its time is over or its limit's token was canceled: exactly once then, also
     /// when the time was over before the call began, and never otherwise. It runs on the calling thread, before the caller is
-    /// told, so a cleanup that blocks holds the caller up. That it failed or panicked is logged; the caller is told of the timeout.
+    /// told, so a cleanup that blocks holds the caller up ([`cleanup_blocking`](TimedCall::cleanup_blocking) does not).
+    ///
+    /// It returns nothing, or a `Result`. That it failed or panicked is logged; the caller is told of the timeout. A later
+    /// cleanup replaces an earlier one.
     pub fn cleanup<C: CleanupResult>(mut self, cleanup: impl FnOnce() -> C + 'static) -> TimedCall {
-        self.cleanup = Some(Box::new(|| cleanup().into_result()));
+        self.cleanup = Cleanup::OnCaller(Box::new(|| cleanup().into_result()));
         self
     }
 
-    /// Runs `call` and returns what it returns. `call` is given a token that is cancelled when the call is to end, for code
+    /// Like [`cleanup`](TimedCall::cleanup), for what may take a while: it runs on a thread of the call's crew, and the caller
+    /// is told in time. It may still run then; among the [stuck calls](crate::CrewStats::stuck) it is `cleanup of …`
+    /// meanwhile. Where the crew has no thread left, it runs on the calling thread, late rather than never.
+    pub fn cleanup_blocking<C: CleanupResult>(mut self, cleanup: impl FnOnce() -> C + Send + 'static) -> TimedCall {
+        self.cleanup = Cleanup::OnCrew(Box::new(|| cleanup().into_result()));
+        self
+    }
+
+    /// Runs `call` and returns what it returns. `call` is given a token that is canceled when the call is to end, for code
     /// that asks or registers its own cleanup there.
     ///
     /// # Errors
     ///
-    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was cancelled. The call has ended
-    ///   then, or is given up after [`GRACE`] more.
+    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was canceled. The call has ended
+    ///   then, or is given up after 5 ms more.
     /// - [`Error::NoThread`], [`Error::TooManyStuck`] and [`Error::ThreadStart`]: nothing was called.
     ///
     /// # Panics
@@ -154,7 +166,8 @@ impl TimedCall {
         let limit = self.limit;
         let crew = self.crew.map_or_else(own_crew, Ok)?;
         if let Err(over) = limit.check(Phase::Wait) {
-            clean_up(&self.label, self.cleanup);
+            let reason = limit.token().reason().unwrap_or(CancelReason::DeadlineExceeded);
+            self.cleanup.run(&self.label, &crew, reason);
             return Err(over);
         }
         if let Some(most) = crew.is_full_of_stuck_calls() {
@@ -162,7 +175,7 @@ impl TimedCall {
         }
         let token = CancelToken::new();
         let (inbox, arrivals) = bounded(2);
-        // Only a message: the cleanup is foreign code, and whoever cancels has others to see to.
+        // Only a message: the cleanup is foreign code, and the canceling thread has others to see to.
         let _canceled = limit.token().on_cancel({
             let inbox = inbox.clone();
             move |reason| drop(inbox.try_send(Event::Canceled(reason)))
@@ -183,7 +196,7 @@ impl TimedCall {
             Event::Canceled(reason) => reason,
         };
         token.cancel(reason);
-        clean_up(&self.label, self.cleanup);
+        self.cleanup.run(&self.label, &crew, reason);
         if matches!(next(&arrivals, Deadline::after(GRACE)), Event::Canceled(_)) {
             log::warn!("{} runs on after it was ended ({reason})", self.label);
         }
@@ -214,37 +227,6 @@ fn next<T>(arrivals: &Receiver<Event<T>>, until: Deadline) -> Event<T> {
 
 fn returned<T>(result: Result<T, Box<dyn Any + Send>>) -> Result<T, Error> {
     result.map_err(|panic| resume_unwind(panic))
-}
-
-fn clean_up(label: &str, cleanup: Option<Box<dyn FnOnce() -> Result<(), String>>>) {
-    let Some(cleanup) = cleanup else { return };
-    match catch_unwind(AssertUnwindSafe(cleanup)) {
-        Ok(Ok(())) => {}
-        Ok(Err(why)) => log::error!("the cleanup of {label} failed: {why}"),
-        Err(panic) => log::error!("the cleanup of {label} panicked: {}", panic_message(&*panic)),
-    }
-}
-
-/// What a cleanup may return: nothing, or a result whose error is logged.
-pub trait CleanupResult {
-    /// Why the cleanup failed, in words.
-    ///
-    /// # Errors
-    ///
-    /// The cleanup's own.
-    fn into_result(self) -> Result<(), String>;
-}
-
-impl CleanupResult for () {
-    fn into_result(self) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl<T, E: fmt::Display> CleanupResult for Result<T, E> {
-    fn into_result(self) -> Result<(), String> {
-        self.map(drop).map_err(|error| error.to_string())
-    }
 }
 
 /// The crew of calls that name none.

@@ -6,7 +6,7 @@
 //!
 //! The answer: [`with_timeout`] runs the call on a thread of a crew and waits for it by one deadline. When the time is over it
 //! runs the call's **cleanup**, which frees what the call hangs in (shuts a socket down, kills a process), and cancels the token
-//! the call was given; the call returns, and its thread is home before the caller is told, or [`GRACE`] later at most.
+//! the call was given; the call returns, and its thread is home before the caller is told, or 5 ms later at most.
 //! [`TimedCall`] is the same with a name, a crew and a cleanup; [`DefaultTimeout`] and [`Budget`] say how long where a call does not.
 //!
 //! What this does not do: end a call that has no cleanup and asks no token. Nothing can. Such a call is logged, runs on with
@@ -15,11 +15,14 @@
 //! [`Error::TooManyStuck`](crate::Error::TooManyStuck). The [guide] tells which way to end a call is for what.
 
 mod call;
+mod cleanup;
 mod default;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
+#[cfg(all(unix, any(feature = "command", feature = "mysql")))]
+pub(crate) use call::GRACE;
 #[cfg(feature = "http")]
 pub(crate) use call::own_crew;
-pub use call::{CleanupResult, GRACE, TimedCall, with_timeout, with_timeout_on};
+pub use call::{TimedCall, with_timeout, with_timeout_on};
 pub use default::{Budget, DefaultTimeout, DefaultTimeoutScope};

@@ -12,7 +12,7 @@
 
 #![allow(dead_code, unreachable_pub, unused_imports, missing_docs)] // the core's files have more in them than the models use
 
-#[path = "../../src/cancel.rs"]
+#[path = "../../src/cancel/mod.rs"]
 mod cancel;
 #[path = "../../src/crew/mod.rs"]
 mod crew;

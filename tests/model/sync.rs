@@ -129,8 +129,9 @@ pub(crate) struct Condvar {
 impl Condvar {
     #[track_caller]
     pub(crate) fn new() -> Self {
-        let made_in = Location::caller().file().rsplit('/').next().unwrap();
-        let made_in = if made_in == "mod.rs" { "crew" } else { made_in.trim_end_matches(".rs") };
+        // A room is known by its folder, a file of it by its own name.
+        let mut path = Location::caller().file().trim_end_matches("/mod.rs").rsplit('/');
+        let made_in = path.next().unwrap().trim_end_matches(".rs");
         Condvar { waiting: loom::sync::Condvar::new(), made_in }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::cancel::{CancelReason, CancelToken};
 use crate::deadline::Deadline;
-use crate::explore::{Plain, explore};
+use crate::explore::{FAR, Plain, crew, explore};
 use crate::sync::Weakness;
 use loom::thread;
 
@@ -133,6 +133,97 @@ fn a_cleanup_may_drop_its_own_guard() {
     });
 }
 
+/// A blocking cleanup that counts its beginnings and its ends, on a crew of so many threads.
+fn a_blocking_cleanup_runs_once_or_is_taken_back(threads: usize) {
+    let (crew, token, began, returned) = (crew(threads), CancelToken::new(), Plain::new(), Plain::new());
+    let canceler = thread::spawn({
+        let token = token.clone();
+        move || token.cancel(CancelReason::Superseded)
+    });
+    let guard = token.on_cancel_blocking(&crew, {
+        let (began, returned) = (began.clone(), returned.clone());
+        move |_| {
+            began.add(1);
+            returned.add(1);
+        }
+    });
+    drop(guard);
+    let (began_before, returned_before) = (began.get(), returned.get());
+    assert_eq!(began_before, returned_before, "the cleanup runs while its resource is the caller's again");
+    canceler.join().unwrap();
+    assert_eq!(crew.shutdown(FAR), 0);
+    assert_eq!(began.get(), began_before, "the cleanup runs although it was taken back");
+    assert!(began_before <= 1, "the cleanup runs twice");
+}
+
+#[test]
+fn a_cleanup_on_the_crew_runs_once_or_is_taken_back_and_never_outlives_its_guard() {
+    explore(2, || a_blocking_cleanup_runs_once_or_is_taken_back(1));
+}
+
+#[test]
+fn a_cleanup_that_finds_no_thread_runs_once_or_is_taken_back_and_never_outlives_its_guard() {
+    explore(3, || a_blocking_cleanup_runs_once_or_is_taken_back(0));
+}
+
+#[test]
+fn a_cleanup_on_the_crew_is_never_lost_while_its_guard_is_kept() {
+    explore(2, || {
+        let (crew, token, runs) = (crew(1), CancelToken::new(), Plain::new());
+        let canceler = thread::spawn({
+            let token = token.clone();
+            move || token.cancel(CancelReason::Superseded)
+        });
+        let guard = token.on_cancel_blocking(&crew, {
+            let runs = runs.clone();
+            move |_| runs.add(1)
+        });
+        canceler.join().unwrap();
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!(runs.get(), 1, "the cleanup runs once");
+        drop(guard);
+    });
+}
+
+#[test]
+fn a_cleanup_on_the_crew_is_over_or_never_begins_once_its_guard_is_gone() {
+    explore(2, || {
+        let (crew, token, began, returned) = (crew(1), CancelToken::new(), Plain::new(), Plain::new());
+        let guard = token.on_cancel_blocking(&crew, {
+            let (began, returned) = (began.clone(), returned.clone());
+            move |_| {
+                began.add(1);
+                returned.add(1);
+            }
+        });
+        token.cancel(CancelReason::Superseded);
+        drop(guard);
+        let before = began.get();
+        assert_eq!(before, returned.get(), "the cleanup runs while its resource is the caller's again");
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!(began.get(), before, "the cleanup runs although it was taken back");
+    });
+}
+
+#[test]
+fn a_guard_waits_for_a_cleanup_that_has_begun_on_the_crew() {
+    explore(2, || {
+        let (crew, token, began, returned) = (crew(1), CancelToken::new(), CancelToken::new(), Plain::new());
+        let guard = token.on_cancel_blocking(&crew, {
+            let (began, returned) = (began.clone(), returned.clone());
+            move |reason| {
+                began.cancel(reason);
+                returned.add(1);
+            }
+        });
+        token.cancel(CancelReason::Superseded);
+        began.wait(Deadline::Never);
+        drop(guard);
+        assert_eq!(returned.get(), 1, "the cleanup runs while its resource is the caller's again");
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
 #[test]
 fn waiting_always_wakes() {
     explore(3, || {
@@ -167,6 +258,24 @@ weakened!(
     a_guard_that_is_not_woken_is_noticed,
     Weakness::LostNotifyAll("cancel"),
     a_cleanup_runs_once_or_is_taken_back_and_never_outlives_its_guard,
+    "deadlock"
+);
+weakened!(
+    a_stage_without_a_lock_is_noticed,
+    Weakness::NoLock("Stage"),
+    a_cleanup_on_the_crew_is_over_or_never_begins_once_its_guard_is_gone,
+    "two threads in one critical section"
+);
+weakened!(
+    a_guard_that_is_not_woken_after_a_cleanup_on_the_crew_is_noticed,
+    Weakness::LostNotifyAll("handed_over"),
+    a_guard_waits_for_a_cleanup_that_has_begun_on_the_crew,
+    "deadlock"
+);
+weakened!(
+    a_guard_that_unlocks_too_early_is_noticed,
+    Weakness::LateWait("handed_over"),
+    a_guard_waits_for_a_cleanup_that_has_begun_on_the_crew,
     "deadlock"
 );
 weakened!(a_waiter_that_is_not_woken_is_noticed, Weakness::LostNotifyAll("cancel"), waiting_always_wakes, "deadlock");

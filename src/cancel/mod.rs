@@ -1,8 +1,8 @@
 //! Ending a blocking call from another thread.
 //!
-//! The problem: a thread that sits in `read(2)` looks at no flag. Whoever wants it back has to free it from what it hangs
-//! in, by shutting its socket down or ending its process, and must not do so a moment too late, when the socket already
-//! serves the next call.
+//! The problem: a thread that sits in `read(2)` looks at no flag. It has to be freed from what it hangs in, by shutting its
+//! socket down or ending its process, and this must not happen a moment too late, when the socket already serves the next
+//! call.
 //!
 //! The answer: a [`CancelToken`] that is decided once, with a reason, and runs the cleanups registered with it. A call
 //! registers how it can be freed before it blocks and takes that back when it is done. Taking it back waits for a cleanup
@@ -12,67 +12,18 @@
 //! What this does not do: interrupt code that registers nothing and never asks. Such a call runs on until it returns by
 //! itself; [`Crew::stats`](crate::Crew::stats) shows it meanwhile.
 
+mod handed_over;
+mod reason;
+
+pub(crate) use handed_over::HandedOver;
+pub use reason::CancelReason;
+
 use crate::deadline::Deadline;
 use crate::sync::{Arc, AtomicU8, Condvar, Mutex, MutexGuard, Ordering, lock, thread, wait_until};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
-
-/// Why a call was ended before it was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CancelReason {
-    /// Another attempt of the same race succeeded.
-    Superseded,
-    /// The time was over.
-    DeadlineExceeded,
-    /// Nobody is left to read the answer.
-    ClientGone,
-    /// The program stops.
-    Shutdown,
-}
-
-impl CancelReason {
-    /// The reason as one lower-case word, for logs and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CancelReason::Superseded => "superseded",
-            CancelReason::DeadlineExceeded => "deadline_exceeded",
-            CancelReason::ClientGone => "client_gone",
-            CancelReason::Shutdown => "shutdown",
-        }
-    }
-
-    fn to_code(self) -> u8 {
-        match self {
-            CancelReason::Superseded => 1,
-            CancelReason::DeadlineExceeded => 2,
-            CancelReason::ClientGone => 3,
-            CancelReason::Shutdown => 4,
-        }
-    }
-
-    fn from_code(code: u8) -> Option<Self> {
-        match code {
-            1 => Some(CancelReason::Superseded),
-            2 => Some(CancelReason::DeadlineExceeded),
-            3 => Some(CancelReason::ClientGone),
-            4 => Some(CancelReason::Shutdown),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for CancelReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            CancelReason::Superseded => "superseded by another attempt",
-            CancelReason::DeadlineExceeded => "deadline exceeded",
-            CancelReason::ClientGone => "client gone",
-            CancelReason::Shutdown => "shutting down",
-        })
-    }
-}
 
 type Cleanup = Box<dyn FnOnce(CancelReason) + Send>;
 
@@ -141,7 +92,7 @@ impl Shared {
 }
 
 impl CancelToken {
-    /// A token nobody has cancelled yet.
+    /// A token nobody has canceled yet.
     pub fn new() -> Self {
         CancelToken {
             shared: Arc::new(Shared {
@@ -175,40 +126,41 @@ impl CancelToken {
             .then_some(Decision { token: self, reason })
     }
 
-    /// Why the token was cancelled, or `None` while it was not.
+    /// Why the token was canceled, or `None` while it was not.
     pub fn reason(&self) -> Option<CancelReason> {
         CancelReason::from_code(self.shared.reason.load(Ordering::Acquire))
     }
 
-    /// Whether the token was cancelled.
+    /// Whether the token was canceled.
     pub fn is_canceled(&self) -> bool {
         self.reason().is_some()
     }
 
-    /// When the token was cancelled.
+    /// When the token was canceled.
     pub(crate) fn canceled_at(&self) -> Option<Instant> {
         lock(&self.shared.cleanups).canceled_at
     }
 
     /// Registers what frees the call that is about to block. Runs `cleanup` at once, on this thread, when the token was
-    /// cancelled before; otherwise on the thread that cancels, at most once.
+    /// canceled before; otherwise on the thread that cancels, at most once.
     ///
-    /// A cleanup has to be quick and must not block: everything else that is being cancelled waits for it.
+    /// A cleanup has to be quick and must not block: everything else that is being canceled waits for it. For one that may
+    /// block there is [`on_cancel_blocking`](CancelToken::on_cancel_blocking).
     #[must_use = "dropping the guard takes the cleanup back"]
     pub fn on_cancel(&self, cleanup: impl FnOnce(CancelReason) + Send + 'static) -> CleanupGuard {
         let mut cleanups = lock(&self.shared.cleanups);
         if let Some(reason) = self.reason() {
             drop(cleanups);
             cleanup(reason);
-            return CleanupGuard { token: self.clone(), id: None };
+            return CleanupGuard { token: self.clone(), id: None, handed_over: None };
         }
         let id = cleanups.next_id;
         cleanups.next_id += 1;
         cleanups.registered.insert(id, Box::new(cleanup));
-        CleanupGuard { token: self.clone(), id: Some(id) }
+        CleanupGuard { token: self.clone(), id: Some(id), handed_over: None }
     }
 
-    /// Sleeps until the token is cancelled or `deadline` passes: the cooperative counterpart of a cleanup.
+    /// Sleeps until the token is canceled or `deadline` passes: the cooperative counterpart of a cleanup.
     pub fn wait(&self, deadline: Deadline) -> Option<CancelReason> {
         let mut cleanups = lock(&self.shared.cleanups);
         loop {
@@ -255,7 +207,7 @@ impl Drop for Decision<'_> {
             cleanups.running = Some((id, thread::current().id()));
             drop(cleanups);
             if catch_unwind(AssertUnwindSafe(|| cleanup(self.reason))).is_err() {
-                log::error!("a cleanup panicked while cancelling ({})", self.reason);
+                log::error!("a cleanup panicked while canceling ({})", self.reason);
             }
             cleanups = lock(&shared.cleanups);
             cleanups.running = None;
@@ -266,16 +218,23 @@ impl Drop for Decision<'_> {
 
 /// Keeps a cleanup registered. Dropping it takes the cleanup back, first waiting for it if it runs on another thread
 /// right now, so that afterwards the resource is the caller's alone.
-#[derive(Debug)]
 pub struct CleanupGuard {
     token: CancelToken,
     /// `None` when the cleanup ran at registration.
     id: Option<u64>,
+    /// The cleanup itself, when what is registered only hands it to another thread.
+    handed_over: Option<Arc<HandedOver>>,
 }
 
-impl Drop for CleanupGuard {
-    fn drop(&mut self) {
-        let Some(id) = self.id else { return };
+impl CleanupGuard {
+    /// A guard of `cleanup` as well, which what this one guards hands to another thread.
+    pub(crate) fn of(self, cleanup: Arc<HandedOver>) -> CleanupGuard {
+        let mut guard = self;
+        guard.handed_over = Some(cleanup);
+        guard
+    }
+
+    fn take_back(&self, id: u64) {
         let shared = &self.token.shared;
         let mut cleanups = lock(&shared.cleanups);
         if let Some(cleanup) = cleanups.registered.remove(&id) {
@@ -287,5 +246,22 @@ impl Drop for CleanupGuard {
         while cleanups.running.is_some_and(|(running, thread)| running == id && thread != me) {
             cleanups = shared.wait(cleanups, None);
         }
+    }
+}
+
+impl Drop for CleanupGuard {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.take_back(id);
+        }
+        if let Some(cleanup) = &self.handed_over {
+            cleanup.take_back();
+        }
+    }
+}
+
+impl fmt::Debug for CleanupGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CleanupGuard").field("token", &self.token).finish_non_exhaustive()
     }
 }
