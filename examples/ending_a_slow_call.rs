@@ -160,7 +160,7 @@ fn crew() -> Result<&'static Crew, Error> {
         return Ok(crew);
     }
     // Idle threads leave at once here: what is left is then what hangs.
-    let settings = CrewSettings { idle_timeout: Duration::from_millis(10), ..CrewSettings::default() };
+    let settings = CrewSettings::default().idle_timeout(Duration::from_millis(10));
     let crew = Crew::new(settings)?;
     Ok(CREW.get_or_init(|| crew))
 }

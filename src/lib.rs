@@ -139,3 +139,8 @@ pub use race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads}
 pub use timeout::{Budget, DefaultTimeout, TimedCall, with_timeout, with_timeout_on};
 #[cfg(feature = "xmlrpc")]
 pub use xmlrpc::{XmlRpc, XmlRpcSettings};
+
+/// Not a module of `crew`, as the models compile that room against other primitives.
+#[cfg(test)]
+#[path = "crew/alarm/tests.rs"]
+mod alarm_tests;

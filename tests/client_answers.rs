@@ -165,7 +165,7 @@ fn an_unknown_name_is_said() {
 
 #[test]
 fn a_look_up_that_gets_no_thread_says_so() {
-    let crew = Crew::new(CrewSettings { max_threads: 0, ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().max_threads(0)).unwrap();
     let result = client(&crew, "http://upstream.test/".to_owned(), |_| {}).get(PATIENCE);
     assert!(matches!(result, Err(Error::NoThread { bound: 0 })), "{result:?}");
 }

@@ -288,7 +288,7 @@ fn a_daemon_that_left_the_group_lives_on_and_holds_nobody_up() {
 
 #[test]
 fn an_ending_that_gets_no_thread_kills_at_once() {
-    let settings = CrewSettings { max_threads: 0, ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_threads(0);
     let (crew, mark) = (Crew::new(settings).unwrap(), Mark::new());
     let (token, results) = begin(&crew, mark.sh("trap '' TERM; sleep 300 & wait").grace(PATIENT));
     let processes = running(&mark, 2);
@@ -299,7 +299,7 @@ fn an_ending_that_gets_no_thread_kills_at_once() {
 
 #[test]
 fn endings_that_take_their_time_are_capped() {
-    let settings = CrewSettings { max_stuck: 1, ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_stuck(1);
     let (crew, mark) = (Crew::new(settings).unwrap(), Mark::new());
     let (token, results) = begin(&crew, mark.sh("trap '' TERM; sleep 300 & wait").grace(PATIENT));
     running(&mark, 2);

@@ -41,7 +41,7 @@ fn near_the_bound_hedges_are_refused_first_and_requests_last() {
 
 #[test]
 fn a_hedge_that_would_take_a_requests_file_is_refused() {
-    let settings = CrewSettings { max_threads: 16, max_files: Some(6), ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_threads(16).max_files(6);
     let crew = Crew::new(settings).unwrap();
     let request = occupy(&crew, Claim::Request).unwrap();
     let hedges: Vec<_> = (0..4).map(|_| occupy(&crew, Claim::Hedge).unwrap()).collect();
@@ -60,7 +60,7 @@ fn a_hedge_that_would_take_a_requests_file_is_refused() {
 
 #[test]
 fn a_small_crew_hedges_whatever_is_kept_by_default() {
-    let crew = Crew::new(CrewSettings { max_threads: 4, ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().max_threads(4)).unwrap();
     occupy(&crew, Claim::Hedge).expect("at least half of the threads are for hedges too");
 }
 
@@ -76,7 +76,7 @@ fn a_job_that_panics_costs_nothing() {
 
 #[test]
 fn idle_threads_leave_after_a_while() {
-    let settings = CrewSettings { max_threads: 4, idle_timeout: Duration::from_millis(20), ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_threads(4).idle_timeout(Duration::from_millis(20));
     let crew = Crew::new(settings).unwrap();
     let busy: Vec<_> = (0..4).map(|_| occupy(&crew, Claim::Request).unwrap()).collect();
     assert_eq!(crew.stats().threads, 4);
@@ -87,7 +87,7 @@ fn idle_threads_leave_after_a_while() {
 
 #[test]
 fn an_idle_timeout_too_long_for_the_clock_keeps_threads_for_good() {
-    let settings = CrewSettings { max_threads: 1, idle_timeout: Duration::MAX, ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_threads(1).idle_timeout(Duration::MAX);
     let (crew, (tx, ran)) = (Crew::new(settings).unwrap(), unbounded());
     for _ in 0..2 {
         let tx = tx.clone();
@@ -101,7 +101,7 @@ fn an_idle_timeout_too_long_for_the_clock_keeps_threads_for_good() {
 #[test]
 fn a_thread_the_system_refuses_is_an_error_and_the_job_never_runs() {
     // No address space holds such a stack.
-    let crew = Crew::new(CrewSettings { max_threads: 4, stack_size: 1 << 50, ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().max_threads(4).stack_size(1 << 50)).unwrap();
     let (tx, ran) = unbounded::<()>();
     for _ in 0..10 {
         let tx = tx.clone();
@@ -161,10 +161,12 @@ fn a_shutdown_returns_as_soon_as_all_are_home() {
 
 #[test]
 fn the_default_bound_leaves_the_system_room() {
-    let limit = headstart::crew::ThreadLimit::of_this_system();
-    assert!(limit.threads > 0);
-    assert!(!limit.setting.is_empty());
-    assert_eq!(CrewSettings::default().max_threads, limit.threads);
+    let (threads, setting) = CrewSettings::default().bound();
+    assert!(threads > 0);
+    assert!(!setting.is_empty());
+    assert_eq!(Crew::new(CrewSettings::default()).unwrap().stats().max_threads, threads);
+    assert_eq!(CrewSettings::default().max_threads(threads - 1).bound(), (threads - 1, "max_threads"));
+    assert_eq!(CrewSettings::default().max_threads(threads + 1).bound(), (threads + 1, setting));
 }
 
 #[test]

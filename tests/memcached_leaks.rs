@@ -18,7 +18,7 @@ fn count(directory: &str) -> usize {
 #[test]
 fn nothing_leaks() {
     let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
-    let crew = Crew::new(CrewSettings { idle_timeout: Duration::from_millis(200), ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().idle_timeout(Duration::from_millis(200))).unwrap();
     let fake = FakeMemcached::start(|request| {
         let reply = request.value("hi").into_bytes();
         match request.number % 16 {

@@ -16,7 +16,7 @@ fn race(crew: &Crew, hedge_after_ms: u64) -> Race {
 }
 
 fn crew() -> Crew {
-    Crew::new(CrewSettings { max_threads: 4, ..CrewSettings::default() }).unwrap()
+    Crew::new(CrewSettings::default().max_threads(4)).unwrap()
 }
 
 fn until_canceled(attempt: &Attempt) -> CancelReason {

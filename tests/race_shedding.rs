@@ -58,7 +58,7 @@ fn a_full_crew_refuses_the_whole_race_at_once(threads: Threads) {
 
 fn threads_the_system_refuses_end_the_race_and_not_the_process(threads: Threads) {
     // No address space holds such a stack.
-    let crew = Crew::new(CrewSettings { stack_size: 1 << 50, ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().stack_size(1 << 50)).unwrap();
     let outcome =
         Race::new(&crew).threads(threads).schedule(schedule(&[0, 0, 10])).limit(soon()).first(|_| Ok::<_, ()>(()));
     assert_eq!((outcome.end, outcome.begun), (RaceEnd::Finished, 0));

@@ -239,7 +239,7 @@ fn a_call_that_cannot_be_ended_is_listed_until_it_returns() {
 
 #[test]
 fn at_the_bound_of_stuck_calls_others_are_refused_until_one_returns() {
-    let settings = CrewSettings { max_threads: 16, max_stuck: 2, ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_threads(16).max_stuck(2);
     let crew = Crew::new(settings).unwrap();
     let first = stuck(&crew, "first").0;
     let _second = stuck(&crew, "second").0;
@@ -251,7 +251,7 @@ fn at_the_bound_of_stuck_calls_others_are_refused_until_one_returns() {
 
 #[test]
 fn busy_is_not_stuck() {
-    let settings = CrewSettings { max_threads: 16, max_stuck: 1, ..CrewSettings::default() };
+    let settings = CrewSettings::default().max_threads(16).max_stuck(1);
     let crew = Crew::new(settings).unwrap();
     let _busy = support::occupy(&crew, headstart::Claim::Request).unwrap();
     TimedCall::new(SOON).on(&crew).run(|_| ()).unwrap();

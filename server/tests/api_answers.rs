@@ -287,8 +287,7 @@ fn without_threads_for_hedges_the_primary_answers_alone(stack: Stack) {
     let upstream = FakeUpstream::start(Behavior::AnswersAfter(Duration::from_millis(100)));
     let served = Served::start_on(stack, &upstream.url(), |settings| {
         // Two threads, one of them not for hedges: the connection itself takes the other.
-        settings.crew.max_threads = 2;
-        settings.crew.kept_for_requests = 1;
+        settings.crew = headstart::CrewSettings::default().max_threads(2).kept_for_requests(1);
     });
     assert_json(&get(served.address(), "/api/smart"), r#"{"success":true,"response":{"late":true}}"#);
     assert_json(&get(served.address(), "/api/all"), r#"[{"late":true}]"#);

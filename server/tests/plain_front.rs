@@ -93,7 +93,7 @@ fn requests_wait_for_a_thread_when_there_is_none() {
         let _ = released.recv_timeout(PATIENCE);
         Response::new(200, "text/plain", b"done".as_slice())
     };
-    let (_crew, server) = start(CrewSettings { max_threads: 2, ..CrewSettings::default() }, handler);
+    let (_crew, server) = start(CrewSettings::default().max_threads(2), handler);
     let mut clients: Vec<_> = (0..6).map(|_| Client::connect(server.local_addr())).collect();
     for client in &mut clients {
         client.get("/");

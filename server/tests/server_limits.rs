@@ -227,7 +227,7 @@ fn more_connections_of_one_client_than_allowed_are_refused_until_there_is_room()
 
 #[test]
 fn connections_beyond_the_crews_threads_are_refused_until_there_is_room() {
-    let crew = Crew::new(CrewSettings { max_threads: 1, kept_for_requests: 0, ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().max_threads(1).kept_for_requests(0)).unwrap();
     let server = Server::start(&crew, settings(), Arc::new(server::echo)).unwrap();
     let fixture = Fixture { crew, server };
     let mut admitted = fixture.connect();

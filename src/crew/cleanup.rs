@@ -4,7 +4,8 @@
 //! sleeps, asks a server or waits for a lock holds up all of them. The answer: the canceling thread hands such a cleanup to the
 //! crew and goes on.
 
-use super::{Claim, Crew, Job};
+use super::job::{Claim, Job};
+use super::threads::Crew;
 use crate::cancel::{CancelReason, CancelToken, CleanupGuard, HandedOver};
 use crate::sync::Arc;
 

@@ -23,18 +23,17 @@ const UNKNOWN: u64 = 2_048;
 
 /// The number of threads this process may have, and the setting that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ThreadLimit {
+pub(super) struct ThreadLimit {
     /// How many threads, with a margin taken off.
-    pub threads: usize,
+    pub(super) threads: usize,
     /// The lowest of the system's limits, by the name under which it is changed.
-    pub setting: &'static str,
+    pub(super) setting: &'static str,
 }
 
 impl ThreadLimit {
     /// Reads the limits that hold for this process now: `vm.max_map_count`, `kernel.pid_max`, `kernel.threads-max`, the
     /// control group's `pids.max`, `RLIMIT_NPROC` and `RLIMIT_AS`.
-    pub fn of_this_system() -> ThreadLimit {
+    pub(super) fn of_this_system() -> ThreadLimit {
         let limits = [
             (number("/proc/sys/vm/max_map_count").map(threads_in_mappings), "vm.max_map_count"),
             (number("/proc/sys/kernel/pid_max").map(less_margin), "kernel.pid_max"),

@@ -106,26 +106,26 @@ weakened!(
     "two threads in one critical section"
 );
 weakened!(
-    a_seat_without_a_lock_is_noticed,
+    a_member_without_a_lock_is_noticed,
     Weakness::NoLock("Work"),
     an_idle_thread_takes_the_next_job,
-    "deadlock" // the call comes between the look at the seat and the wait
+    "deadlock" // the call comes between the look at its member and the wait
 );
 weakened!(
     a_thread_that_is_not_called_is_noticed,
-    Weakness::LostNotifyOne("crew"),
+    Weakness::LostNotifyOne("member"),
     an_idle_thread_takes_the_next_job,
     "deadlock"
 );
 weakened!(
     a_thread_that_unlocks_too_early_is_noticed,
-    Weakness::LateWait("crew"),
+    Weakness::LateWait("member"),
     an_idle_thread_takes_the_next_job,
     "deadlock"
 );
 weakened!(
     a_shutdown_that_is_not_woken_is_noticed,
-    Weakness::LostNotifyAll("crew"),
+    Weakness::LostNotifyAll("threads"),
     a_shutdown_waits_for_what_runs_and_refuses_what_comes_later,
     "deadlock"
 );

@@ -96,16 +96,8 @@ pub(crate) fn crew(max_threads: usize) -> Crew {
 }
 
 pub(crate) fn crew_with_patience(max_threads: usize, idle_timeout: Duration) -> Crew {
-    let settings = CrewSettings {
-        max_threads,
-        kept_for_requests: 0,
-        max_stuck: max_threads,
-        max_files: None,
-        idle_timeout,
-        stack_size: 0x2000,
-        name: "model".to_owned(),
-    };
-    Crew::new(settings).expect("loom has threads")
+    let settings = CrewSettings::default().max_threads(max_threads).kept_for_requests(0).max_stuck(max_threads);
+    Crew::new(settings.idle_timeout(idle_timeout).stack_size(0x2000).name("model")).expect("loom has threads")
 }
 
 pub(crate) fn job(run: impl FnOnce() + Send + 'static) -> Job {

@@ -19,7 +19,7 @@ pub(crate) fn crew(max_threads: usize) -> Crew {
 
 /// A crew that keeps so many threads free of hedges.
 pub(crate) fn crew_keeping(max_threads: usize, kept_for_requests: usize) -> Crew {
-    Crew::new(CrewSettings { max_threads, kept_for_requests, ..CrewSettings::default() }).unwrap()
+    Crew::new(CrewSettings::default().max_threads(max_threads).kept_for_requests(kept_for_requests)).unwrap()
 }
 
 pub(crate) fn soon() -> Deadline {

@@ -201,7 +201,7 @@ pub(crate) fn client_with(user: &str, change: impl FnOnce(&mut MySqlSettings)) -
     let server = MariaDb::shared();
     let mut settings = server.user(user);
     change(&mut settings);
-    let crew = Crew::new(CrewSettings { max_threads: 32, ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().max_threads(32)).unwrap();
     (MySql::new(&crew, settings).unwrap(), server)
 }
 

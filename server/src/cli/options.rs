@@ -359,8 +359,7 @@ pub(super) const OPTIONS: &[Opt] = &[
                them); a sixteenth is kept free of hedges",
         set: |settings, text| {
             let threads = number(16..=1_000_000, text)?;
-            settings.crew.max_threads = threads;
-            settings.crew.kept_for_requests = threads / 16;
+            settings.crew = settings.crew.clone().max_threads(threads).kept_for_requests(threads / 16);
             Ok(())
         },
     },

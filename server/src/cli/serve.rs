@@ -32,9 +32,9 @@ pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let threads_are_given = effective.given_for("max_threads").is_some_and(|given| given.origin != Origin::Default);
     let Settings { server, api, client, crew, front, .. } = &mut effective.settings;
     if *front == front::Front::TinyHttp && !threads_are_given {
-        crew.max_threads /= 2; // tiny_http starts threads of its own, about one for each connection, and counts none
+        *crew = crew.clone().max_threads(crew.bound().0 / 2); // tiny_http starts threads of its own, about one for each connection, and counts none
     }
-    crew.max_files = FileLimit::raise().for_calls();
+    *crew = crew.clone().max_files(FileLimit::raise().for_calls());
     let attempts = client.schedule.offsets().len();
     server.max_connections = limits::fit(&Demand {
         max_connections: server.max_connections,
@@ -45,7 +45,7 @@ pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
             Threads::Crew => attempts - 1,
             Threads::Fresh => attempts,
         },
-        max_threads: crew.max_threads,
+        thread_bound: crew.bound(),
     });
     let mut settings = effective.settings.clone();
     let crew = Crew::new(settings.crew.clone()).map_err(cannot_run)?;

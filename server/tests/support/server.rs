@@ -22,7 +22,7 @@ pub(crate) fn settings() -> ServerSettings {
 
 /// A server with these settings and this handler.
 pub(crate) fn start(settings: ServerSettings, handler: impl Handler) -> Fixture {
-    let crew = Crew::new(CrewSettings { idle_timeout: Duration::from_millis(200), ..CrewSettings::default() }).unwrap();
+    let crew = Crew::new(CrewSettings::default().idle_timeout(Duration::from_millis(200))).unwrap();
     let server = Server::start(&crew, settings, Arc::new(handler)).unwrap();
     Fixture { crew, server }
 }

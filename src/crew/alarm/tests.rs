@@ -1,15 +1,23 @@
 //! What is due is called in order, not before its moment; what was taken back never; a panic costs nothing.
 
-#[path = "support/core.rs"]
-mod support;
-
-use crossbeam_channel::unbounded;
-use headstart::Crew;
+use crate::crew::{Crew, CrewSettings};
+use crossbeam_channel::{Receiver, unbounded};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{FAR, SOON, crew, eventually, next};
 
+/// The bound of every wait for something that happens at once on a machine with time to spare.
+const SOON: Duration = Duration::from_secs(20);
+/// So far ahead that no test gets there.
+const FAR: Duration = Duration::from_secs(100_000);
 const MS: Duration = Duration::from_millis(1);
+
+fn crew(max_threads: usize) -> Crew {
+    Crew::new(CrewSettings::default().max_threads(max_threads)).unwrap()
+}
+
+fn next<T>(messages: &Receiver<T>) -> T {
+    messages.recv_timeout(SOON).expect("a message in time")
+}
 
 #[test]
 fn calls_are_made_in_the_order_of_their_moments_and_not_before() {
@@ -92,7 +100,7 @@ fn what_is_scheduled_when_the_crew_goes_is_let_go() {
     });
     drop(crew);
     drop(guard);
-    eventually("nobody holds on to it", || Arc::strong_count(&held) == 1);
+    assert_eq!(Arc::strong_count(&held), 1, "somebody holds on to it");
 }
 
 #[test]
@@ -104,10 +112,11 @@ fn dropping_the_crew_waits_for_a_call_that_has_begun() {
     });
     next(&began);
     let (dropped_tx, dropped) = unbounded();
-    let dropper = std::thread::spawn(move || {
+    let dropper = std::thread::Builder::new().spawn(move || {
         drop(crew);
         dropped_tx.send(()).unwrap();
     });
+    let dropper = dropper.unwrap();
     assert!(dropped.recv_timeout(50 * MS).is_err(), "the crew is gone before its alarm's thread");
     release.send(()).unwrap();
     next(&dropped);
