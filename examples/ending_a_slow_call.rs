@@ -1,8 +1,8 @@
 //! The ways to end a slow call, side by side: how long the caller waited, and what is left of the call afterwards.
 //!
-//! The call is a read from a peer that sends one byte every 20 ms, so that no read takes long and the whole never ends. Each
-//! way is given 100 ms for it, ten times. `cargo run --release --example ending_a_slow_call`; the guide in the documentation of
-//! `headstart::timeout::guide` tells when to use which.
+//! The call is a read from a peer that sends one byte every 20 ms, so that no read takes long and the whole never ends.
+//! Each way is given 100 ms for it, ten times. `cargo run --release --example ending_a_slow_call`; the guide in the
+//! documentation of `headstart::timeout::guide` tells when to use which.
 
 use headstart::{CancelToken, Crew, CrewSettings, Deadline, TimedCall};
 use std::io::{ErrorKind, Read, Write};
@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 type Error = Box<dyn std::error::Error>;
 
-/// A way to call: the slow call, whose result does not matter, and one that is done at once, for what the way itself costs.
+/// A way to call: the slow call, whose result does not matter, and one that is done at once, for what the way itself
+/// costs.
 struct Way {
     name: &'static str,
     slow: fn(SocketAddr) -> Result<(), Error>,

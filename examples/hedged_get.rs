@@ -14,7 +14,7 @@ struct Narrator;
 
 impl Observer for Narrator {
     fn attempt_ended(&self, event: &AttemptEnded) {
-        eprintln!("attempt {} after {:.0?}: {:?}", event.attempt, event.elapsed, event.end);
+        eprintln!("attempt {} after {:.0?}: {}", event.attempt, event.elapsed, event.end);
     }
 }
 

@@ -1,4 +1,6 @@
 //! Everything that can go wrong, in one type.
+//!
+//! What only one client can meet exists with the feature of that client.
 
 use crate::cancel::CancelReason;
 use std::any::Any;
@@ -14,12 +16,12 @@ pub enum Error {
         /// The most threads it may have for this claim.
         bound: usize,
     },
-    /// A hedge was not begun, as requests need the files that the process may have open.
+    /// A hedge was not begun: requests need the files that the process may still open.
     TooFewFiles {
         /// How many all jobs may have open.
         limit: u64,
     },
-    /// So many cancelled calls run on that no other is begun.
+    /// So many canceled calls run on that no other is begun.
     TooManyStuck {
         /// The most there may be.
         most: usize,
@@ -82,6 +84,7 @@ pub enum Error {
     /// Reading or writing failed.
     Io(io::Error),
     /// The server understood what it was asked and will not do it, in its own words.
+    #[cfg(feature = "memcached")]
     Refused {
         /// Host and port.
         by: String,
@@ -102,6 +105,7 @@ pub enum Error {
         limit: u64,
     },
     /// The database refused the statement, or the user.
+    #[cfg(feature = "mysql")]
     Database {
         /// The server's number for it: 1062 for a duplicate key, 1045 for a wrong password.
         code: u16,
@@ -109,11 +113,13 @@ pub enum Error {
         message: String,
     },
     /// The result has more rows than allowed.
+    #[cfg(feature = "mysql")]
     TooManyRows {
         /// The limit.
         limit: usize,
     },
     /// A program could not be started.
+    #[cfg(feature = "command")]
     ProgramStart {
         /// Its name or path.
         program: String,
@@ -121,6 +127,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A program ended without success.
+    #[cfg(feature = "command")]
     ProgramFailed {
         /// Its exit code, or the signal that ended it, in words.
         how: String,
@@ -128,13 +135,16 @@ pub enum Error {
         said: Option<String>,
     },
     /// A program wrote more than allowed, and was ended.
+    #[cfg(feature = "command")]
     OutputTooLarge {
         /// The limit in bytes.
         limit: u64,
     },
     /// What came, or was to be sent, is not XML-RPC.
+    #[cfg(feature = "xmlrpc")]
     XmlRpc(String),
     /// The method was called and answered with a fault.
+    #[cfg(feature = "xmlrpc")]
     Fault {
         /// The number, whose meaning is the server's own.
         code: i64,
@@ -170,7 +180,7 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Phase::Wait => "the wait for the call",
+            Phase::Wait => "the wait for its result",
             Phase::Lookup => "the lookup of the host name",
             Phase::Connect => "the connect",
             Phase::Handshake => "the handshake",
@@ -211,9 +221,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NoThread { bound } => write!(f, "no thread left: the bound is {bound}"),
-            Error::TooFewFiles { limit } => write!(f, "no file left for a hedge: all calls may have {limit} open"),
-            Error::TooManyStuck { most } => write!(f, "{most} canceled calls have not returned: no other is begun"),
+            Error::NoThread { bound } => write!(f, "no thread left: at most {bound} may be busy"),
+            Error::TooFewFiles { limit } => {
+                write!(f, "no file left for a hedge: all calls together may have {limit} open")
+            }
+            Error::TooManyStuck { most } => write!(f, "no call is begun while {most} canceled ones have not returned"),
             Error::ThreadStart(error) => write!(f, "the system refused to start a thread: {error}"),
             Error::TimedOut { during } => write!(f, "timed out during {during}"),
             Error::Canceled(reason) => write!(f, "canceled: {reason}"),
@@ -225,6 +237,7 @@ impl fmt::Display for Error {
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
             Error::Lost { to, source } => write!(f, "connection to {to} lost: {source}"),
             Error::Io(error) => write!(f, "reading or writing failed: {error}"),
+            #[cfg(feature = "memcached")]
             Error::Refused { by, why } => write!(f, "refused by {by}: {why}"),
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             Error::Status(status) => write!(f, "status {status} instead of 200"),
@@ -232,13 +245,21 @@ impl fmt::Display for Error {
             Error::ContentType(None) => write!(f, "no content type"),
             Error::Json(why) => write!(f, "body is not JSON: {why}"),
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
+            #[cfg(feature = "mysql")]
             Error::Database { code, message } => write!(f, "database error {code}: {message}"),
+            #[cfg(feature = "mysql")]
             Error::TooManyRows { limit } => write!(f, "result has more than {limit} rows"),
+            #[cfg(feature = "command")]
             Error::ProgramStart { program, source } => write!(f, "cannot start '{program}': {source}"),
+            #[cfg(feature = "command")]
             Error::ProgramFailed { how, said: Some(said) } => write!(f, "program ended with {how}: {said}"),
+            #[cfg(feature = "command")]
             Error::ProgramFailed { how, said: None } => write!(f, "program ended with {how}"),
+            #[cfg(feature = "command")]
             Error::OutputTooLarge { limit } => write!(f, "output is larger than {limit} bytes"),
+            #[cfg(feature = "xmlrpc")]
             Error::XmlRpc(why) => write!(f, "not XML-RPC: {why}"),
+            #[cfg(feature = "xmlrpc")]
             Error::Fault { code, message } => write!(f, "fault {code}: {message}"),
             Error::Panicked(message) => write!(f, "panicked: {message}"),
         }
@@ -253,8 +274,9 @@ impl std::error::Error for Error {
             | Error::Lookup { source, .. }
             | Error::Connect { source, .. }
             | Error::Lost { source, .. }
-            | Error::ProgramStart { source, .. }
             | Error::Io(source) => Some(source),
+            #[cfg(feature = "command")]
+            Error::ProgramStart { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -266,7 +288,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What a panic said, as far as it said it in words.
+/// What a panic said, if it said it in words.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

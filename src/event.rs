@@ -1,8 +1,9 @@
-//! What the core reports, for who wants to count it.
+//! What the core reports, to be counted or logged.
 //!
 //! The core knows no metrics and no log format: it calls an [`Observer`], whose methods do nothing by default.
 
 use crate::cancel::CancelReason;
+use std::fmt;
 use std::time::Duration;
 
 /// Sees what happens in races. Called on the threads on which it happens, without a lock held, so an observer has to be
@@ -11,8 +12,8 @@ pub trait Observer: Send + Sync {
     /// An attempt begins its call.
     fn attempt_began(&self, _event: &AttemptBegan) {}
 
-    /// An attempt has ended, or was refused a thread and never began. A loser ends after its race, and of the winner's end
-    /// and the race's either may be reported first.
+    /// An attempt has ended, or was refused a thread and never began. A loser ends after its race, and of the winner's
+    /// end and the race's either may be reported first.
     fn attempt_ended(&self, _event: &AttemptEnded) {}
 
     /// A race is decided.
@@ -55,12 +56,25 @@ pub enum AttemptEnd {
     Failed,
     /// With a panic.
     Panicked,
-    /// Because it was cancelled.
+    /// Because it was canceled.
     Canceled(CancelReason),
     /// With a success that came too late to count.
     Late,
     /// Before it began: there was no thread for it.
     Shed,
+}
+
+impl fmt::Display for AttemptEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttemptEnd::Succeeded => f.write_str("succeeded"),
+            AttemptEnd::Failed => f.write_str("failed"),
+            AttemptEnd::Panicked => f.write_str("panicked"),
+            AttemptEnd::Canceled(reason) => write!(f, "canceled: {reason}"),
+            AttemptEnd::Late => f.write_str("succeeded too late"),
+            AttemptEnd::Shed => f.write_str("left out"),
+        }
+    }
 }
 
 /// A race is decided.
@@ -89,4 +103,14 @@ pub enum RaceEnd {
     Finished,
     /// It was ended from outside, or its time was over.
     Canceled(CancelReason),
+}
+
+impl fmt::Display for RaceEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RaceEnd::Won => f.write_str("won"),
+            RaceEnd::Finished => f.write_str("finished"),
+            RaceEnd::Canceled(reason) => write!(f, "canceled: {reason}"),
+        }
+    }
 }

@@ -10,7 +10,7 @@ mod marked;
 
 use crossbeam_channel::{Receiver, bounded};
 use headstart::command::{Output, Program, Status};
-use headstart::{CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Race, TimeLimit};
+use headstart::{CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Phase, Race, TimeLimit};
 use marked::{Mark, is_known};
 use std::io;
 use std::thread;
@@ -25,7 +25,7 @@ fn run(program: &Program) -> Output {
     program.run(&crew(4), SOON).unwrap()
 }
 
-/// Runs `program` on a thread of its own until the token is cancelled, and sends what comes of it.
+/// Runs `program` on a thread of its own until the token is canceled, and sends what comes of it.
 fn begin(crew: &Crew, program: Program) -> (CancelToken, Receiver<Result<Output, Error>>) {
     let token = CancelToken::new();
     let (result, results) = bounded(1);
@@ -112,6 +112,20 @@ fn input_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
+fn a_timeout_tells_what_the_program_had_got_to() {
+    let phase = |script: &str, input: usize| {
+        let program = Program::new("sh").args(["-c", script]).stdin(vec![b'x'; input]);
+        match program.run(&crew(4), Duration::from_millis(500)) {
+            Err(Error::TimedOut { during }) => during,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(phase("sleep 300", 3_000_000), Phase::Send);
+    assert_eq!(phase("sleep 300", 0), Phase::Head);
+    assert_eq!(phase("echo begun; sleep 300", 0), Phase::Body);
+}
+
+#[test]
 fn without_input_the_program_reads_its_end_at_once() {
     assert_eq!(run(&Program::new("cat")).stdout, b"");
 }
@@ -146,7 +160,7 @@ fn what_is_ended_by_its_time_is_gone_with_all_its_children() {
 }
 
 #[test]
-fn cancelling_ends_it_and_all_its_children() {
+fn canceling_ends_it_and_all_its_children() {
     let (crew, mark) = (crew(4), Mark::new());
     let (token, results) = begin(&crew, mark.sh("sleep 300 & (sleep 300; true) & wait"));
     let processes = running(&mark, 4);

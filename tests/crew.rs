@@ -124,7 +124,7 @@ fn a_call_that_runs_on_after_its_cancellation_is_counted_and_named_until_it_come
     });
     crew.spawn(Claim::Request, Job { label: "stubborn".into(), token: Some(token.clone()), run }).unwrap();
     next(&began);
-    assert!(crew.stats().stuck.is_empty(), "not cancelled, so not stuck");
+    assert!(crew.stats().stuck.is_empty(), "not canceled, so not stuck");
 
     token.cancel(CancelReason::DeadlineExceeded);
     let before = crew.stats().stuck.pop().expect("a stuck call");

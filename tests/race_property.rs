@@ -37,7 +37,7 @@ struct Setup {
     attempts: usize,
     /// How many of them are due at once; the others never by themselves.
     due: usize,
-    /// Which of the attempts under way ends next, and how. When the list is over, the caller's token is cancelled.
+    /// Which of the attempts under way ends next, and how. When the list is over, the caller's token is canceled.
     ends: Vec<(prop::sample::Index, Verdict)>,
 }
 

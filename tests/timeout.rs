@@ -151,7 +151,7 @@ fn cooperative_code_is_told_by_its_token() {
 }
 
 #[test]
-fn a_call_that_has_returned_is_not_cancelled() {
+fn a_call_that_has_returned_is_not_canceled() {
     let token = TimedCall::new(SOON).run(CancelToken::clone).unwrap();
     assert!(!token.is_canceled());
 }

@@ -1,7 +1,7 @@
 //! The hedging API inside a program that has threads, a main loop and endpoints of its own.
 //!
-//! `cargo run --example embedded_server http://127.0.0.1:9000/api/work`, then `curl -i http://127.0.0.1:8081/api/smart` and
-//! `curl -i 'http://127.0.0.1:8081/hello?to=you'`; Enter stops it.
+//! `cargo run --example embedded_server http://127.0.0.1:9000/api/work`, then `curl -i http://127.0.0.1:8081/api/smart`
+//! and `curl -i 'http://127.0.0.1:8081/hello?to=you'`; Enter stops it.
 
 use headstart::{Client, ClientSettings, Crew, CrewSettings};
 use headstart_server::api::{Api, ApiSettings};

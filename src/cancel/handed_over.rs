@@ -1,7 +1,8 @@
 //! A cleanup that another thread than the canceling one runs.
 //!
-//! The canceling thread hands it over and goes on. The promise of a guard stays the same: once it is gone, the cleanup is
-//! over or never begins. So the guard and the thread that runs the cleanup meet here, at a stage of three, changed under one lock.
+//! The canceling thread hands it over and goes on. The promise of a guard stays the same: once it is gone, the cleanup
+//! is over or never begins. So the guard and the thread that runs the cleanup meet here, at a stage of three, changed
+//! under one lock.
 
 use super::reason::CancelReason;
 use crate::sync::{Arc, Condvar, Mutex, lock, thread, wait_until};

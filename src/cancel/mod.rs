@@ -1,13 +1,13 @@
 //! Ending a blocking call from another thread.
 //!
-//! The problem: a thread that sits in `read(2)` looks at no flag. It has to be freed from what it hangs in, by shutting its
-//! socket down or ending its process, and this must not happen a moment too late, when the socket already serves the next
-//! call.
+//! The problem: a thread that sits in `read(2)` looks at no flag. It has to be freed from what it hangs in, by shutting
+//! its socket down or ending its process, and this must not happen a moment too late, when the socket already serves
+//! the next call.
 //!
 //! The answer: a [`CancelToken`] that is decided once, with a reason, and runs the cleanups registered with it. A call
-//! registers how it can be freed before it blocks and takes that back when it is done. Taking it back waits for a cleanup
-//! that runs at that moment, so once [`CleanupGuard`] is gone nobody touches the resource any more (the semantics of C++'s
-//! `std::stop_callback`).
+//! registers how it can be freed before it blocks and takes that back when it is done. Taking it back waits for a
+//! cleanup that runs at that moment, so once [`CleanupGuard`] is gone nobody touches the resource any more (the
+//! semantics of C++'s `std::stop_callback`).
 //!
 //! What this does not do: interrupt code that registers nothing and never asks. Such a call runs on until it returns by
 //! itself; [`Crew::stats`](crate::Crew::stats) shows it meanwhile.
@@ -144,8 +144,8 @@ impl CancelToken {
     /// Registers what frees the call that is about to block. Runs `cleanup` at once, on this thread, when the token was
     /// canceled before; otherwise on the thread that cancels, at most once.
     ///
-    /// A cleanup has to be quick and must not block: everything else that is being canceled waits for it. For one that may
-    /// block there is [`on_cancel_blocking`](CancelToken::on_cancel_blocking).
+    /// A cleanup has to be quick and must not block: everything else that is being canceled waits for it. For one that
+    /// may block there is [`on_cancel_blocking`](CancelToken::on_cancel_blocking).
     #[must_use = "dropping the guard takes the cleanup back"]
     pub fn on_cancel(&self, cleanup: impl FnOnce(CancelReason) + Send + 'static) -> CleanupGuard {
         let mut cleanups = lock(&self.shared.cleanups);

@@ -1,7 +1,7 @@
 //! A descriptor that `poll` reports once a child process has exited, and that does not collect its status.
 //!
-//! Linux has one for that (`pidfd`, since 5.3). Elsewhere, and where a sandbox forbids it, a thread of the crew waits for the exit and
-//! then closes a pipe.
+//! Linux has one for that (`pidfd`, since 5.3). Elsewhere, and where a sandbox forbids it, a thread of the crew waits
+//! for the exit and then closes a pipe.
 
 use super::pipes::failed;
 use crate::crew::{Claim, Crew, Job};

@@ -1,35 +1,38 @@
 //! An external program with a deadline.
 //!
-//! The problem: a program that hangs has to be killed, and killing it is not enough. Its children live on and hold its output
-//! open, so who reads to the end hangs in their place; a pipe that nobody empties stops a program that would have finished; a
-//! killed program stays a zombie until somebody asks for its status; and a signal sent after that may hit a stranger who was given
-//! the number.
+//! The problem: a program that hangs has to be killed, and killing it is not enough. Its children live on and hold its
+//! output open, so a reader that reads to the end hangs in their place; a pipe that nobody empties stops a program that
+//! would have finished; a killed program stays a zombie until somebody asks for its status; and a signal sent after
+//! that may hit a stranger who was given the number.
 //!
-//! The answer: a [`Program`] runs in a process group of its own, and one `poll` on the calling thread waits for all there is: its
-//! output, room in its input, its exit, the deadline, the cancel token. However that ends, the whole group is ended:
+//! The answer: a [`Program`] runs in a process group of its own, and one `poll` on the calling thread waits for all
+//! there is: its output, room in its input, its exit, the deadline, the cancel token. However that ends, the whole
+//! group is ended:
 //!
 //! 1. `SIGTERM` to the group, and the standard input closed.
 //! 2. A [grace](Program::grace), which is over early when the program has exited and nobody holds its output any more.
-//! 3. `SIGKILL` to whatever the group still has, and only then the program's status is collected, so that no signal is ever sent to a
-//!    number that was given away.
+//! 3. `SIGKILL` to whatever the group still has, and only then the program's status is collected, so that no signal is
+//!    ever sent to a number that was given away.
 //!
-//! The caller does not wait for that. It is told by its deadline, or [`GRACE`] later when the group ends as fast as that, as most
-//! do; what takes longer goes on as a job of the crew, named `ending …` and listed in [`CrewStats::stuck`](crate::CrewStats::stuck)
-//! meanwhile.
+//! The caller does not wait for that. It is told by its deadline, or up to 5 ms later when the group ends as fast as
+//! that, as most do. What takes longer goes on as a job of the crew, named `ending …` and listed in
+//! [`CrewStats::stuck`](crate::CrewStats::stuck) meanwhile.
 //!
-//! A program that exits by itself has a result at that moment: what it wrote until then. Nobody waits for children that still hold the
-//! output; they are ended like the rest. One that has let go of it was told nothing but `SIGKILL`.
+//! A program that exits by itself has a result at that moment: what it wrote until then. Nobody waits for children that
+//! still hold the output; they are ended like the rest. One that has let go of it was told nothing but `SIGKILL`.
 //!
 //! What this does not do:
 //!
-//! - End a process that left the group (`setsid`, a daemon). It lives on; our side of the output it may hold is closed after the grace.
-//! - End what the system does not let us signal (a program of another user) or does not end (one in an uninterruptible wait). It
-//!   keeps a thread of the crew and is listed as stuck.
+//! - End a process that left the group (`setsid`, a daemon). It lives on; our side of the output it may hold is closed
+//!   after the grace.
+//! - End what the system does not let us signal (a program of another user) or does not end (one in an uninterruptible
+//!   wait). It keeps a thread of the crew and is listed as stuck.
 //! - Bound the start: the calling thread waits in `exec` for a file system that hangs.
 //! - Interpret anything: there is no shell unless the program is one.
 //!
-//! The embedding process has to leave our children to us (no `SIGCHLD` ignored, no waiting for any child) and, as every Rust program
-//! does by default, to ignore `SIGPIPE`. When it is about to exit itself, [`Crew::shutdown`] lets the endings finish.
+//! The embedding process has to leave our children to us (no `SIGCHLD` ignored, no waiting for any child) and, as every
+//! Rust program does by default, to ignore `SIGPIPE`. When it is about to exit itself, [`Crew::shutdown`] lets the
+//! endings finish.
 
 mod exit;
 mod output;
@@ -41,8 +44,6 @@ pub use output::{Output, Status};
 use crate::crew::Crew;
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;
-#[cfg(doc)]
-use crate::timeout::GRACE;
 use process::Process;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -89,7 +90,8 @@ enum Inherits {
 }
 
 impl Program {
-    /// The program of this name, looked up in `PATH`, or at this path. Without arguments or input, in our environment and directory.
+    /// The program of this name, looked up in `PATH`, or at this path. Without arguments or input, in our environment
+    /// and directory.
     pub fn new(program: impl AsRef<OsStr>) -> Program {
         Program {
             program: program.as_ref().to_owned(),
@@ -120,7 +122,7 @@ impl Program {
         self
     }
 
-    /// Leaves the program the variables given with [`env`](Program::env), and none of ours.
+    /// Gives the program only the variables given with [`env`](Program::env), and none of ours.
     pub fn without_our_env(mut self) -> Program {
         self.inherits = Inherits::Nothing;
         self
@@ -138,15 +140,15 @@ impl Program {
         self
     }
 
-    /// The most taken of each of standard output and standard error, in bytes. Defaults to 1 MiB. A program that writes more is
-    /// ended, and there is no result: half an output is none.
+    /// The most taken of each of standard output and standard error, in bytes. Defaults to 1 MiB. A program that writes
+    /// more is ended, and there is no result: half an output is none.
     pub fn max_output(mut self, bytes: usize) -> Program {
         self.max_output = bytes;
         self
     }
 
-    /// How long the program and its children may take to end after `SIGTERM`, before `SIGKILL`. Defaults to 2 s. The caller
-    /// does not wait for it.
+    /// How long the program and its children may take to end after `SIGTERM`, before `SIGKILL`. Defaults to 2 s. The
+    /// caller does not wait for it.
     pub fn grace(mut self, grace: Duration) -> Program {
         self.grace = grace;
         self
@@ -154,16 +156,16 @@ impl Program {
 
     /// Runs the program to its end, on the calling thread, and returns its output, whatever its status.
     ///
-    /// `crew` lends a thread to what takes longer than [`GRACE`] to end, and, where the system has no descriptor for a process
-    /// (other than Linux, or before Linux 5.3), one to wait for the exit.
+    /// `crew` lends a thread to what takes longer than 5 ms to end, and, where the system has no descriptor for a
+    /// process (other than Linux, or before Linux 5.3), one to wait for the exit.
     ///
     /// # Errors
     ///
-    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was cancelled.
+    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was canceled.
     /// - [`Error::OutputTooLarge`] above [`max_output`](Program::max_output).
     /// - [`Error::ProgramStart`] with what the system said: not found, not permitted, out of descriptors.
-    /// - [`Error::NoDefaultTimeout`], [`Error::TooManyStuck`], [`Error::NoThread`] and [`Error::ThreadStart`]: the program did not run, or
-    ///   was ended at once.
+    /// - [`Error::TooManyStuck`], [`Error::NoThread`] and [`Error::ThreadStart`]: the program did not run, or was ended
+    ///   at once.
     pub fn run(&self, crew: &Crew, limit: impl Into<TimeLimit>) -> Result<Output, Error> {
         let limit = limit.into();
         limit.check(Phase::Wait)?;
@@ -197,8 +199,8 @@ impl Program {
     }
 }
 
-/// From `PROGRAM ARG…`, or `command:PROGRAM ARG…` as a route names it. Split into words as a shell does it, with quotes, backslashes and
-/// comments; nothing is expanded, and no shell is run.
+/// From `PROGRAM ARG…`, or `command:PROGRAM ARG…` as a route names it. Split into words as a shell does it, with
+/// quotes, backslashes and comments; nothing is expanded, and no shell is run.
 ///
 /// ```
 /// use headstart::command::Program;

@@ -1,6 +1,6 @@
 //! A program's three pipes, our ends: none of them ever blocks.
 
-use crate::error::Error;
+use crate::error::{Error, Phase};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, ioctl_fionbio, ioctl_fionread, read, write};
@@ -23,6 +23,17 @@ impl Pipes {
         self.input.feed()?;
         self.stdout.take_some()?;
         self.stderr.take_some()
+    }
+
+    /// What the program has got to, as far as its pipes tell.
+    pub(super) fn phase(&self) -> Phase {
+        if self.input.pipe.is_some() {
+            Phase::Send
+        } else if self.stdout.bytes.is_empty() {
+            Phase::Head
+        } else {
+            Phase::Body
+        }
     }
 
     /// What to wait for.
@@ -52,7 +63,7 @@ impl Input {
         match write(pipe, &self.bytes[self.written..]) {
             Ok(written) => self.written += written,
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-            Err(Errno::PIPE) => self.written = self.bytes.len(), // the program reads no more: its own affair
+            Err(Errno::PIPE) => self.written = self.bytes.len(), // the program reads no more, as it may
             Err(error) => return Err(failed(error)),
         }
         if self.written == self.bytes.len() {

@@ -6,7 +6,7 @@ use super::pipes::{Captured, Input, Pipes, failed};
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase};
+use crate::error::Error;
 use crate::limit::TimeLimit;
 use crate::ready::wait;
 use crate::timeout::GRACE;
@@ -19,8 +19,8 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A child with a group of its own. Dropping it kills what the group has, waits for the child's exit and collects its status, so it is
-/// dropped where that may take a moment.
+/// A child with a group of its own. Dropping it kills what the group has, waits for the child's exit and collects its
+/// status, so it is dropped where that may take a moment.
 pub(super) struct Process {
     child: Child,
     /// The child's number and its group's, ours to signal as long as the status is not collected.
@@ -67,7 +67,7 @@ impl Process {
         let (wake, awake) = io::pipe()?;
         let _canceled = limit.token().on_cancel(move |_| drop(awake));
         loop {
-            limit.check(Phase::Wait)?;
+            limit.check(pipes.phase())?;
             let mut interests = vec![PollFd::new(&self.exit, PollFlags::IN), PollFd::new(&wake, PollFlags::IN)];
             interests.extend(pipes.interests());
             wait(&mut interests, limit.deadline())?;
@@ -112,7 +112,8 @@ impl Process {
         }
     }
 
-    /// Waits, until `until`, for the child's exit and the end of its outputs: the one sign there is that its children are gone too.
+    /// Waits, until `until`, for the child's exit and the end of its outputs: the one sign there is that its children
+    /// are gone too.
     fn is_over_by(&self, until: Deadline) -> bool {
         // Asked for nothing, a pipe still reports that its last writer is gone.
         let outputs = self.outputs.iter().flatten().map(|pipe| PollFd::new(pipe, PollFlags::empty()));
@@ -132,7 +133,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         signal(self.id, Signal::KILL);
-        // Whoever else waits for the exit does so by the number, which must not be given away before.
+        // Another thread may wait for the exit by the number, which must not be given away before.
         let mut exit = [PollFd::new(&self.exit, PollFlags::IN)];
         while wait(&mut exit, Deadline::Never).is_ok() && !has_happened(&exit[0]) {}
         let _ = self.child.wait();

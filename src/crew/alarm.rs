@@ -48,7 +48,8 @@ impl Alarm {
         Ok(Alarm { shared, thread: Some(thread) })
     }
 
-    /// Has `due` called at `at`, on the alarm's thread, which everybody shares: it has to be quick. A panic in it is logged.
+    /// Has `due` called at `at`, on the alarm's thread, which everybody shares: it has to be quick. A panic in it is
+    /// logged.
     ///
     /// Dropping the guard takes the call back; it does not wait for one that has begun.
     #[must_use = "dropping the guard takes the call back"]

@@ -1,8 +1,8 @@
 //! Cleanups that may block.
 //!
-//! The problem: a cleanup runs on the thread that cancels, which may be the one that waits for a race, or the alarm's. One that
-//! sleeps, asks a server or waits for a lock holds up all of them. The answer: the canceling thread hands such a cleanup to the
-//! crew and goes on.
+//! The problem: a cleanup runs on the thread that cancels, which may be the one that waits for a race, or the alarm's.
+//! One that sleeps, asks a server or waits for a lock holds up all of them. The answer: the canceling thread hands such
+//! a cleanup to the crew and goes on.
 
 use super::job::{Claim, Job};
 use super::threads::Crew;
@@ -10,16 +10,16 @@ use crate::cancel::{CancelReason, CancelToken, CleanupGuard, HandedOver};
 use crate::sync::Arc;
 
 impl CancelToken {
-    /// Like [`on_cancel`](CancelToken::on_cancel), for a cleanup that may block: it runs on a thread of `crew`, and whoever
-    /// cancels does not wait for it. Also when the token was canceled before.
+    /// Like [`on_cancel`](CancelToken::on_cancel), for a cleanup that may block: it runs on a thread of `crew`, and
+    /// whoever cancels does not wait for it. Also when the token was canceled before.
     ///
-    /// Dropping the guard means what it always means: afterwards the cleanup does not run, for which the drop waits if it runs
-    /// at that moment. So the call whose resource it frees ends as late as the cleanup, on its own thread, and should not be a
-    /// primary [on the calling thread](crate::race::Primary::OnCaller).
+    /// Dropping the guard means what it always means: afterwards the cleanup does not run, for which the drop waits if
+    /// it runs at that moment. So the call whose resource it frees ends as late as the cleanup, on its own thread, and
+    /// should not be a primary [on the calling thread](crate::race::Primary::OnCaller).
     ///
-    /// The cleanup counts as a request's job. Where the crew has no thread left, it runs on the canceling thread, late rather
-    /// than never. While it runs, it is listed as `cleanup` among the [stuck calls](crate::CrewStats::stuck), and
-    /// [`Crew::shutdown`] waits for it.
+    /// The cleanup counts as a request's job. Where the crew has no thread left, it runs on the canceling thread, late
+    /// rather than never. While it runs, it is listed as `cleanup` among the [stuck calls](crate::CrewStats::stuck),
+    /// and [`Crew::shutdown`] waits for it.
     ///
     /// ```
     /// use headstart::{CancelReason, CancelToken, Crew, CrewSettings};

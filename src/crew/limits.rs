@@ -3,8 +3,8 @@
 //! On Linux a thread of the standard library takes four memory mappings (its stack, the stack's guard, the signal stack
 //! and that one's guard), so `vm.max_map_count` ends a process long before memory does.
 //!
-//! A limited address space is the one limit that is not refused politely: where the stacks have taken it all, the next small
-//! allocation ends the process. So threads may only have what is left of it after a share for everything else.
+//! A limited address space is the one limit that is not refused politely: where the stacks have taken it all, the next
+//! small allocation ends the process. So threads may only have what is left of it after a share for everything else.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,8 @@ use std::path::Path;
 /// Mappings and process ids left to everything that is not a thread of ours.
 const MARGIN: u64 = 1_000;
 const MAPPINGS_PER_THREAD: u64 = 4;
-/// Address space left to everything that is not a thread's, and that of each thread: its stack with some working memory.
+/// Address space left to everything that is not a thread's, and that of each thread: its stack with some working
+/// memory.
 const SPACE_MARGIN: u64 = 128 << 20;
 const SPACE_PER_THREAD: u64 = 2 << 20;
 /// What glibc's allocator reserves for each of its arenas. Every thread begins one, up to eight per processor or to

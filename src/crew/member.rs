@@ -13,8 +13,8 @@ pub(super) struct Member {
     pub(super) called: Condvar,
 }
 
-/// What a member does. `Idle` -> `Called` by who spawns, `Called` -> `Running` -> `Idle` by the thread, `Idle` -> `Dismissed`
-/// by who shuts the crew down or needs the place; each under the member's lock.
+/// What a member does. `Idle` -> `Called` by who spawns, `Called` -> `Running` -> `Idle` by the thread, `Idle` ->
+/// `Dismissed` by who shuts the crew down or needs the place; each under the member's lock.
 #[derive(Default)]
 pub(super) enum Work {
     #[default]

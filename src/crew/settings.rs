@@ -49,9 +49,9 @@ impl CrewSettings {
         self
     }
 
-    /// How many of them are kept free of hedges, so that requests still find a thread when hedges no longer do. Defaults to
-    /// a sixteenth of the default `max_threads`; more than half of `max_threads` counts as half, so that a small crew
-    /// hedges too.
+    /// How many of them are kept free of hedges, so that requests still find a thread when hedges no longer do.
+    /// Defaults to a sixteenth of the default `max_threads`; more than half of `max_threads` counts as half, so that a
+    /// small crew hedges too.
     pub fn kept_for_requests(mut self, threads: usize) -> CrewSettings {
         self.kept_for_requests = threads;
         self
@@ -64,9 +64,10 @@ impl CrewSettings {
         self
     }
 
-    /// How many files the jobs may have open together. A request's job counts as two, its client's and its upstream's, a
-    /// hedge's as one; a hedge that would be one too many is refused ([`Error::TooFewFiles`](crate::Error::TooFewFiles)), so
-    /// that requests find theirs. Defaults to `None`: not counted.
+    /// How many files the jobs may have open together. A request's job counts as two, its client's and its upstream's,
+    /// a hedge's as one; a hedge that would be one too many is refused
+    /// ([`Error::TooFewFiles`](crate::Error::TooFewFiles)), so that requests find theirs. Defaults to `None`: not
+    /// counted.
     pub fn max_files(mut self, files: impl Into<Option<u64>>) -> CrewSettings {
         self.max_files = files.into();
         self
@@ -90,8 +91,8 @@ impl CrewSettings {
         self
     }
 
-    /// The most threads a crew with these settings has, and what keeps it from having more: the system's setting of that name,
-    /// or `max_threads`.
+    /// The most threads a crew with these settings has, and what keeps it from having more: the system's setting of
+    /// that name, or `max_threads`.
     pub fn bound(&self) -> (usize, &'static str) {
         let setting = if self.system.threads <= self.max_threads { self.system.setting } else { "max_threads" };
         (self.max_threads, setting)

@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 
 /// A handle to a set of threads; clones are handles to the same set.
 ///
-/// Without [`shutdown`](Crew::shutdown), the threads leave when they have been idle for long enough, and the alarm's with the
-/// last of them once no handle is left.
+/// Without [`shutdown`](Crew::shutdown), the threads leave when they have been idle for long enough, and the alarm's
+/// with the last of them once no handle is left.
 ///
 /// ```
 /// use headstart::{Claim, Crew, CrewSettings, Job};
 ///
 /// let crew = Crew::new(CrewSettings::default().max_threads(8))?;
 /// let (tx, rx) = crossbeam_channel::bounded(1);
-/// crew.spawn(Claim::Request, Job { label: "sum".into(), token: None, run: Box::new(move || tx.send(1 + 1).unwrap()) })?;
+/// let sum = Box::new(move || tx.send(1 + 1).unwrap());
+/// crew.spawn(Claim::Request, Job { label: "sum".into(), token: None, run: sum })?;
 /// assert_eq!(rx.recv().unwrap(), 2);
 /// # Ok::<(), headstart::Error>(())
 /// ```
@@ -82,8 +83,8 @@ impl Crew {
     ///
     /// # Errors
     ///
-    /// [`Error::NoThread`] and [`Error::TooFewFiles`] at the bounds, [`Error::ThreadStart`] when the system refuses a thread. The
-    /// job has not begun then and never will.
+    /// [`Error::NoThread`] and [`Error::TooFewFiles`] at the bounds, [`Error::ThreadStart`] when the system refuses a
+    /// thread. The job has not begun then and never will.
     pub fn spawn(&self, claim: Claim, mut job: Job) -> Result<(), Error> {
         let mut state = self.admit(claim, &mut job)?;
         if let Some(member) = state.idle.pop() {
@@ -191,8 +192,8 @@ impl Crew {
         stats
     }
 
-    /// The bound of stuck jobs, when it is reached. Jobs cancelled within the last [`STUCK_AFTER`] do not count: most of them
-    /// are about to return.
+    /// The bound of stuck jobs, when it is reached. Jobs canceled within the last [`STUCK_AFTER`] do not count: most of
+    /// them are about to return.
     pub(crate) fn is_full_of_stuck_calls(&self) -> Option<usize> {
         let most = self.shared.settings.max_stuck;
         let state = lock(&self.shared.state);

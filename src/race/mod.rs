@@ -1,16 +1,17 @@
 //! Several blocking calls for one result, against a deadline.
 //!
 //! The problem: an unreliable call is made better by a second one started when the first is late (hedging: Dean and
-//! Barroso, "The Tail at Scale", 2013; gRPC proposal A6), but in blocking code the loser's thread hangs in a system call.
+//! Barroso, "The Tail at Scale", 2013; gRPC proposal A6), but in blocking code the loser's thread hangs in a system
+//! call.
 //!
-//! The answer: every attempt has a thread of the [`Crew`] and they share one [`CancelToken`](crate::CancelToken). What decides
-//! the token decides the race: the first success, the deadline, or the caller's own token. Deciding runs the cleanups the
-//! attempts registered, so the losers come back. The caller waits at one place, on one inbox. Later starts are kept by
-//! the crew's alarm, so an attempt that never becomes due costs no thread; or, with [`Threads::Fresh`], by each attempt's own
-//! thread.
+//! The answer: every attempt has a thread of the [`Crew`] and they share one [`CancelToken`](crate::CancelToken). What
+//! decides the token decides the race: the first success, the deadline, or the caller's own token. Deciding runs the
+//! cleanups the attempts registered, so the losers come back. The caller waits at one place, on one inbox. Later starts
+//! are kept by the crew's alarm, so an attempt that never becomes due costs no thread; or, with [`Threads::Fresh`], by
+//! each attempt's own thread.
 //!
-//! Invariants: `race` knows no HTTP and no sockets. An attempt that has not begun when the race is decided never begins.
-//! Losers never block: the inbox holds a message of each attempt and one of the canceler.
+//! Invariants: `race` knows no HTTP and no sockets. An attempt that has not begun when the race is decided never
+//! begins. Losers never block: the inbox holds a message of each attempt and one of the canceler.
 
 mod attempt;
 mod outcome;
@@ -80,8 +81,8 @@ impl Race {
         self
     }
 
-    /// When the race is over, and what ends it before: a `Duration`, a `Deadline`, a `&CancelToken`, the `&Attempt` of another
-    /// race. The race never cancels a token it is given. Defaults to no limit.
+    /// When the race is over, and what ends it before: a `Duration`, a `Deadline`, a `&CancelToken`, the `&Attempt` of
+    /// another race. The race never cancels a token it is given. Defaults to no limit.
     pub fn limit(mut self, limit: impl Into<TimeLimit>) -> Race {
         let limit = limit.into();
         self.setup.deadline = limit.deadline();
@@ -101,7 +102,8 @@ impl Race {
         self
     }
 
-    /// Where attempt 0 runs. Defaults to [`Primary::OnCrew`]. With [`Threads::Fresh`] it has a thread of its own in any case.
+    /// Where attempt 0 runs. Defaults to [`Primary::OnCrew`]. With [`Threads::Fresh`] it has a thread of its own in any
+    /// case.
     pub fn primary(mut self, primary: Primary) -> Race {
         self.setup.primary = primary;
         self

@@ -29,7 +29,7 @@ impl Report {
     }
 
     pub(super) fn attempt_ended(&self, attempt: usize, end: AttemptEnd, elapsed: Duration) {
-        log::debug!("race {} attempt {attempt} {end:?} after {elapsed:?}", self.race);
+        log::debug!("race {} attempt {attempt} after {elapsed:?}: {end}", self.race);
         self.observe(|observer| observer.attempt_ended(&AttemptEnded { race: self.race, attempt, end, elapsed }));
     }
 

@@ -1,10 +1,11 @@
 //! A race under way: who begins, who decides, who waits.
 //!
-//! Three kinds of threads meet here. The caller's waits at one place, in `collect`. An attempt's runs the call and sends one
-//! message about its end. The alarm's begins what is due. They share the token, whose decision is the race's, and the
-//! starts, which count what has begun.
+//! Three kinds of threads meet here. The caller's waits at one place, in `collect`. An attempt's runs the call and
+//! sends one message about its end. The alarm's begins what is due. They share the token, whose decision is the race's,
+//! and the starts, which count what has begun.
 //!
-//! On fresh threads there is no alarm: each attempt is given its thread as the race begins and sleeps on it until it is due.
+//! On fresh threads there is no alarm: each attempt is given its thread as the race begins and sleeps on it until it is
+//! due.
 
 use super::attempt::Attempt;
 use super::outcome::{Cause, Failure, Outcome, Success};
@@ -88,8 +89,8 @@ struct Running<T, E, F> {
     token: CancelToken,
     starts: Starts,
     report: Report,
-    /// Made for the first message: a race that its primary wins on the calling thread sends none, and a channel would be
-    /// a third of what it costs.
+    /// Made for the first message: a race that its primary wins on the calling thread sends none, and a channel would
+    /// be a third of what it costs.
     inbox: OnceLock<Inbox<T, E>>,
     call: F,
 }
@@ -256,7 +257,8 @@ where
         self.inbox.get_or_init(|| bounded(self.starts.attempts() + 1))
     }
 
-    /// The one place where the caller waits. `first` is what came before any message. Nothing begins once it has returned.
+    /// The one place where the caller waits. `first` is what came before any message. Nothing begins once it has
+    /// returned.
     fn collect(&self, mut first: Option<Event<T, E>>) -> Outcome<T, E> {
         let attempts = self.starts.attempts();
         let (mut successes, mut failures) = (Vec::new(), Vec::new());

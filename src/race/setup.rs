@@ -23,9 +23,10 @@ pub enum Threads {
     /// Kept by the crew, and taken when an attempt is due. The default.
     #[default]
     Crew,
-    /// One started for each attempt as the race begins, on which the later ones sleep until they are due. The plain way, to
-    /// compare with and to learn from: thread starts are most of what such a race costs. And as the threads are taken at the
-    /// beginning, a hedge that finds none then is a failed attempt then, although one might be free when it is due.
+    /// One started for each attempt as the race begins, on which the later ones sleep until they are due. The plain
+    /// way, to compare with and to learn from: thread starts are most of what such a race costs. And as the threads are
+    /// taken at the beginning, a hedge that finds none then is a failed attempt then, although one might be free when
+    /// it is due.
     Fresh,
 }
 
@@ -38,8 +39,8 @@ pub enum Primary {
     /// On the calling thread, which saves a thread switch in a race that its primary wins.
     ///
     /// Only for a call that can be ended by its token in every phase: the calling thread cannot return before the call
-    /// does, so one that runs on after its token was canceled holds up the deadline and the winner. The calls of this crate's
-    /// clients can be ended like that.
+    /// does, so one that runs on after its token was canceled holds up the deadline and the winner. The calls of this
+    /// crate's clients can be ended like that.
     OnCaller,
 }
 

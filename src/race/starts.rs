@@ -1,8 +1,8 @@
 //! Which attempt of a race may begin, and when.
 //!
 //! The schedule says when an attempt is due. Two things can change that: a failure may begin the next one early, and
-//! the decision of the race's token ends all beginning. There are two ways to wait for the moment. The alarm waits in place
-//! of attempts that have no thread yet ([`next_due`](Starts::next_due)); an attempt that has one sleeps on it
+//! the decision of the race's token ends all beginning. There are two ways to wait for the moment. The alarm waits in
+//! place of attempts that have no thread yet ([`next_due`](Starts::next_due)); an attempt that has one sleeps on it
 //! ([`sleep_until_due`](Starts::sleep_until_due)).
 //!
 //! The lock is held for a look and a count. It is never held across the call, an observer or a message.
@@ -46,8 +46,8 @@ impl Starts {
         self.race_started.checked_add(*self.schedule.offsets().get(attempt)?)
     }
 
-    /// The next attempt, if it is due. If none is, sets the alarm by `set_alarm` for the moment when one will be, or for
-    /// `deadline` if that comes first.
+    /// The next attempt, if it is due. If none is, sets the alarm by `set_alarm` for the moment when one will be, or
+    /// for `deadline` if that comes first.
     pub(super) fn next_due(
         &self,
         token: &CancelToken,
@@ -110,7 +110,8 @@ impl Starts {
         open
     }
 
-    /// Takes the alarm back, so that it does not wake for a race that is over, and returns how many attempts have begun.
+    /// Takes the alarm back, so that it does not wake for a race that is over, and returns how many attempts have
+    /// begun.
     pub(super) fn close(&self) -> usize {
         let mut progress = lock(&self.progress);
         let (alarm, begun) = (progress.alarm.take(), progress.begun);

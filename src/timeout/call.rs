@@ -33,8 +33,8 @@ pub(crate) const GRACE: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 ///
-/// [`Error::TimedOut`] when the time is over; then the call itself runs on for as long as it likes, since nothing here can
-/// end it (see [`TimedCall::cleanup`] and [`with_timeout_on`] for what can). Otherwise as [`TimedCall::run`].
+/// [`Error::TimedOut`] when the time is over; then the call itself runs on for as long as it likes, since nothing here
+/// can end it (see [`TimedCall::cleanup`] and [`with_timeout_on`] for what can). Otherwise as [`TimedCall::run`].
 ///
 /// # Panics
 ///
@@ -131,32 +131,33 @@ impl TimedCall {
 
     /// What frees the resource the call hangs in: a socket shut down, a process killed.
     ///
-    /// Runs when the call is ended early, because its time is over or its limit's token was canceled: exactly once then, also
-    /// when the time was over before the call began, and never otherwise. It runs on the calling thread, before the caller is
-    /// told, so a cleanup that blocks holds the caller up ([`cleanup_blocking`](TimedCall::cleanup_blocking) does not).
+    /// Runs when the call is ended early, because its time is over or its limit's token was canceled: exactly once
+    /// then, also when the time was over before the call began, and never otherwise. It runs on the calling thread,
+    /// before the caller is told, so a cleanup that blocks holds the caller up
+    /// ([`cleanup_blocking`](TimedCall::cleanup_blocking) does not).
     ///
-    /// It returns nothing, or a `Result`. That it failed or panicked is logged; the caller is told of the timeout. A later
-    /// cleanup replaces an earlier one.
+    /// It returns nothing, or a `Result`. That it failed or panicked is logged; the caller is told of the timeout. A
+    /// later cleanup replaces an earlier one.
     pub fn cleanup<C: CleanupResult>(mut self, cleanup: impl FnOnce() -> C + 'static) -> TimedCall {
         self.cleanup = Cleanup::OnCaller(Box::new(|| cleanup().into_result()));
         self
     }
 
-    /// Like [`cleanup`](TimedCall::cleanup), for what may take a while: it runs on a thread of the call's crew, and the caller
-    /// is told in time. It may still run then; among the [stuck calls](crate::CrewStats::stuck) it is `cleanup of …`
-    /// meanwhile. Where the crew has no thread left, it runs on the calling thread, late rather than never.
+    /// Like [`cleanup`](TimedCall::cleanup), for what may take a while: it runs on a thread of the call's crew, and the
+    /// caller is told in time. It may still run then; among the [stuck calls](crate::CrewStats::stuck) it is `cleanup
+    /// of …` meanwhile. Where the crew has no thread left, it runs on the calling thread, late rather than never.
     pub fn cleanup_blocking<C: CleanupResult>(mut self, cleanup: impl FnOnce() -> C + Send + 'static) -> TimedCall {
         self.cleanup = Cleanup::OnCrew(Box::new(|| cleanup().into_result()));
         self
     }
 
-    /// Runs `call` and returns what it returns. `call` is given a token that is canceled when the call is to end, for code
-    /// that asks or registers its own cleanup there.
+    /// Runs `call` and returns what it returns. `call` is given a token that is canceled when the call is to end, for
+    /// code that asks or registers its own cleanup there.
     ///
     /// # Errors
     ///
-    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was canceled. The call has ended
-    ///   then, or is given up after 5 ms more.
+    /// - [`Error::TimedOut`] when the time is over, [`Error::Canceled`] when the limit's token was canceled. The call
+    ///   has ended then, or is given up after 5 ms more.
     /// - [`Error::NoThread`], [`Error::TooManyStuck`] and [`Error::ThreadStart`]: nothing was called.
     ///
     /// # Panics

@@ -57,7 +57,8 @@ impl DefaultTimeout {
     ///
     /// # Errors
     ///
-    /// [`Error::NoDefaultTimeout`] when nothing is installed: no call waits without end because somebody forgot to say how long.
+    /// [`Error::NoDefaultTimeout`] when nothing is installed: no call waits without end because somebody forgot to say
+    /// how long.
     pub fn limit() -> Result<TimeLimit, Error> {
         DefaultTimeout::current().map(TimeLimit::from).ok_or(Error::NoDefaultTimeout)
     }

@@ -60,8 +60,8 @@ fn weakened(ordering: Ordering) -> Ordering {
 
 pub(crate) struct Mutex<T> {
     exclusion: loom::sync::Mutex<()>,
-    /// How many threads are inside, when `exclusion` is left out. Leaked: loom would see its drop as one more access that
-    /// nothing orders.
+    /// How many threads are inside, when `exclusion` is left out. Leaked: loom would see its drop as one more access
+    /// that nothing orders.
     holders: Option<&'static loom::sync::atomic::AtomicUsize>,
     data: std::sync::Mutex<T>,
 }

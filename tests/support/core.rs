@@ -46,7 +46,7 @@ pub(crate) fn next<T>(messages: &Receiver<T>) -> T {
     messages.recv_timeout(SOON).expect("a message in time")
 }
 
-/// Does as a call should: waits to be cancelled and says why it was.
+/// Does as a call should: waits to be canceled and says why it was.
 pub(crate) fn until_canceled(attempt: &Attempt) -> CancelReason {
     attempt.token().wait(soon()).expect("canceled in time")
 }
