@@ -23,31 +23,31 @@ type Error = Box<dyn std::error::Error>;
 
 /// A way to call: the slow call, whose result does not matter, and one that is done at once, for what the way itself
 /// costs.
-struct Way {
+struct Technique {
     name: &'static str,
     slow: fn(SocketAddr) -> Result<(), Error>,
     fast: fn() -> Result<u32, Error>,
 }
 
-const WAYS: [Way; 6] = [
-    Way { name: "wait no longer", slow: wait_no_longer, fast: fast_on_a_thread },
-    Way { name: "a socket timeout", slow: socket_timeout, fast: fast_here },
-    Way { name: "a deadline on every read", slow: deadline_on_every_read, fast: fast_here },
-    Way { name: "a token the call asks", slow: cooperative, fast: fast_in_the_crew },
-    Way { name: "a cleanup that frees it", slow: cleanup, fast: fast_in_the_crew },
-    Way { name: "a process that is ended", slow: process, fast: fast_process },
+const TECHNIQUES: [Technique; 6] = [
+    Technique { name: "wait no longer", slow: wait_no_longer, fast: fast_on_a_thread },
+    Technique { name: "a socket timeout", slow: socket_timeout, fast: fast_here },
+    Technique { name: "a deadline on every read", slow: deadline_on_every_read, fast: fast_here },
+    Technique { name: "a token the call asks", slow: cooperative, fast: fast_in_the_crew },
+    Technique { name: "a cleanup that frees it", slow: cleanup, fast: fast_in_the_crew },
+    Technique { name: "a process that is ended", slow: process, fast: fast_process },
 ];
 
 fn main() -> Result<(), Error> {
     crew()?; // with its alarm's thread, before any is counted
     println!("{:<26} {:>10} {:>14} {:>18} {:>14}", "", "waited", "threads left", "connections left", "a fast call");
-    for way in WAYS {
+    for technique in TECHNIQUES {
         let peer = Drips::start()?;
         let threads_before = threads();
         let began = Instant::now();
         for _ in 0..CALLS {
             // An error is what is expected here: the time was over.
-            let _ended = (way.slow)(peer.address);
+            let _ended = (technique.slow)(peer.address);
         }
         let waited = began.elapsed() / CALLS;
         thread::sleep(Duration::from_millis(50)); // what is on its way out is not left over
@@ -55,11 +55,11 @@ fn main() -> Result<(), Error> {
 
         let began = Instant::now();
         for _ in 0..FAST_CALLS {
-            (way.fast)()?;
+            (technique.fast)()?;
         }
         println!(
             "{:<26} {:>7} ms {:>14} {:>18} {:>11.1} us",
-            way.name,
+            technique.name,
             waited.as_millis(),
             threads_after.saturating_sub(threads_before + connections), // the peer has a thread for each of its own
             connections,

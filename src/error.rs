@@ -54,6 +54,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A host name could not be looked up.
+    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
     Lookup {
         /// The name.
         host: String,
@@ -61,6 +62,7 @@ pub enum Error {
         source: io::Error,
     },
     /// No connection to any of the host's addresses.
+    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
     Connect {
         /// Host and port.
         to: String,
@@ -68,6 +70,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The TLS handshake failed.
+    #[cfg(feature = "https")]
     Tls {
         /// Host and port.
         to: String,
@@ -75,6 +78,7 @@ pub enum Error {
         why: String,
     },
     /// A connection that was there broke.
+    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
     Lost {
         /// Host and port.
         to: String,
@@ -92,14 +96,19 @@ pub enum Error {
         why: String,
     },
     /// The peer does not speak its protocol as it should.
+    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
     Protocol(String),
     /// The answer has a status other than 200.
+    #[cfg(feature = "http")]
     Status(u16),
     /// The answer is declared to be something else than what was asked for, or not at all.
+    #[cfg(feature = "http")]
     ContentType(Option<String>),
     /// The answer does not parse as JSON.
+    #[cfg(any(feature = "http", feature = "command"))]
     Json(String),
     /// The answer is larger than allowed.
+    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
     BodyTooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -232,18 +241,28 @@ impl fmt::Display for Error {
             Error::NoDefaultTimeout => f.write_str("no timeout given and no default timeout installed"),
             Error::Setting { key, value, allowed } => write!(f, "{key} cannot be '{value}': {allowed}"),
             Error::Listen { at, source } => write!(f, "cannot listen on {at}: {source}"),
+            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
             Error::Lookup { host, source } => write!(f, "no address for '{host}': {source}"),
+            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
             Error::Connect { to, source } => write!(f, "no connection to {to}: {source}"),
+            #[cfg(feature = "https")]
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
+            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
             Error::Lost { to, source } => write!(f, "connection to {to} lost: {source}"),
             Error::Io(error) => write!(f, "reading or writing failed: {error}"),
             #[cfg(feature = "memcached")]
             Error::Refused { by, why } => write!(f, "refused by {by}: {why}"),
+            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
+            #[cfg(feature = "http")]
             Error::Status(status) => write!(f, "status {status} instead of 200"),
+            #[cfg(feature = "http")]
             Error::ContentType(Some(found)) => write!(f, "content type '{found}' is not what was asked for"),
+            #[cfg(feature = "http")]
             Error::ContentType(None) => write!(f, "no content type"),
+            #[cfg(any(feature = "http", feature = "command"))]
             Error::Json(why) => write!(f, "body is not JSON: {why}"),
+            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
             #[cfg(feature = "mysql")]
             Error::Database { code, message } => write!(f, "database error {code}: {message}"),
@@ -269,12 +288,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::ThreadStart(source)
-            | Error::Listen { source, .. }
-            | Error::Lookup { source, .. }
-            | Error::Connect { source, .. }
-            | Error::Lost { source, .. }
-            | Error::Io(source) => Some(source),
+            Error::ThreadStart(source) | Error::Listen { source, .. } | Error::Io(source) => Some(source),
+            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            Error::Lookup { source, .. } | Error::Connect { source, .. } | Error::Lost { source, .. } => Some(source),
             #[cfg(feature = "command")]
             Error::ProgramStart { source, .. } => Some(source),
             _ => None,

@@ -47,7 +47,9 @@ pub enum Primary {
 /// What a race is run for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
+    /// The first success.
     First,
+    /// Everything that succeeds in time.
     All,
 }
 
