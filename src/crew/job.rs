@@ -15,7 +15,7 @@ pub enum Claim {
 
 /// What runs on a thread of the crew.
 pub struct Job {
-    /// The name it goes by in [`CrewStats::stuck`] and in the log.
+    /// The name it goes by in [`CrewStats::stuck`](super::CrewStats::stuck) and in the log.
     pub label: Arc<str>,
     /// What ends it. A job whose token is canceled and that still runs is counted as stuck.
     pub token: Option<CancelToken>,
@@ -23,5 +23,5 @@ pub struct Job {
     pub run: Box<dyn FnOnce() + Send>,
 }
 
-/// How long a canceled job has run on when it counts against [`CrewSettings::max_stuck`], and its return is logged.
+/// How long a canceled job has run on when it counts against [`CrewSettings::max_stuck`](super::CrewSettings::max_stuck), and its return is logged.
 pub(super) const STUCK_AFTER: Duration = Duration::from_millis(100);
