@@ -54,7 +54,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A host name could not be looked up.
-    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+    #[cfg(feature = "_net")]
     Lookup {
         /// The name.
         host: String,
@@ -62,7 +62,7 @@ pub enum Error {
         source: io::Error,
     },
     /// No connection to any of the host's addresses.
-    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+    #[cfg(feature = "_net")]
     Connect {
         /// Host and port.
         to: String,
@@ -78,7 +78,7 @@ pub enum Error {
         why: String,
     },
     /// A connection that was there broke.
-    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+    #[cfg(feature = "_net")]
     Lost {
         /// Host and port.
         to: String,
@@ -96,7 +96,7 @@ pub enum Error {
         why: String,
     },
     /// The peer does not speak its protocol as it should.
-    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+    #[cfg(feature = "_net")]
     Protocol(String),
     /// The answer has a status other than 200.
     #[cfg(feature = "http")]
@@ -108,7 +108,7 @@ pub enum Error {
     #[cfg(any(feature = "http", feature = "command"))]
     Json(String),
     /// The answer is larger than allowed.
-    #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+    #[cfg(feature = "_net")]
     BodyTooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -241,18 +241,18 @@ impl fmt::Display for Error {
             Error::NoDefaultTimeout => f.write_str("no timeout given and no default timeout installed"),
             Error::Setting { key, value, allowed } => write!(f, "{key} cannot be '{value}': {allowed}"),
             Error::Listen { at, source } => write!(f, "cannot listen on {at}: {source}"),
-            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            #[cfg(feature = "_net")]
             Error::Lookup { host, source } => write!(f, "no address for '{host}': {source}"),
-            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            #[cfg(feature = "_net")]
             Error::Connect { to, source } => write!(f, "no connection to {to}: {source}"),
             #[cfg(feature = "https")]
             Error::Tls { to, why } => write!(f, "no TLS session with {to}: {why}"),
-            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            #[cfg(feature = "_net")]
             Error::Lost { to, source } => write!(f, "connection to {to} lost: {source}"),
             Error::Io(error) => write!(f, "reading or writing failed: {error}"),
             #[cfg(feature = "memcached")]
             Error::Refused { by, why } => write!(f, "refused by {by}: {why}"),
-            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            #[cfg(feature = "_net")]
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             #[cfg(feature = "http")]
             Error::Status(status) => write!(f, "status {status} instead of 200"),
@@ -262,7 +262,7 @@ impl fmt::Display for Error {
             Error::ContentType(None) => write!(f, "no content type"),
             #[cfg(any(feature = "http", feature = "command"))]
             Error::Json(why) => write!(f, "body is not JSON: {why}"),
-            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            #[cfg(feature = "_net")]
             Error::BodyTooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
             #[cfg(feature = "mysql")]
             Error::Database { code, message } => write!(f, "database error {code}: {message}"),
@@ -289,7 +289,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::ThreadStart(source) | Error::Listen { source, .. } | Error::Io(source) => Some(source),
-            #[cfg(any(feature = "http", feature = "memcached", feature = "mysql"))]
+            #[cfg(feature = "_net")]
             Error::Lookup { source, .. } | Error::Connect { source, .. } | Error::Lost { source, .. } => Some(source),
             #[cfg(feature = "command")]
             Error::ProgramStart { source, .. } => Some(source),
