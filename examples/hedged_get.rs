@@ -24,9 +24,7 @@ fn main() -> Result<(), Error> {
         std::process::exit(2);
     };
     let crew = Crew::new(CrewSettings::default())?;
-    let mut settings = ClientSettings::default();
-    settings.upstreams = vec![url];
-    settings.observer = Some(Arc::new(Narrator));
+    let settings = ClientSettings::new([url]).observer(Arc::new(Narrator));
     let client = Client::new(&crew, settings)?;
 
     match client.get(Duration::from_secs(2)) {

@@ -16,18 +16,15 @@ fn crew() -> Crew {
 }
 
 /// One attempt only.
-fn client(crew: &Crew, url: String, change: impl FnOnce(&mut ClientSettings)) -> Client {
-    let mut settings = ClientSettings::default();
-    settings.schedule = Schedule::new(&[Duration::ZERO]).unwrap();
-    settings.upstreams = vec![url];
-    change(&mut settings);
+fn client(crew: &Crew, url: String, change: impl FnOnce(ClientSettings) -> ClientSettings) -> Client {
+    let settings = change(ClientSettings::new([url]).schedule(Schedule::new(&[Duration::ZERO]).unwrap()));
     Client::new(crew, settings).unwrap()
 }
 
 /// What a client makes of an upstream that says `bytes`.
 fn made_of(behavior: Behavior) -> Result<String, Error> {
     let (crew, fake) = (crew(), FakeUpstream::start(behavior));
-    client(&crew, fake.url(), |settings| settings.max_body = 1 << 20).get(PATIENCE).map(|json| json.as_str().to_owned())
+    client(&crew, fake.url(), |settings| settings.max_body(1 << 20)).get(PATIENCE).map(|json| json.as_str().to_owned())
 }
 
 #[test]
@@ -134,15 +131,15 @@ fn a_body_larger_than_allowed_is_a_failure_declared_or_not() {
         assert!(matches!(result, Err(Error::BodyTooLarge { limit: 1_048_576 })), "{result:?}");
     }
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("[1]")));
-    assert!(client(&crew, fake.url(), |settings| settings.max_body = 3).get(PATIENCE).is_ok());
-    let result = client(&crew, fake.url(), |settings| settings.max_body = 2).get(PATIENCE);
+    assert!(client(&crew, fake.url(), |settings| settings.max_body(3)).get(PATIENCE).is_ok());
+    let result = client(&crew, fake.url(), |settings| settings.max_body(2)).get(PATIENCE);
     assert!(matches!(result, Err(Error::BodyTooLarge { limit: 2 })), "{result:?}");
 }
 
 #[test]
 fn nobody_listening_is_said_with_the_address() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let result = client(&crew(), format!("http://{address}/"), |_| {}).get(PATIENCE);
+    let result = client(&crew(), format!("http://{address}/"), |settings| settings).get(PATIENCE);
     let Err(error) = result else { panic!("{result:?}") };
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
@@ -157,7 +154,7 @@ fn an_unknown_name_is_said() {
         }
     }
     let client = client(&crew(), "http://upstream.test/".to_owned(), |settings| {
-        settings.lookup = std::sync::Arc::new(KnowsNothing);
+        settings.lookup(std::sync::Arc::new(KnowsNothing))
     });
     let error = client.get(PATIENCE).unwrap_err();
     assert_eq!(error.to_string(), "no address for 'upstream.test': upstream.test who?");
@@ -166,7 +163,7 @@ fn an_unknown_name_is_said() {
 #[test]
 fn a_look_up_that_gets_no_thread_says_so() {
     let crew = Crew::new(CrewSettings::default().max_threads(0)).unwrap();
-    let result = client(&crew, "http://upstream.test/".to_owned(), |_| {}).get(PATIENCE);
+    let result = client(&crew, "http://upstream.test/".to_owned(), |settings| settings).get(PATIENCE);
     assert!(matches!(result, Err(Error::NoThread { bound: 0 })), "{result:?}");
 }
 
@@ -180,7 +177,7 @@ fn the_second_address_is_tried_when_the_first_refuses() {
     }
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
     let url = format!("http://upstream.test:{}/", fake.address().port());
-    let client = client(&crew, url, |settings| settings.lookup = std::sync::Arc::new(TwoAddresses));
+    let client = client(&crew, url, |settings| settings.lookup(std::sync::Arc::new(TwoAddresses)));
     assert!(client.get(PATIENCE).is_ok());
 }
 
@@ -193,12 +190,8 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 fn attempts_carry_their_number_the_trace_and_the_time_left() {
     const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
-    let client = client(&crew, fake.url(), |settings| settings.schedule = Schedule::default().at_once());
-    let call = Call {
-        start: Start::AtOnce,
-        traceparent: Some(TRACEPARENT),
-        ..Call::until(Deadline::after(Duration::from_secs(9)))
-    };
+    let client = client(&crew, fake.url(), |settings| settings.schedule(Schedule::default().at_once()));
+    let call = Call::new(Duration::from_secs(9)).start(Start::AtOnce).traceparent(TRACEPARENT);
     assert_eq!(client.all(&call).successes.len(), 3);
 
     let heads: Vec<String> = (0..3).map(|_| fake.next_request()).collect();
@@ -226,8 +219,8 @@ fn attempts_carry_their_number_the_trace_and_the_time_left() {
 #[test]
 fn without_a_deadline_no_time_left_is_sent_and_the_field_can_be_renamed() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
-    let client = client(&crew, fake.url(), |settings| settings.timeout_header = "X-Budget".to_owned());
-    client.first(&Call::until(Deadline::Never));
+    let client = client(&crew, fake.url(), |settings| settings.timeout_header("X-Budget".to_owned()));
+    client.first(&Call::new(Deadline::Never));
     let head = fake.next_request();
     assert_eq!((field(&head, "x-budget"), field(&head, "x-request-timeout-ms")), (None, None));
     client.get(Duration::from_secs(9)).unwrap();
@@ -238,9 +231,7 @@ fn without_a_deadline_no_time_left_is_sent_and_the_field_can_be_renamed() {
 #[test]
 fn upstreams_take_turns() {
     let fakes: Vec<_> = (0..3).map(|_| FakeUpstream::start(Behavior::Answers("{}"))).collect();
-    let client = client(&crew(), String::new(), |settings| {
-        settings.upstreams = fakes.iter().map(FakeUpstream::url).collect();
-    });
+    let client = client(&crew(), String::new(), |settings| settings.upstreams(fakes.iter().map(FakeUpstream::url)));
     for _ in 0..6 {
         client.get(PATIENCE).unwrap();
     }
@@ -256,15 +247,15 @@ fn redirects_are_followed_only_when_asked() {
     let crew = crew();
     let target = FakeUpstream::start(Behavior::Answers("{}"));
     let fake = FakeUpstream::start(redirect_to(&target.url()));
-    let result = client(&crew, fake.url(), |_| {}).get(PATIENCE);
+    let result = client(&crew, fake.url(), |settings| settings).get(PATIENCE);
     assert!(matches!(result, Err(Error::Status(302))), "{result:?}");
     assert_eq!(target.requests(), 0);
 
-    let follows = client(&crew, fake.url(), |settings| settings.max_redirects = 1);
+    let follows = client(&crew, fake.url(), |settings| settings.max_redirects(1));
     assert_eq!(follows.get(PATIENCE).unwrap().as_str(), "{}");
     assert_eq!(field(&target.next_request(), "host"), Some(&*target.address().to_string()));
     let round = FakeUpstream::start(redirect_to("/again"));
-    let result = client(&crew, round.url(), |settings| settings.max_redirects = 2).get(PATIENCE);
+    let result = client(&crew, round.url(), |settings| settings.max_redirects(2)).get(PATIENCE);
     assert!(matches!(result, Err(Error::Status(302))), "{result:?}");
     assert_eq!(round.requests(), 3);
 }
@@ -286,7 +277,7 @@ fn proxies_of_the_environment_are_not_asked() {
 #[ignore = "run by the test above"]
 fn a_call_under_proxy_variables() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
-    client(&crew, fake.url(), |_| {}).get(PATIENCE).unwrap();
+    client(&crew, fake.url(), |settings| settings).get(PATIENCE).unwrap();
 }
 
 #[test]
@@ -299,7 +290,7 @@ fn a_proxy_that_is_asked_for_is_used() {
         )),
     );
     let client = client(&crew, "http://127.0.0.1:1/x".to_owned(), |settings| {
-        settings.proxy = Some(format!("http://{}", proxy.address()));
+        settings.proxy(format!("http://{}", proxy.address()))
     });
     client.get(PATIENCE).unwrap();
     assert!(proxy.next_request().starts_with("CONNECT 127.0.0.1:1 "));
@@ -308,10 +299,8 @@ fn a_proxy_that_is_asked_for_is_used() {
 
 #[test]
 fn settings_that_cannot_be_are_refused_by_name() {
-    let refused = |change: &dyn Fn(&mut ClientSettings)| {
-        let mut settings = ClientSettings::default();
-        settings.upstreams = vec!["http://127.0.0.1/".to_owned()];
-        change(&mut settings);
+    let refused = |change: &dyn Fn(ClientSettings) -> ClientSettings| {
+        let settings = change(ClientSettings::new(["http://127.0.0.1/".to_owned()]));
         match Client::new(&crew(), settings) {
             Err(Error::Setting { key, value, allowed }) => (key, value, allowed),
             other => panic!("{other:?}"),
@@ -329,17 +318,17 @@ fn settings_that_cannot_be_are_refused_by_name() {
         "http://a:65536/",
         "http://[::1]x/",
     ] {
-        let (key, value, allowed) = refused(&|settings| settings.upstreams = vec![url.to_owned()]);
+        let (key, value, allowed) = refused(&|settings| settings.upstreams(vec![url.to_owned()]));
         assert_eq!((&*key, &*value), ("upstream", url));
         assert!(allowed.contains("http://"), "{allowed}");
     }
-    let (key, value, _) = refused(&|settings| settings.upstreams = vec!["http://me:secret@host/".to_owned()]);
+    let (key, value, _) = refused(&|settings| settings.upstreams(vec!["http://me:secret@host/".to_owned()]));
     assert_eq!(key, "upstream");
     assert!(!value.contains("secret"), "{value}");
-    assert_eq!(refused(&|settings| settings.upstreams.clear()).0, "upstream");
-    assert_eq!(refused(&|settings| settings.timeout_header = "x y".to_owned()).0, "timeout-header");
-    assert_eq!(refused(&|settings| settings.connect_timeout = Duration::ZERO).0, "connect-timeout");
-    assert_eq!(refused(&|settings| settings.proxy = Some("?".to_owned())).0, "proxy");
+    assert_eq!(refused(&|settings| settings.upstreams(Vec::<String>::new())).0, "upstream");
+    assert_eq!(refused(&|settings| settings.timeout_header("x y".to_owned())).0, "timeout-header");
+    assert_eq!(refused(&|settings| settings.connect_timeout(Duration::ZERO)).0, "connect-timeout");
+    assert_eq!(refused(&|settings| settings.proxy("?".to_owned())).0, "proxy");
 }
 
 #[test]
@@ -347,10 +336,11 @@ fn a_hedge_that_wins_saves_a_call_whose_primary_fails() {
     let turns = [Behavior::Says(answer_with("500 X", "text/plain", "no")), Behavior::Answers("{}")];
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::TakesTurns(turns.into())));
     let client = client(&crew, fake.url(), |settings| {
-        settings.schedule = Schedule::new(&[Duration::ZERO, Duration::from_secs(60)]).unwrap();
-        settings.after_failure = headstart::AfterFailure::Hedge;
+        settings
+            .schedule(Schedule::new(&[Duration::ZERO, Duration::from_secs(60)]).unwrap())
+            .after_failure(headstart::AfterFailure::Hedge)
     });
-    let outcome = client.first(&Call::until(Deadline::after(PATIENCE)));
+    let outcome = client.first(&Call::new(PATIENCE));
     assert_eq!(outcome.winner().map(|winner| winner.attempt), Some(1));
     assert!(matches!(outcome.failures[0].cause, Cause::Error(Error::Status(500))));
 }
@@ -360,7 +350,7 @@ fn a_url_may_have_a_query_without_a_path() {
     for max_redirects in [0, 1] {
         let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
         let url = format!("http://{}?x=1", fake.address());
-        client(&crew, url, |settings| settings.max_redirects = max_redirects).get(PATIENCE).unwrap();
+        client(&crew, url, |settings| settings.max_redirects(max_redirects)).get(PATIENCE).unwrap();
         let head = fake.next_request();
         assert!(head.starts_with("GET /?x=1 HTTP/1.1\r\n"), "{head}");
     }

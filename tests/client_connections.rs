@@ -14,17 +14,15 @@ fn crew() -> Crew {
     Crew::new(CrewSettings::default()).unwrap()
 }
 
-fn client(crew: &Crew, fake: &FakeUpstream, change: impl FnOnce(&mut ClientSettings)) -> Client {
-    let mut settings = ClientSettings::default();
-    settings.upstreams = vec![fake.url()];
-    change(&mut settings);
+fn client(crew: &Crew, fake: &FakeUpstream, change: impl FnOnce(ClientSettings) -> ClientSettings) -> Client {
+    let settings = change(ClientSettings::new([fake.url()]));
     Client::new(crew, settings).unwrap()
 }
 
 #[test]
 fn calls_one_after_the_other_share_one_connection() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
-    let client = client(&crew, &fake, |_| {});
+    let client = client(&crew, &fake, |settings| settings);
     for _ in 0..100 {
         client.get(PATIENCE).unwrap();
     }
@@ -36,9 +34,8 @@ fn calls_one_after_the_other_share_one_connection() {
 fn fifty_callers_at_once_need_no_more_connections_than_callers() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers(r#"{"n":1}"#)));
     // The hedges of slow calls would have connections of their own.
-    let client = client(&crew, &fake, |settings| {
-        settings.schedule = headstart::Schedule::new(&[Duration::ZERO]).unwrap();
-    });
+    let client =
+        client(&crew, &fake, |settings| settings.schedule(headstart::Schedule::new(&[Duration::ZERO]).unwrap()));
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..50 {
@@ -58,7 +55,7 @@ fn fifty_callers_at_once_need_no_more_connections_than_callers() {
 #[test]
 fn a_connection_that_was_closed_while_idle_costs_no_error() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::ClosesIdle));
-    let client = client(&crew, &fake, |_| {});
+    let client = client(&crew, &fake, |settings| settings);
     for _ in 0..100 {
         client.get(PATIENCE).unwrap();
     }
@@ -68,7 +65,7 @@ fn a_connection_that_was_closed_while_idle_costs_no_error() {
 #[test]
 fn a_connection_that_closes_when_used_again_costs_no_error() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::ClosesOnReuse));
-    let client = client(&crew, &fake, |_| {});
+    let client = client(&crew, &fake, |settings| settings);
     for _ in 0..100 {
         client.get(PATIENCE).unwrap();
     }
@@ -80,9 +77,8 @@ fn a_connection_that_closes_when_used_again_costs_no_error() {
 fn a_fresh_connection_that_breaks_is_a_failure() {
     for behavior in [Behavior::SaysAndResets(Vec::new()), Behavior::SaysAndCloses(Vec::new())] {
         let (crew, fake) = (crew(), FakeUpstream::start(behavior));
-        let client = client(&crew, &fake, |settings| {
-            settings.schedule = headstart::Schedule::new(&[Duration::ZERO]).unwrap();
-        });
+        let client =
+            client(&crew, &fake, |settings| settings.schedule(headstart::Schedule::new(&[Duration::ZERO]).unwrap()));
         let result = client.get(PATIENCE);
         assert!(matches!(&result, Err(Error::Lost { to, .. }) if *to == fake.address().to_string()), "{result:?}");
         assert_eq!((fake.requests(), client.idle_connections()), (1, 0), "tried once only");
@@ -93,9 +89,8 @@ fn a_fresh_connection_that_breaks_is_a_failure() {
 fn a_failure_with_a_short_body_keeps_its_connection() {
     let wrong = answer_with("503 Service Unavailable", "text/plain", "come back later");
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Says(wrong)));
-    let client = client(&crew, &fake, |settings| {
-        settings.schedule = headstart::Schedule::new(&[Duration::ZERO]).unwrap();
-    });
+    let client =
+        client(&crew, &fake, |settings| settings.schedule(headstart::Schedule::new(&[Duration::ZERO]).unwrap()));
     for _ in 0..20 {
         assert!(matches!(client.get(PATIENCE), Err(Error::Status(503))));
     }
@@ -105,7 +100,7 @@ fn a_failure_with_a_short_body_keeps_its_connection() {
 #[test]
 fn no_more_connections_stay_idle_than_allowed() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::AnswersAfter(Duration::from_millis(50))));
-    let client = client(&crew, &fake, |settings| settings.max_idle = 2);
+    let client = client(&crew, &fake, |settings| settings.max_idle(2));
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| client.get(PATIENCE).unwrap());
@@ -118,7 +113,7 @@ fn no_more_connections_stay_idle_than_allowed() {
 fn an_idle_connection_is_closed_when_its_time_is_over() {
     const IDLE: Duration = Duration::from_millis(100);
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
-    let client = client(&crew, &fake, |settings| settings.idle_timeout = IDLE);
+    let client = client(&crew, &fake, |settings| settings.idle_timeout(IDLE));
     for _ in 0..2 {
         client.get(PATIENCE).unwrap();
         let used = Instant::now();
@@ -133,7 +128,7 @@ fn an_idle_connection_is_closed_when_its_time_is_over() {
 #[test]
 fn a_dropped_client_closes_its_connections() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
-    let client = client(&crew, &fake, |_| {});
+    let client = client(&crew, &fake, |settings| settings);
     client.get(PATIENCE).unwrap();
     drop(client);
     fake.next_gone();

@@ -8,7 +8,7 @@ mod upstream;
 use headstart::Lookup;
 use headstart::http::{Call, Start};
 use headstart::race::Schedule;
-use headstart::{CancelReason, Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
+use headstart::{CancelReason, Client, ClientSettings, Crew, CrewSettings, Error};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, eventually};
 
 const TIMEOUT: Duration = Duration::from_millis(150);
 
-fn client(crew: &Crew, change: impl FnOnce(&mut ClientSettings)) -> Client {
-    let mut settings = ClientSettings::default();
-    settings.schedule = Schedule::new(&[Duration::ZERO, Duration::from_millis(20)]).unwrap();
-    change(&mut settings);
+fn client(crew: &Crew, change: impl FnOnce(ClientSettings) -> ClientSettings) -> Client {
+    let settings = change(
+        ClientSettings::new(Vec::<String>::new())
+            .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(20)]).unwrap()),
+    );
     Client::new(crew, settings).unwrap()
 }
 
@@ -48,7 +49,7 @@ fn crew() -> Crew {
 #[track_caller]
 fn ends_in_time_and_is_seen_to(behavior: Behavior) {
     let (crew, fake) = (crew(), FakeUpstream::start(behavior));
-    ends_in_time(&crew, &client(&crew, |settings| settings.upstreams = vec![fake.url()]));
+    ends_in_time(&crew, &client(&crew, |settings| settings.upstreams(vec![fake.url()])));
     until_left(&fake);
 }
 
@@ -65,7 +66,7 @@ fn until_left(fake: &FakeUpstream) {
 #[test]
 fn while_connecting() {
     let (crew, fake) = (crew(), AcceptsNothing::start());
-    ends_in_time(&crew, &client(&crew, |settings| settings.upstreams = vec![fake.url()]));
+    ends_in_time(&crew, &client(&crew, |settings| settings.upstreams(vec![fake.url()])));
 }
 
 #[test]
@@ -96,10 +97,7 @@ fn while_the_body_drips() {
 #[test]
 fn while_the_body_has_no_end() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::EndlessBody));
-    let client = client(&crew, |settings| {
-        settings.upstreams = vec![fake.url()];
-        settings.max_body = u64::MAX;
-    });
+    let client = client(&crew, |settings| settings.upstreams(vec![fake.url()]).max_body(u64::MAX));
     ends_in_time(&crew, &client);
     until_left(&fake);
 }
@@ -109,7 +107,7 @@ fn while_the_body_has_no_end() {
 fn while_the_tls_handshake_hangs() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::HangsAfterAccept));
     let url = fake.url().replace("http:", "https:");
-    ends_in_time(&crew, &client(&crew, |settings| settings.upstreams = vec![url]));
+    ends_in_time(&crew, &client(&crew, |settings| settings.upstreams(vec![url])));
     until_left(&fake);
 }
 
@@ -133,8 +131,9 @@ fn while_the_name_is_looked_up_and_the_stuck_look_up_is_counted_and_comes_home()
     let (begun, begins) = crossbeam_channel::unbounded();
     let (let_go, go_on) = crossbeam_channel::bounded::<()>(0);
     let client = client(&crew, |settings| {
-        settings.upstreams = vec![format!("http://upstream.test:{}/", fake.address().port())];
-        settings.lookup = Arc::new(HangsLookingUp { begun, go_on });
+        settings
+            .upstreams(vec![format!("http://upstream.test:{}/", fake.address().port())])
+            .lookup(Arc::new(HangsLookingUp { begun, go_on }))
     });
     for _ in 0..3 {
         let began = Instant::now();
@@ -158,10 +157,7 @@ fn while_the_name_is_looked_up_and_the_stuck_look_up_is_counted_and_comes_home()
 #[test]
 fn connecting_has_a_timeout_of_its_own() {
     let (crew, fake) = (crew(), AcceptsNothing::start());
-    let client = client(&crew, |settings| {
-        settings.upstreams = vec![fake.url()];
-        settings.connect_timeout = TIMEOUT;
-    });
+    let client = client(&crew, |settings| settings.upstreams(vec![fake.url()]).connect_timeout(TIMEOUT));
     let began = Instant::now();
     let result = client.get(PATIENCE);
     assert!(
@@ -176,8 +172,7 @@ fn connecting_has_a_timeout_of_its_own() {
 fn the_connect_timeout_holds_for_the_tls_handshake() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::HangsAfterAccept));
     let client = client(&crew, |settings| {
-        settings.upstreams = vec![fake.url().replace("http:", "https:")];
-        settings.connect_timeout = TIMEOUT;
+        settings.upstreams(vec![fake.url().replace("http:", "https:")]).connect_timeout(TIMEOUT)
     });
     let result = client.get(PATIENCE);
     assert!(matches!(result, Err(Error::Connect { .. } | Error::Tls { .. })), "{result:?}");
@@ -186,10 +181,10 @@ fn the_connect_timeout_holds_for_the_tls_handshake() {
 #[test]
 fn a_call_without_a_deadline_ends_by_its_token() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::HangsAfterRequest));
-    let client = client(&crew, |settings| settings.upstreams = vec![fake.url()]);
+    let client = client(&crew, |settings| settings.upstreams(vec![fake.url()]));
     let token = headstart::CancelToken::new();
     let outcome = std::thread::scope(|scope| {
-        let call = Call { start: Start::AtOnce, token: Some(&token), ..Call::until(Deadline::Never) };
+        let call = Call::new(&token).start(Start::AtOnce);
         let (client, fake) = (&client, &fake);
         let waiting = scope.spawn(move || client.first(&call));
         fake.next_request();
@@ -204,7 +199,7 @@ fn a_call_without_a_deadline_ends_by_its_token() {
 fn a_passed_deadline_reaches_no_upstream() {
     let (crew, listener) = (crew(), TcpListener::bind("127.0.0.1:0").unwrap());
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let client = client(&crew, |settings| settings.upstreams = vec![url]);
+    let client = client(&crew, |settings| settings.upstreams(vec![url]));
     let result = client.get(Duration::ZERO);
     assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     listener.set_nonblocking(true).unwrap();

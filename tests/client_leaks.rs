@@ -36,11 +36,10 @@ fn nothing_leaks() {
         ]
         .into(),
     ));
-    let mut settings = ClientSettings::default();
-    settings.upstreams = vec![fake.url()];
-    settings.schedule = Schedule::new(&[0, 5, 5].map(Duration::from_millis)).unwrap();
-    settings.idle_timeout = Duration::from_millis(200);
-    settings.max_body = 1 << 20;
+    let settings = ClientSettings::new([fake.url()])
+        .schedule(Schedule::new(&[0, 5, 5].map(Duration::from_millis)).unwrap())
+        .idle_timeout(Duration::from_millis(200))
+        .max_body(1 << 20);
     let client = Client::new(&crew, settings).unwrap();
 
     let successes: usize = std::thread::scope(|scope| {

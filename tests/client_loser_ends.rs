@@ -12,7 +12,7 @@ mod upstream;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use headstart::http::Call;
 use headstart::race::Schedule;
-use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline};
+use headstart::{Client, ClientSettings, Crew, CrewSettings};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -25,17 +25,15 @@ fn endings(count: usize) -> [Vec<Duration>; 2] {
     let loser = FakeUpstream::start(Behavior::HangsAfterRequest);
     let winner = FakeUpstream::start(Behavior::AnswersWhenTold(told));
     let crew = Crew::new(CrewSettings::default()).unwrap();
-    let mut settings = ClientSettings::default();
-    settings.schedule = Schedule::new(&[Duration::ZERO; 2]).unwrap();
-    settings.upstreams = vec![loser.url(), winner.url()];
-    let client = Client::new(&crew, settings).unwrap();
+    let settings = ClientSettings::new([loser.url(), winner.url()]);
+    let client = Client::new(&crew, settings.schedule(Schedule::new(&[Duration::ZERO; 2]).unwrap())).unwrap();
 
     let hand = ByHand::start();
     let (mut by_client, mut by_hand) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let racing = thread::spawn({
             let client = client.clone();
-            move || client.first(&Call::until(Deadline::after(PATIENCE))).winner().is_some()
+            move || client.first(&Call::new(PATIENCE)).winner().is_some()
         });
         loser.next_request();
         let answered = Instant::now();

@@ -7,7 +7,7 @@ mod upstream;
 
 use headstart::http::{Call, Json};
 use headstart::race::{Outcome, Schedule};
-use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
+use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
 use std::time::{Duration, Instant};
 use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, Sight, eventually};
 
@@ -17,14 +17,12 @@ fn crew() -> Crew {
 
 /// Attempts to the two upstreams, both at once; which of them is the primary changes from call to call.
 fn client(crew: &Crew, upstreams: [String; 2]) -> Client {
-    let mut settings = ClientSettings::default();
-    settings.schedule = Schedule::new(&[Duration::ZERO; 2]).unwrap();
-    settings.upstreams = upstreams.into();
-    Client::new(crew, settings).unwrap()
+    let schedule = Schedule::new(&[Duration::ZERO; 2]).unwrap();
+    Client::new(crew, ClientSettings::new(upstreams).schedule(schedule)).unwrap()
 }
 
 fn race(client: &Client) -> Outcome<Json, Error> {
-    client.first(&Call::until(Deadline::after(PATIENCE)))
+    client.first(&Call::new(PATIENCE))
 }
 
 #[track_caller]

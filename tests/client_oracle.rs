@@ -87,10 +87,9 @@ fn both_ways_read_the_same_responses_alike() {
     let fake = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
     let crew = Crew::new(CrewSettings::default()).unwrap();
     let client = |max_redirects: u32| {
-        let mut settings = ClientSettings::default();
-        settings.schedule = Schedule::new(&[Duration::ZERO]).unwrap();
-        settings.upstreams = vec![fake.url()];
-        settings.max_redirects = max_redirects;
+        let settings = ClientSettings::new([fake.url()])
+            .schedule(Schedule::new(&[Duration::ZERO]).unwrap())
+            .max_redirects(max_redirects);
         Client::new(&crew, settings).unwrap()
     };
     let (direct, by_ureq) = (client(0), client(1));

@@ -85,11 +85,10 @@ impl TlsUpstream {
     }
 
     fn client(&self, crew: &Crew, host: &str, trusted: Vec<Certificates>) -> Client {
-        let mut settings = ClientSettings::default();
-        settings.upstreams = vec![format!("https://{host}:{}/", self.address.port())];
-        settings.schedule = Schedule::new(&[Duration::ZERO]).unwrap();
-        settings.trusted = trusted;
-        settings.lookup = Arc::new(Loopback);
+        let settings = ClientSettings::new([format!("https://{host}:{}/", self.address.port())])
+            .schedule(Schedule::new(&[Duration::ZERO]).unwrap())
+            .trusted(trusted)
+            .lookup(Arc::new(Loopback));
         Client::new(crew, settings).unwrap()
     }
 
@@ -154,12 +153,10 @@ fn an_unknown_certificate_and_a_wrong_name_are_refused() {
 #[test]
 fn a_plain_upstream_is_refused_as_such() {
     let fake = upstream::FakeUpstream::start(upstream::Behavior::Answers("{}"));
-    let mut settings = ClientSettings::default();
-    settings.upstreams = vec![fake.url().replace("http:", "https:")];
-    settings.schedule = Schedule::new(&[Duration::ZERO]).unwrap();
+    let settings = ClientSettings::new([fake.url().replace("http:", "https:")])
+        .schedule(Schedule::new(&[Duration::ZERO]).unwrap());
     // A client's greeting has no line break to end a head with, so the fake waits until the client gives up.
-    settings.connect_timeout = Duration::from_millis(200);
-    let result = Client::new(&crew(), settings).unwrap().get(PATIENCE);
+    let result = Client::new(&crew(), settings.connect_timeout(Duration::from_millis(200))).unwrap().get(PATIENCE);
     assert!(matches!(result, Err(Error::Tls { .. } | Error::Connect { .. })), "{result:?}");
 }
 
@@ -194,9 +191,7 @@ fn what_follows_an_answer_is_not_taken_for_the_next_one() {
 #[test]
 fn what_is_no_certificate_is_refused_by_name() {
     for trusted in [Certificates::Pem(b"nonsense".to_vec()), Certificates::File("/does/not/exist.pem".into())] {
-        let mut settings = ClientSettings::default();
-        settings.upstreams = vec!["https://localhost/".to_owned()];
-        settings.trusted = vec![trusted];
+        let settings = ClientSettings::new(["https://localhost/".to_owned()]).trusted(vec![trusted]);
         let result = Client::new(&crew(), settings);
         assert!(matches!(&result, Err(Error::Setting { key, .. }) if key == "trusted"), "{result:?}");
     }

@@ -76,12 +76,12 @@ fn a_value_too_large_is_refused_here_or_by_the_server() {
     let error = client.set("k", vec![0; (1 << 20) + 1], SetOptions::default(), PATIENCE).unwrap_err();
     assert!(matches!(error, Error::BodyTooLarge { limit: 0x100000 }), "{error}");
 
-    let lavish = client_with(&crew, server.address(), |settings| settings.max_value = 4 << 20);
+    let lavish = client_with(&crew, server.address(), |settings| settings.max_value(4 << 20));
     let error = lavish.set("k", vec![0; 2 << 20], SetOptions::default(), PATIENCE).unwrap_err();
     assert!(matches!(&error, Error::Refused { why, .. } if why.contains("too large")), "{error}");
 
     client.set("k", vec![7; 1000], SetOptions::default(), PATIENCE).unwrap();
-    let frugal = client_with(&crew, server.address(), |settings| settings.max_value = 999);
+    let frugal = client_with(&crew, server.address(), |settings| settings.max_value(999));
     let error = frugal.get("k", PATIENCE).unwrap_err();
     assert!(matches!(error, Error::BodyTooLarge { limit: 999 }), "{error}");
     assert_eq!(frugal.idle_connections(), 0, "the rest of the value is still on its way");

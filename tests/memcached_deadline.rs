@@ -91,7 +91,7 @@ fn between_the_replies_to_many_keys() {
 fn while_nobody_takes_the_value() {
     // Accepted by the system, read by nobody.
     let (crew, listener) = (crew(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let client = client_with(&crew, listener.local_addr().unwrap(), |settings| settings.max_value = 64 << 20);
+    let client = client_with(&crew, listener.local_addr().unwrap(), |settings| settings.max_value(64 << 20));
     let value = vec![0; 64 << 20];
     ends_in_time(&client, |client| client.set("k", &value, SetOptions::default(), TIMEOUT));
 }
@@ -137,7 +137,7 @@ fn while_the_name_is_looked_up() {
     let (crew, fake) = (crew(), FakeMemcached::answering(|reply| vec![says(reply)]));
     let (let_go, go_on) = crossbeam_channel::bounded::<()>(0);
     let server = format!("cache.test:{}", fake.address().port());
-    let client = client_with(&crew, server, |settings| settings.lookup = Arc::new(HangsLookingUp(go_on)));
+    let client = client_with(&crew, server, |settings| settings.lookup(Arc::new(HangsLookingUp(go_on))));
     ends_in_time(&client, |client| client.get("k", TIMEOUT));
     eventually("the look-up is told as stuck", || crew.stats().stuck.len() == 1);
     drop(let_go);
@@ -149,7 +149,7 @@ fn while_the_name_is_looked_up() {
 fn connecting_has_a_timeout_of_its_own() {
     let (crew, fake) = (crew(), AcceptsNothing::start());
     let server = fake.url().replace("http://", "").replace('/', "");
-    let client = client_with(&crew, server, |settings| settings.connect_timeout = TIMEOUT);
+    let client = client_with(&crew, server, |settings| settings.connect_timeout(TIMEOUT));
     let error = client.get("k", PATIENCE).unwrap_err();
     let timed_out = std::io::ErrorKind::TimedOut;
     assert!(matches!(&error, Error::Connect { source, .. } if source.kind() == timed_out), "{error:?}");

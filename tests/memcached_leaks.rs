@@ -32,7 +32,7 @@ fn nothing_leaks() {
             _ => vec![says(reply)],
         }
     });
-    let client = client_with(&crew, fake.address(), |settings| settings.idle_timeout = Duration::from_millis(200));
+    let client = client_with(&crew, fake.address(), |settings| settings.idle_timeout(Duration::from_millis(200)));
     let successes: usize = std::thread::scope(|scope| {
         let call = || (0..150).filter(|_| client.get("k", Duration::from_millis(40)).is_ok()).count();
         let callers: Vec<_> = (0..8).map(|_| scope.spawn(call)).collect();

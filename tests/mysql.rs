@@ -102,7 +102,7 @@ fn what_the_server_refuses_is_an_error_with_its_number() {
     if !mariadb::is_here() {
         return;
     }
-    let (client, server) = client_with("refusals", |settings| settings.max_connections = 1);
+    let (client, server) = client_with("refusals", |settings| settings.max_connections(1));
     client.execute("CREATE TABLE t (id INT PRIMARY KEY)", &[], SOON).unwrap();
     client.execute("INSERT INTO t VALUES (1)", &[], SOON).unwrap();
     let before = server.connections_of("refusals");
@@ -130,7 +130,7 @@ fn a_wrong_password_is_told_without_any_password() {
         return;
     }
     let wrong = "wr0ng-s3cret";
-    let (client, _) = client_with("stranger", |settings| settings.password = Some(wrong.to_owned()));
+    let (client, _) = client_with("stranger", |settings| settings.password(wrong.to_owned()));
     let error = client.query("SELECT 1", &[], SOON).unwrap_err();
     assert!(matches!(error, Error::Database { code: 1045, .. }), "{error:?}");
     for text in [error.to_string(), format!("{error:?}"), format!("{client:?}")] {
@@ -144,7 +144,7 @@ fn a_connection_is_used_again_and_nothing_of_the_call_before_is_left_on_it() {
     if !mariadb::is_here() {
         return;
     }
-    let (client, server) = client_with("clean", |settings| settings.max_connections = 1);
+    let (client, server) = client_with("clean", |settings| settings.max_connections(1));
     let ask = |sql: &str| one(&client.query(sql, &[], SOON).unwrap()).clone();
     let run = |sql: &str| client.execute(sql, &[], SOON).unwrap_or_else(|error| panic!("{sql}: {error}"));
     server.admin().query_drop("CREATE ROLE reader; GRANT reader TO clean@'127.0.0.1'").unwrap();
@@ -190,7 +190,7 @@ fn a_call_of_a_procedure_gives_its_first_result_and_leaves_the_connection_usable
     if !mariadb::is_here() {
         return;
     }
-    let (client, _) = client_with("several", |settings| settings.max_connections = 1);
+    let (client, _) = client_with("several", |settings| settings.max_connections(1));
     client.execute("CREATE PROCEDURE two() BEGIN SELECT 1 AS a; SELECT 2 AS b; END", &[], SOON).unwrap();
     let id = client.query("SELECT CONNECTION_ID()", &[], SOON).unwrap();
     assert_eq!(client.query("CALL two()", &[], SOON).unwrap().to_json(), r#"[{"a":1}]"#);
@@ -208,11 +208,8 @@ fn a_result_beyond_the_limits_is_refused_and_its_statement_ended() {
     if !mariadb::is_here() {
         return;
     }
-    let (client, server) = client_with("limits", |settings| {
-        settings.max_connections = 1;
-        settings.max_rows = 100;
-        settings.max_bytes = 1 << 20;
-    });
+    let (client, server) =
+        client_with("limits", |settings| settings.max_connections(1).max_rows(100).max_bytes(1 << 20));
     assert_eq!(client.query("SELECT seq FROM seq_1_to_100", &[], SOON).unwrap().rows.len(), 100);
     let many = client.query("SELECT seq FROM seq_1_to_10000", &[], SOON);
     assert!(matches!(many, Err(Error::TooManyRows { limit: 100 })), "{many:?}");

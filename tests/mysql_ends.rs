@@ -80,10 +80,7 @@ fn a_long_scan_ends_before_and_within_its_result() {
     if !mariadb::is_here() {
         return;
     }
-    let (client, server) = client_with("scanner", |settings| {
-        settings.max_rows = usize::MAX;
-        settings.max_bytes = u64::MAX;
-    });
+    let (client, server) = client_with("scanner", |settings| settings.max_rows(usize::MAX).max_bytes(u64::MAX));
     times_out(|short| {
         client.query(
             "SELECT COUNT(*) FROM seq_1_to_100000 a, seq_1_to_100000 b WHERE a.seq ^ b.seq = ?",
@@ -139,7 +136,7 @@ fn a_call_waits_for_a_connection_within_its_deadline_and_there_are_never_more() 
     if !mariadb::is_here() {
         return;
     }
-    let (client, server) = client_with("crowd", |settings| settings.max_connections = 1);
+    let (client, server) = client_with("crowd", |settings| settings.max_connections(1));
     let token = CancelToken::new();
     let limit = TimeLimit::new(soon(), &token);
     let first = thread::spawn({
@@ -168,8 +165,7 @@ fn a_stopped_server_costs_its_callers_no_more_than_their_timeout_and_keeps_nothi
         return;
     }
     let server = MariaDb::start();
-    let mut settings = server.user("frozen");
-    settings.kill_timeout = Duration::from_secs(60);
+    let settings = server.user("frozen").kill_timeout(Duration::from_secs(60));
     let crew = crew(16);
     let client = MySql::new(&crew, settings).unwrap();
     let (tell, told) = bounded(1);
@@ -202,9 +198,7 @@ fn a_statement_that_cannot_be_ended_is_given_up_and_its_permit_is_free() {
         return;
     }
     let server = MariaDb::start();
-    let mut settings = server.user("given_up");
-    settings.max_connections = 1;
-    settings.kill_timeout = SHORT;
+    let settings = server.user("given_up").max_connections(1).kill_timeout(SHORT);
     let client = MySql::new(&crew(16), settings).unwrap();
     client.query("SELECT 1", &[], SOON).unwrap();
     eventually("its connection is clean", || client.idle_connections() == 1);
@@ -263,9 +257,7 @@ fn drips_its_greeting() -> (u16, crossbeam_channel::Receiver<()>) {
 fn a_server_that_drips_its_greeting_is_left_at_the_deadline() {
     let (port, is_gone) = drips_its_greeting();
     let crew = crew(8);
-    let mut settings = MySqlSettings::default();
-    settings.port = port;
-    settings.user = "anybody".to_owned();
+    let settings = MySqlSettings::new("anybody").port(port);
     let client = MySql::new(&crew, settings).unwrap();
     times_out(|short| client.query("SELECT 1", &[], short));
     next(&is_gone);
@@ -276,10 +268,7 @@ fn a_server_that_drips_its_greeting_is_left_at_the_deadline() {
 #[test]
 fn a_server_that_accepts_and_says_nothing_costs_the_connect_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut settings = MySqlSettings::default();
-    settings.port = listener.local_addr().unwrap().port();
-    settings.user = "anybody".to_owned();
-    settings.connect_timeout = SHORT;
+    let settings = MySqlSettings::new("anybody").port(listener.local_addr().unwrap().port()).connect_timeout(SHORT);
     let client = MySql::new(&crew(8), settings).unwrap();
     let since = Instant::now();
     let error = client.query("SELECT 1", &[], SOON).unwrap_err();
@@ -295,9 +284,7 @@ fn a_server_that_accepts_and_says_nothing_costs_the_connect_timeout() {
 #[test]
 fn nobody_listening_is_an_error_of_its_own() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut settings = MySqlSettings::default();
-    settings.port = port;
-    settings.user = "anybody".to_owned();
+    let settings = MySqlSettings::new("anybody").port(port);
     let error = MySql::new(&crew(8), settings).unwrap().query("SELECT 1", &[], SOON).unwrap_err();
     assert!(
         matches!(&error, Error::Connect { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused),

@@ -74,12 +74,8 @@ fn rows_of_mariadb() {
     let database = MariaDb::start();
     let user = database.user("slow");
     let (crew, clients) = (Crew::new(CrewSettings::default()).unwrap(), std::cell::OnceCell::new());
-    try_all_faults(format!("127.0.0.1:{}", user.port), |proxy, limit| {
-        let client = clients.get_or_init(|| {
-            let mut settings = user.clone();
-            settings.port = proxy.address().port();
-            MySql::new(&crew, settings).unwrap()
-        });
+    try_all_faults(format!("127.0.0.1:{}", database.port), |proxy, limit| {
+        let client = clients.get_or_init(|| MySql::new(&crew, user.clone().port(proxy.address().port())).unwrap());
         client.query("SELECT 1", &[], limit)
     });
 }
@@ -90,8 +86,7 @@ fn an_xmlrpc_method() {
     let (crew, clients) = (Crew::new(CrewSettings::default()).unwrap(), std::cell::OnceCell::new());
     try_all_faults(peer.authority(), |proxy, limit| {
         let client = clients.get_or_init(|| {
-            let mut settings = XmlRpcSettings::default();
-            settings.url = format!("http://{}/RPC2", proxy.address());
+            let settings = XmlRpcSettings::new(format!("http://{}/RPC2", proxy.address()));
             XmlRpc::new(&crew, settings).unwrap()
         });
         client.call("add", (1, 2), limit)

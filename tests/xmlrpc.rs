@@ -20,13 +20,11 @@ fn crew() -> Crew {
 }
 
 fn client(crew: &Crew, peer: &Peer) -> XmlRpc {
-    client_with(crew, peer, |_| ())
+    client_with(crew, peer, |settings| settings)
 }
 
-fn client_with(crew: &Crew, peer: &Peer, change: impl FnOnce(&mut XmlRpcSettings)) -> XmlRpc {
-    let mut settings = XmlRpcSettings::default();
-    settings.url = peer.url();
-    change(&mut settings);
+fn client_with(crew: &Crew, peer: &Peer, change: impl FnOnce(XmlRpcSettings) -> XmlRpcSettings) -> XmlRpc {
+    let settings = change(XmlRpcSettings::new(peer.url()));
     XmlRpc::new(crew, settings).unwrap()
 }
 
@@ -226,10 +224,7 @@ fn an_answer_has_a_limit_of_size_and_of_nesting() {
     let Some(peer) = Peer::start() else { return };
     let crew = crew();
     let limit = 10_000;
-    let small = client_with(&crew, &peer, |settings| {
-        settings.max_response = limit;
-        settings.max_nesting = 3;
-    });
+    let small = client_with(&crew, &peer, |settings| settings.max_response(limit).max_nesting(3));
     let value = small.call("text", 9_000, PATIENCE).unwrap();
     assert!(matches!(value, Value::String(text) if text.len() == 9_000));
     let result = small.call("text", 10_000, PATIENCE);
@@ -291,7 +286,7 @@ mod over_tls {
         let files = Files::new("as-without");
         let Some(peer) = files.peer() else { return };
         let client = client_with(&crew(), &peer, |settings| {
-            settings.trusted = vec![Certificates::File(files.directory.join("cert.pem"))];
+            settings.trusted(vec![Certificates::File(files.directory.join("cert.pem"))])
         });
         let value = Value::Base64((0..200_000).map(|n| n as u8).collect());
         assert_eq!(client.call("echo", (&value,), PATIENCE).unwrap(), value);

@@ -21,10 +21,8 @@ fn crew() -> Crew {
     Crew::new(CrewSettings::default()).unwrap()
 }
 
-fn client(crew: &Crew, url: String, change: impl FnOnce(&mut XmlRpcSettings)) -> XmlRpc {
-    let mut settings = XmlRpcSettings::default();
-    settings.url = url;
-    change(&mut settings);
+fn client(crew: &Crew, url: String, change: impl FnOnce(XmlRpcSettings) -> XmlRpcSettings) -> XmlRpc {
+    let settings = change(XmlRpcSettings::new(url));
     XmlRpc::new(crew, settings).unwrap()
 }
 
@@ -41,7 +39,7 @@ fn ends_in_time(client: &XmlRpc, param: &Value) {
 #[track_caller]
 fn ends_in_time_and_is_seen_to(behavior: Behavior) {
     let fake = FakeUpstream::start(behavior);
-    ends_in_time(&client(&crew(), fake.url(), |settings| settings.max_response = u64::MAX), &Value::Nil);
+    ends_in_time(&client(&crew(), fake.url(), |settings| settings.max_response(u64::MAX)), &Value::Nil);
     fake.next_gone();
     assert_eq!(fake.accepts(), 1);
 }
@@ -49,7 +47,7 @@ fn ends_in_time_and_is_seen_to(behavior: Behavior) {
 #[test]
 fn while_connecting() {
     let fake = AcceptsNothing::start();
-    ends_in_time(&client(&crew(), fake.url(), |_| ()), &Value::Nil);
+    ends_in_time(&client(&crew(), fake.url(), |settings| settings), &Value::Nil);
 }
 
 #[test]
@@ -59,7 +57,7 @@ fn while_nobody_takes_the_call() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10).unwrap();
     let large = Value::String("x".repeat(LENGTH));
-    let client = client(&crew(), format!("http://{}/", listener.local_addr().unwrap()), |_| ());
+    let client = client(&crew(), format!("http://{}/", listener.local_addr().unwrap()), |settings| settings);
     // Long enough for the call to be made: eight million characters, without optimisation.
     let timeout = Duration::from_secs(4);
     let began = Instant::now();
@@ -103,7 +101,7 @@ fn while_the_body_has_no_end() {
 #[test]
 fn while_the_tls_handshake_hangs() {
     let fake = FakeUpstream::start(Behavior::HangsAfterAccept);
-    ends_in_time(&client(&crew(), fake.url().replace("http:", "https:"), |_| ()), &Value::Nil);
+    ends_in_time(&client(&crew(), fake.url().replace("http:", "https:"), |settings| settings), &Value::Nil);
     fake.next_gone();
 }
 
@@ -124,7 +122,7 @@ fn while_the_name_is_looked_up() {
     let crew = crew();
     let (let_go, go_on) = crossbeam_channel::bounded::<()>(0);
     let lookup = Arc::new(HangsLookingUp { go_on });
-    ends_in_time(&client(&crew, "http://server.test/".to_owned(), |settings| settings.lookup = lookup), &Value::Nil);
+    ends_in_time(&client(&crew, "http://server.test/".to_owned(), |settings| settings.lookup(lookup)), &Value::Nil);
     drop(let_go);
     eventually("its thread is back", || crew.stats().stuck.is_empty() && crew.stats().idle == crew.stats().threads);
 }
@@ -132,7 +130,7 @@ fn while_the_name_is_looked_up() {
 #[test]
 fn a_passed_deadline_reaches_no_server() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = client(&crew(), format!("http://{}/", listener.local_addr().unwrap()), |_| ());
+    let client = client(&crew(), format!("http://{}/", listener.local_addr().unwrap()), |settings| settings);
     let result = client.call("m", (), Duration::ZERO);
     assert!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
     listener.set_nonblocking(true).unwrap();
@@ -144,7 +142,7 @@ const ONE: &str = "<methodResponse><params><param><value><int>1</int></value></p
 /// What a call makes of one answer.
 fn call(behavior: Behavior) -> Result<Value, Error> {
     let fake = FakeUpstream::start(behavior);
-    client(&crew(), fake.url(), |settings| settings.max_response = 100_000).call("m", (), PATIENCE)
+    client(&crew(), fake.url(), |settings| settings.max_response(100_000)).call("m", (), PATIENCE)
 }
 
 fn says(status: &str, content_type: &str, body: &str) -> Result<Value, Error> {
@@ -200,7 +198,7 @@ fn as_much_markup_as_the_limit_lets_in_is_read_in_reasonable_time() {
     {
         let body = around(&part.repeat(1_000_000 / part.len()));
         let fake = FakeUpstream::start(Behavior::Says(answer_with("200 OK", "text/xml", &body)));
-        let client = client(&crew(), fake.url(), |_| ());
+        let client = client(&crew(), fake.url(), |settings| settings);
         let began = Instant::now();
         let _ = client.call("m", (), PATIENCE);
         assert!(began.elapsed() < Duration::from_secs(10), "{part}: {:?}", began.elapsed());
@@ -211,7 +209,7 @@ fn as_much_markup_as_the_limit_lets_in_is_read_in_reasonable_time() {
 fn a_call_that_was_sent_is_not_sent_again() {
     let turns = [Behavior::Answers("{}"), Behavior::SaysAndCloses(Vec::new())];
     let fake = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
-    let client = client(&crew(), fake.url(), |_| ());
+    let client = client(&crew(), fake.url(), |settings| settings);
     let first = client.call("m", (), PATIENCE);
     assert!(matches!(first, Err(Error::ContentType(_))), "{first:?}"); // the fake says JSON
     let second = client.call("m", (), PATIENCE);
@@ -223,17 +221,13 @@ fn a_call_that_was_sent_is_not_sent_again() {
 fn a_server_that_cannot_be_is_refused() {
     let crew = crew();
     for url in ["", "ftp://host/", "127.0.0.1:80", "http:///RPC2", "xmlrpc://host/"] {
-        let mut settings = XmlRpcSettings::default();
-        settings.url = url.to_owned();
+        let settings = XmlRpcSettings::new(url.to_owned());
         let result = XmlRpc::new(&crew, settings);
         assert!(matches!(&result, Err(Error::Setting { key, .. }) if key == "url"), "{url}: {result:?}");
     }
-    let mut settings = XmlRpcSettings::default();
-    settings.url = "http://me:secret@host/".to_owned();
+    let settings = XmlRpcSettings::new("http://me:secret@host/");
     let error = XmlRpc::new(&crew, settings).unwrap_err().to_string();
     assert!(error.contains("password") && !error.contains("secret"), "{error}");
-    let mut settings = XmlRpcSettings::default();
-    settings.url = "http://host/".to_owned();
-    settings.max_nesting = 33;
+    let settings = XmlRpcSettings::new("http://host/").max_nesting(33);
     assert!(XmlRpc::new(&crew, settings).is_err());
 }

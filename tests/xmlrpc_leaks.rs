@@ -37,9 +37,7 @@ fn nothing_leaks() {
         ]
         .into(),
     ));
-    let mut settings = XmlRpcSettings::default();
-    settings.url = fake.url();
-    settings.max_response = 1 << 20;
+    let settings = XmlRpcSettings::new(fake.url()).max_response(1 << 20);
     let client = XmlRpc::new(&crew, settings).unwrap();
 
     let answered: usize = std::thread::scope(|scope| {

@@ -16,9 +16,7 @@ fn main() -> Result<(), headstart::Error> {
     let crew = Crew::new(CrewSettings::default())?;
     let metrics = Metrics::new();
 
-    let mut settings = ClientSettings::default();
-    settings.upstreams = vec![upstream];
-    settings.observer = Some(metrics.clone());
+    let settings = ClientSettings::new([upstream]).observer(metrics.clone());
     let client = Client::new(&crew, settings)?;
     let api = Api::new(&crew, ApiSettings::default(), client, metrics.clone());
 

@@ -98,7 +98,7 @@ fn a_route_takes_the_methods_of_the_others_and_is_described_like_them(stack: Sta
 
 #[test]
 fn what_cannot_be_served_is_refused_by_name() {
-    let mut settings = ClientSettings::default();
+    let mut settings = ClientSettings::new(Vec::<String>::new());
     settings.upstreams = vec!["http://127.0.0.1:9/".to_owned()];
     for (path, source, named, why) in [
         ("/api/smart", "http://a/", "/api/smart", "fixed endpoints"),

@@ -97,13 +97,13 @@ fn rows_of_mariadb_and_a_statement_that_hangs_is_ended_there() {
         return;
     }
     let database = MariaDb::start();
-    let user = database.user("shop");
+    let _login = database.user("shop");
     let mut admin = database.admin();
     admin.query_drop("CREATE TABLE shop.item (id INT, name TEXT)").unwrap();
     admin.query_drop("INSERT INTO shop.item VALUES (7, 'screw'), (8, NULL)").unwrap();
     let password = File::with("password", &format!("{PASSWORD}\n"));
     let url = |query: &str| {
-        format!("mysql://shop@127.0.0.1:{}/shop?password-file={}&query={query}", user.port, password.path())
+        format!("mysql://shop@127.0.0.1:{}/shop?password-file={}&query={query}", database.port, password.path())
     };
     let (mut process, server, _file) = serve(&format!(
         "[[route]]\npath = '/rows'\nsource = '{}'\n[[route]]\npath = '/hangs'\nsource = '{}'\nschedule = [0]\ntimeout = 300",

@@ -4,16 +4,15 @@ use super::racer::Racer;
 use super::settings::{Certificates, ClientSettings};
 use super::trace::TraceContext;
 use super::upstreams::{UpstreamSettings, Upstreams};
-use crate::cancel::CancelToken;
 use crate::crew::Crew;
-use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::event::RaceEnd;
 use crate::json::Json;
+use crate::limit::TimeLimit;
 use crate::race::{Attempt, Cause, Outcome, Primary, Wanted};
+use crate::sync::lock;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 /// A hedging HTTP client. Clones are handles to the same client and share its connections.
 ///
@@ -22,9 +21,7 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let crew = Crew::new(CrewSettings::default())?;
-/// let mut settings = ClientSettings::default();
-/// settings.upstreams = vec!["http://127.0.0.1:9000/api/work".to_owned()];
-/// let client = Client::new(&crew, settings)?;
+/// let client = Client::new(&crew, ClientSettings::new(["http://127.0.0.1:9000/api/work"]))?;
 /// let json = client.get(Duration::from_millis(800))?;
 /// println!("{}", json.as_str());
 /// # Ok::<(), headstart::Error>(())
@@ -49,22 +46,35 @@ pub enum Start {
 }
 
 /// One call of a [`Client`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Call<'a> {
-    /// When its attempts start.
-    pub start: Start,
-    /// When it is over. With [`Deadline::Never`] it takes as long as its slowest attempt.
-    pub deadline: Deadline,
-    /// What ends it early.
-    pub token: Option<&'a CancelToken>,
-    /// The W3C trace context to send along. With `None`, and when it is malformed, a new one is made.
-    pub traceparent: Option<&'a str>,
+    pub(super) start: Start,
+    pub(super) limit: TimeLimit,
+    pub(super) traceparent: Option<&'a str>,
 }
 
-impl Call<'_> {
-    /// A hedged call without a token or trace context.
-    pub fn until(deadline: Deadline) -> Self {
-        Call { start: Start::Hedged, deadline, token: None, traceparent: None }
+impl<'a> Call<'a> {
+    /// A call that is over within `limit`. With [`Deadline::Never`](crate::Deadline::Never) it takes as long as its slowest
+    /// attempt.
+    pub fn new(limit: impl Into<TimeLimit>) -> Call<'a> {
+        Call { start: Start::Hedged, limit: limit.into(), traceparent: None }
+    }
+
+    /// When its attempts start. Defaults to [`Start::Hedged`].
+    pub fn start(mut self, start: Start) -> Call<'a> {
+        self.start = start;
+        self
+    }
+
+    #[doc(hidden)] // for the server's routes until they have their own race set-up
+    pub fn given_traceparent(&self) -> Option<&'a str> {
+        self.traceparent
+    }
+
+    /// The W3C trace context to send along. Defaults to a new one, which also takes the place of a malformed one.
+    pub fn traceparent(mut self, traceparent: &'a str) -> Call<'a> {
+        self.traceparent = Some(traceparent);
+        self
     }
 }
 
@@ -96,19 +106,30 @@ impl Client {
         Ok(Client { shared: Arc::new(Shared { upstreams, racer }) })
     }
 
-    /// The first success within `timeout`, hedged, or why there is none: the end of the race when it was ended, the first
+    /// The first success within `limit`, hedged, or why there is none: the end of the race when it was ended, the first
     /// failure when all attempts failed.
     ///
     /// # Errors
     ///
-    /// As said, most often [`Error::TimedOut`].
-    pub fn get(&self, timeout: Duration) -> Result<Json, Error> {
-        let mut outcome = self.first(&Call::until(Deadline::after(timeout)));
+    /// As said, most often [`Error::TimedOut`], with the phase that the primary was in.
+    pub fn get(&self, limit: impl Into<TimeLimit>) -> Result<Json, Error> {
+        let ended_in = Arc::new(Mutex::new(None));
+        let mut outcome = self.run(&Call::new(limit), Wanted::First, {
+            let ended_in = ended_in.clone();
+            move |attempt, error| {
+                let mut ended_in = lock(&ended_in);
+                if let Error::TimedOut { during } = error
+                    && (attempt.number() == 0 || ended_in.is_none())
+                {
+                    *ended_in = Some(*during);
+                }
+            }
+        });
         if let Some(winner) = outcome.successes.pop() {
             return Ok(winner.value);
         }
         if let RaceEnd::Canceled(reason) = outcome.end {
-            return Err(Error::ended(reason, Phase::Wait));
+            return Err(Error::ended(reason, lock(&ended_in).unwrap_or(Phase::Wait)));
         }
         let first = outcome.failures.swap_remove(0); // a race that was not ended has an end of each attempt
         Err(match first.cause {
@@ -119,12 +140,12 @@ impl Client {
 
     /// The first success.
     pub fn first(&self, call: &Call<'_>) -> Outcome<Json, Error> {
-        self.run(call, Wanted::First)
+        self.run(call, Wanted::First, |_, _| {})
     }
 
     /// All that succeed in time.
     pub fn all(&self, call: &Call<'_>) -> Outcome<Json, Error> {
-        self.run(call, Wanted::All)
+        self.run(call, Wanted::All, |_, _| {})
     }
 
     /// Connections that wait for reuse at this moment, over all upstreams.
@@ -132,12 +153,18 @@ impl Client {
         self.shared.upstreams.idle_connections()
     }
 
-    fn run(&self, call: &Call<'_>, wanted: Wanted) -> Outcome<Json, Error> {
+    /// Runs a race, and has `failed` see the failure of each attempt.
+    fn run(
+        &self,
+        call: &Call<'_>,
+        wanted: Wanted,
+        failed: impl Fn(&Attempt, &Error) + Send + Sync + 'static,
+    ) -> Outcome<Json, Error> {
         let shared = self.shared.clone();
         let trace = TraceContext::continuing(call.traceparent);
-        self.shared
-            .racer
-            .run(call, wanted, Primary::OnCaller, move |turn, attempt| shared.upstreams.get(turn, attempt, &trace))
+        self.shared.racer.run(call, wanted, Primary::OnCaller, move |turn, attempt| {
+            shared.upstreams.get(turn, attempt, &trace).inspect_err(|error| failed(attempt, error))
+        })
     }
 
     /// One attempt of a race that is not this client's: a GET at the upstream whose turn it is, with no schedule of its own.

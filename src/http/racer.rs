@@ -4,7 +4,6 @@ use super::client::{Call, Start};
 use super::settings::ClientSettings;
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::limit::TimeLimit;
 use crate::race::{Attempt, Outcome, Primary, Race, Wanted};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -41,10 +40,7 @@ impl Racer {
             Start::Hedged => self.hedged.clone(),
             Start::AtOnce => self.at_once.clone(),
         };
-        race = match call.token {
-            Some(token) => race.limit(TimeLimit::new(call.deadline, token)),
-            None => race.limit(call.deadline),
-        };
+        race = race.limit(&call.limit);
         let first = self.calls.fetch_add(1, Ordering::Relaxed);
         let call = move |running: &Attempt| {
             attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {

@@ -8,53 +8,52 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a [`Client`] calls its upstreams.
+/// How a [`Client`](super::Client) calls its upstreams.
 ///
 /// ```
 /// use headstart::ClientSettings;
 /// use std::time::Duration;
 ///
-/// let mut settings = ClientSettings::default();
-/// settings.upstreams = vec!["http://127.0.0.1:9000/api/work".to_owned()];
-/// settings.connect_timeout = Duration::from_secs(2);
+/// let settings = ClientSettings::new(["http://127.0.0.1:9000/api/work"]).connect_timeout(Duration::from_secs(2));
 /// ```
 #[derive(Clone)]
-#[non_exhaustive]
+#[must_use = "settings do nothing before a client is made with them"]
 pub struct ClientSettings {
-    /// The URLs to call: attempts take them in turn, each race one further. Defaults to none, which [`Client::new`] refuses.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub upstreams: Vec<String>,
-    /// When a hedged call's attempts start. Defaults to 0, 300 and 300 ms.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub schedule: Schedule,
-    /// What a failure before the next start leads to. Defaults to [`AfterFailure::Wait`].
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub after_failure: AfterFailure,
-    /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub threads: Threads,
-    /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub connect_timeout: Duration,
-    /// The largest body taken, in bytes. Defaults to 10 MiB.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub max_body: u64,
-    /// Idle connections kept for reuse, over all upstreams. Defaults to 512.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub max_idle: usize,
-    /// How long an idle connection is kept. Defaults to 4 s: less than the 5 s after which common servers close it themselves.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub idle_timeout: Duration,
-    /// The header field that carries the remaining time in milliseconds. Defaults to `x-request-timeout-ms`.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub timeout_header: String,
-    /// How many redirects an attempt follows. Defaults to 0: a redirect is a failure like any status but 200.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub max_redirects: u32,
-    /// The URL of a proxy that takes `CONNECT`. Defaults to none; the environment is not asked.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub proxy: Option<String>,
-    /// Certificate authorities trusted for `https` besides those of Mozilla's list. Defaults to none.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub trusted: Vec<Certificates>,
-    /// How host names are looked up. Defaults to [`SystemLookup`].
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub lookup: Arc<dyn Lookup>,
-    /// Who is told of attempts and races. Defaults to nobody.
+    #[doc(hidden)] // read by the server until it has settings of its own
     pub observer: Option<Arc<dyn Observer>>,
 }
 
-impl Default for ClientSettings {
-    fn default() -> Self {
+impl ClientSettings {
+    /// The URLs to call, `http` or `https`: attempts take them in turn, each race one further. At least one is needed.
+    pub fn new(upstreams: impl IntoIterator<Item = impl Into<String>>) -> ClientSettings {
         ClientSettings {
-            upstreams: Vec::new(),
+            upstreams: upstreams.into_iter().map(Into::into).collect(),
             schedule: Schedule::default(),
             after_failure: AfterFailure::default(),
             threads: Threads::default(),
@@ -69,6 +68,90 @@ impl Default for ClientSettings {
             lookup: Arc::new(SystemLookup),
             observer: None,
         }
+    }
+
+    /// The URLs to call: attempts take them in turn, each race one further. In place of those given before.
+    pub fn upstreams(mut self, upstreams: impl IntoIterator<Item = impl Into<String>>) -> ClientSettings {
+        self.upstreams = upstreams.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// When a hedged call's attempts start. Defaults to 0, 300 and 300 ms.
+    pub fn schedule(mut self, schedule: Schedule) -> ClientSettings {
+        self.schedule = schedule;
+        self
+    }
+
+    /// What a failure before the next start leads to. Defaults to [`AfterFailure::Wait`].
+    pub fn after_failure(mut self, after_failure: AfterFailure) -> ClientSettings {
+        self.after_failure = after_failure;
+        self
+    }
+
+    /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
+    pub fn threads(mut self, threads: Threads) -> ClientSettings {
+        self.threads = threads;
+        self
+    }
+
+    /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
+    pub fn connect_timeout(mut self, connect_timeout: Duration) -> ClientSettings {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// The largest body taken, in bytes. Defaults to 10 MiB.
+    pub fn max_body(mut self, max_body: u64) -> ClientSettings {
+        self.max_body = max_body;
+        self
+    }
+
+    /// Idle connections kept for reuse, over all upstreams. Defaults to 512.
+    pub fn max_idle(mut self, max_idle: usize) -> ClientSettings {
+        self.max_idle = max_idle;
+        self
+    }
+
+    /// How long an idle connection is kept. Defaults to 4 s: less than the 5 s after which common servers close it themselves.
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> ClientSettings {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// The header field that carries the remaining time in milliseconds. Defaults to `x-request-timeout-ms`.
+    pub fn timeout_header(mut self, timeout_header: impl Into<String>) -> ClientSettings {
+        self.timeout_header = timeout_header.into();
+        self
+    }
+
+    /// How many redirects an attempt follows. Defaults to 0: a redirect is a failure like any status but 200.
+    pub fn max_redirects(mut self, max_redirects: u32) -> ClientSettings {
+        self.max_redirects = max_redirects;
+        self
+    }
+
+    /// The URL of a proxy that takes `CONNECT`. Defaults to none; the environment is not asked.
+    pub fn proxy(mut self, proxy: impl Into<String>) -> ClientSettings {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
+    /// Certificate authorities trusted for `https` besides those of Mozilla's list. Defaults to none.
+    pub fn trusted(mut self, trusted: impl IntoIterator<Item = Certificates>) -> ClientSettings {
+        self.trusted = trusted.into_iter().collect();
+        self
+    }
+
+    /// How host names are looked up. Defaults to [`SystemLookup`].
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> ClientSettings {
+        self.lookup = lookup;
+        self
+    }
+
+    /// Who is told of attempts and races. Defaults to nobody.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> ClientSettings {
+        self.observer = Some(observer);
+        self
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn checked_key(key: &[u8]) -> Result<&[u8], Error> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemcachedUrl {
-    /// Host and port: a [`MemcachedSettings::server`](super::MemcachedSettings::server).
+    /// Host and port: what [`MemcachedSettings::new`](super::MemcachedSettings::new) takes.
     pub server: String,
     /// The key, decoded.
     pub key: Vec<u8>,

@@ -54,7 +54,7 @@ const PIPELINED: usize = 16 << 10;
 /// use std::time::Duration;
 ///
 /// let crew = Crew::new(CrewSettings::default())?;
-/// let cache = Memcached::new(&crew, MemcachedSettings::default())?;
+/// let cache = Memcached::new(&crew, MemcachedSettings::new("127.0.0.1"))?;
 /// let limit = Duration::from_millis(50);
 /// cache.set("greeting", b"hello", SetOptions::default(), limit)?;
 /// assert_eq!(cache.get("greeting", limit)?.unwrap().value, b"hello");
@@ -72,9 +72,7 @@ const PIPELINED: usize = 16 << 10;
 /// let crew = Crew::new(CrewSettings::default())?;
 /// let mut replicas = Vec::new();
 /// for server in ["10.0.0.1:11211", "10.0.0.2:11211"] {
-///     let mut settings = MemcachedSettings::default();
-///     settings.server = server.to_owned();
-///     replicas.push(Memcached::new(&crew, settings)?);
+///     replicas.push(Memcached::new(&crew, MemcachedSettings::new(server))?);
 /// }
 /// let outcome = Race::new(&crew)
 ///     .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(5)])?)

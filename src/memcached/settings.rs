@@ -12,37 +12,60 @@ use std::time::Duration;
 /// ```
 /// use headstart::memcached::MemcachedSettings;
 ///
-/// let mut settings = MemcachedSettings::default();
-/// settings.server = "10.0.0.1:11211".to_owned();
-/// settings.max_value = 64 << 10;
+/// let settings = MemcachedSettings::new("10.0.0.1:11211").max_value(64 << 10);
 /// ```
 #[derive(Clone)]
-#[non_exhaustive]
+#[must_use = "settings do nothing before a client is made with them"]
 pub struct MemcachedSettings {
-    /// The server, as `host:port`, `host` (port 11211) or `[IPv6]:port`. Defaults to `127.0.0.1:11211`.
-    pub server: String,
-    /// How long to wait for a connection (name lookup and TCP), at most; a call with less time waits less. Defaults to 2 s.
-    pub connect_timeout: Duration,
-    /// The largest value sent or taken, in bytes. Defaults to 1 MiB, which is memcached's own limit (`-I`) unless changed.
-    pub max_value: usize,
-    /// Idle connections kept for reuse. Defaults to 64.
-    pub max_idle: usize,
-    /// How long an idle connection is kept. Defaults to 60 s; memcached itself closes none unless told to.
-    pub idle_timeout: Duration,
-    /// How host names are looked up. Defaults to [`SystemLookup`].
-    pub lookup: Arc<dyn Lookup>,
+    pub(super) server: String,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_value: usize,
+    pub(super) max_idle: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) lookup: Arc<dyn Lookup>,
 }
 
-impl Default for MemcachedSettings {
-    fn default() -> Self {
+impl MemcachedSettings {
+    /// The server, as `host:port`, `host` (port 11211) or `[IPv6]:port`.
+    pub fn new(server: impl Into<String>) -> MemcachedSettings {
         MemcachedSettings {
-            server: "127.0.0.1:11211".to_owned(),
+            server: server.into(),
             connect_timeout: Duration::from_secs(2),
             max_value: 1 << 20,
             max_idle: 64,
             idle_timeout: Duration::from_secs(60),
             lookup: Arc::new(SystemLookup),
         }
+    }
+
+    /// How long to wait for a connection (name lookup and TCP), at most; a call with less time waits less. Defaults to 2 s.
+    pub fn connect_timeout(mut self, connect_timeout: Duration) -> MemcachedSettings {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// The largest value sent or taken, in bytes. Defaults to 1 MiB, which is memcached's own limit (`-I`) unless changed.
+    pub fn max_value(mut self, max_value: usize) -> MemcachedSettings {
+        self.max_value = max_value;
+        self
+    }
+
+    /// Idle connections kept for reuse. Defaults to 64.
+    pub fn max_idle(mut self, max_idle: usize) -> MemcachedSettings {
+        self.max_idle = max_idle;
+        self
+    }
+
+    /// How long an idle connection is kept. Defaults to 60 s; memcached itself closes none unless told to.
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> MemcachedSettings {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// How host names are looked up. Defaults to [`SystemLookup`].
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> MemcachedSettings {
+        self.lookup = lookup;
+        self
     }
 }
 

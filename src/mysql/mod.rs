@@ -68,10 +68,7 @@ use std::sync::Arc;
 /// use std::time::Duration;
 ///
 /// let crew = Crew::new(CrewSettings::default())?;
-/// let mut settings = MySqlSettings::default();
-/// settings.user = "app".to_owned();
-/// settings.database = Some("shop".to_owned());
-/// let shop = MySql::new(&crew, settings)?;
+/// let shop = MySql::new(&crew, MySqlSettings::new("app").database("shop"))?;
 /// let timeout = Duration::from_millis(500);
 ///
 /// shop.execute("INSERT INTO item (name) VALUES (?)", &["tea".into()], timeout)?;
@@ -88,7 +85,7 @@ use std::sync::Arc;
 /// use std::time::Duration;
 ///
 /// # let crew = Crew::new(CrewSettings::default())?;
-/// # let replicas = [MySql::new(&crew, MySqlSettings::default())?, MySql::new(&crew, MySqlSettings::default())?];
+/// # let replicas = [MySql::new(&crew, MySqlSettings::new("app"))?, MySql::new(&crew, MySqlSettings::new("app"))?];
 /// let outcome = Race::new(&crew)
 ///     .schedule(Schedule::new(&[Duration::ZERO, Duration::from_millis(50)])?)
 ///     .limit(Duration::from_secs(1))

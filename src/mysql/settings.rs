@@ -14,48 +14,33 @@ const MAX_CONNECTIONS: usize = 100_000;
 /// ```
 /// use headstart::MySqlSettings;
 ///
-/// let mut settings = MySqlSettings::default();
-/// settings.user = "app".to_owned();
-/// settings.password = Some("secret".to_owned());
-/// settings.database = Some("shop".to_owned());
+/// let settings = MySqlSettings::new("app").password("secret").database("shop");
 /// assert!(!format!("{settings:?}").contains("secret"));
 /// ```
 #[derive(Clone)]
-#[non_exhaustive]
+#[must_use = "settings do nothing before a client is made with them"]
 pub struct MySqlSettings {
-    /// The server's name or address. Defaults to `127.0.0.1`.
-    pub host: String,
-    /// Its TCP port. Defaults to 3306.
-    pub port: u16,
-    /// Whom to log in as. Defaults to nobody, which most servers refuse.
-    pub user: String,
-    /// The user's password. Defaults to none.
-    pub password: Option<String>,
-    /// The default database. Defaults to none.
-    pub database: Option<String>,
-    /// The most calls at a time, those included whose statement is being ended; further ones wait. 1 to 100,000, defaults to 8. The server sees
-    /// no more connections than these, and one more for each statement that is being ended.
-    pub max_connections: usize,
-    /// How long a connection may take (name lookup, TCP, login), at most. Defaults to 10 s.
-    pub connect_timeout: Duration,
-    /// How long to try to have a statement ended on the server, counted from the end of its call. Defaults to 10 s.
-    pub kill_timeout: Duration,
-    /// How long an idle connection is kept. Defaults to 60 s.
-    pub idle_timeout: Duration,
-    /// The most rows of a result. Defaults to 10,000.
-    pub max_rows: usize,
-    /// The most bytes taken from the server for one call. Defaults to 10 MiB.
-    pub max_bytes: u64,
-    /// How host names are looked up. Defaults to [`SystemLookup`].
-    pub lookup: Arc<dyn Lookup>,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) user: String,
+    pub(super) password: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) max_connections: usize,
+    pub(super) connect_timeout: Duration,
+    pub(super) kill_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) max_rows: usize,
+    pub(super) max_bytes: u64,
+    pub(super) lookup: Arc<dyn Lookup>,
 }
 
-impl Default for MySqlSettings {
-    fn default() -> Self {
+impl MySqlSettings {
+    /// Whom to log in as.
+    pub fn new(user: impl Into<String>) -> MySqlSettings {
         MySqlSettings {
             host: "127.0.0.1".to_owned(),
             port: 3306,
-            user: String::new(),
+            user: user.into(),
             password: None,
             database: None,
             max_connections: 8,
@@ -66,6 +51,73 @@ impl Default for MySqlSettings {
             max_bytes: 10 << 20,
             lookup: Arc::new(SystemLookup),
         }
+    }
+
+    /// The server's name or address. Defaults to `127.0.0.1`.
+    pub fn host(mut self, host: impl Into<String>) -> MySqlSettings {
+        self.host = host.into();
+        self
+    }
+
+    /// Its TCP port. Defaults to 3306.
+    pub fn port(mut self, port: u16) -> MySqlSettings {
+        self.port = port;
+        self
+    }
+
+    /// The user's password. Defaults to none.
+    pub fn password(mut self, password: impl Into<String>) -> MySqlSettings {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The default database. Defaults to none.
+    pub fn database(mut self, database: impl Into<String>) -> MySqlSettings {
+        self.database = Some(database.into());
+        self
+    }
+
+    /// The most calls at a time, those included whose statement is being ended; further ones wait. 1 to 100,000, defaults to 8. The server sees
+    /// no more connections than these, and one more for each statement that is being ended.
+    pub fn max_connections(mut self, max_connections: usize) -> MySqlSettings {
+        self.max_connections = max_connections;
+        self
+    }
+
+    /// How long a connection may take (name lookup, TCP, login), at most. Defaults to 10 s.
+    pub fn connect_timeout(mut self, connect_timeout: Duration) -> MySqlSettings {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// How long to try to have a statement ended on the server, counted from the end of its call. Defaults to 10 s.
+    pub fn kill_timeout(mut self, kill_timeout: Duration) -> MySqlSettings {
+        self.kill_timeout = kill_timeout;
+        self
+    }
+
+    /// How long an idle connection is kept. Defaults to 60 s.
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> MySqlSettings {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// The most rows of a result. Defaults to 10,000.
+    pub fn max_rows(mut self, max_rows: usize) -> MySqlSettings {
+        self.max_rows = max_rows;
+        self
+    }
+
+    /// The most bytes taken from the server for one call. Defaults to 10 MiB.
+    pub fn max_bytes(mut self, max_bytes: u64) -> MySqlSettings {
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// How host names are looked up. Defaults to [`SystemLookup`].
+    pub fn lookup(mut self, lookup: Arc<dyn Lookup>) -> MySqlSettings {
+        self.lookup = lookup;
+        self
     }
 }
 
@@ -110,19 +162,17 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_are_refused_by_name() {
-        type Change = fn(&mut MySqlSettings);
+        type Change = fn(MySqlSettings) -> MySqlSettings;
         let refused: [(&str, Change); 5] = [
-            ("host", |settings| settings.host.clear()),
-            ("port", |settings| settings.port = 0),
-            ("max-connections", |settings| settings.max_connections = 0),
-            ("max-connections", |settings| settings.max_connections = usize::MAX),
-            ("connect-timeout", |settings| settings.connect_timeout = Duration::ZERO),
+            ("host", |settings| settings.host("")),
+            ("port", |settings| settings.port(0)),
+            ("max-connections", |settings| settings.max_connections(0)),
+            ("max-connections", |settings| settings.max_connections(usize::MAX)),
+            ("connect-timeout", |settings| settings.connect_timeout(Duration::ZERO)),
         ];
-        assert!(MySqlSettings::default().check().is_ok());
+        assert!(MySqlSettings::new("app").check().is_ok());
         for (key, change) in refused {
-            let mut settings = MySqlSettings::default();
-            change(&mut settings);
-            let error = settings.check().unwrap_err().to_string();
+            let error = change(MySqlSettings::new("app")).check().unwrap_err().to_string();
             assert!(error.starts_with(key), "{error}");
         }
     }

@@ -17,66 +17,22 @@ mod call; // a call as XML
 mod json; // values as JSON
 mod multicall; // several calls in one
 mod reply; // the answer's envelope, and whether its contents are safe to read
+mod settings; // how a server is called
 mod url; // a call as a URL
 
 pub use dxr::{DateTime, TryFromValue, TryToParams, TryToValue, Value};
 pub use json::to_json;
+pub use settings::XmlRpcSettings;
 pub use url::XmlRpcUrl;
 
 use crate::crew::Crew;
 use crate::error::Error;
 use crate::http::{Certificates, Exchange, Method, UpstreamSettings, Upstreams};
 use crate::limit::TimeLimit;
-use crate::net::{Lookup, SystemLookup};
+use settings::MOST_NESTING;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How an [`XmlRpc`] client calls its server.
-///
-/// ```
-/// use headstart::XmlRpcSettings;
-///
-/// let mut settings = XmlRpcSettings::default();
-/// settings.url = "http://127.0.0.1:8000/RPC2".to_owned();
-/// settings.max_response = 64 << 10;
-/// ```
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct XmlRpcSettings {
-    /// The server's URL, `http` or `https`. Defaults to none, which [`XmlRpc::new`] refuses.
-    pub url: String,
-    /// The largest answer taken, in bytes of XML. Defaults to 10 MiB. The values made of it may take some twenty times as much.
-    pub max_response: u64,
-    /// How many arrays and structs may lie around a value, in calls and in answers. Defaults to 32, which is the most: values
-    /// are read on the stack, and a level takes up to 20 KiB of it in a build without optimisation, 3 KiB otherwise.
-    pub max_nesting: usize,
-    /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
-    pub connect_timeout: Duration,
-    /// The URL of a proxy that takes `CONNECT`. Defaults to none; the environment is not asked.
-    pub proxy: Option<String>,
-    /// Certificate authorities trusted for `https` besides those of Mozilla's list. Defaults to none.
-    pub trusted: Vec<Certificates>,
-    /// How host names are looked up. Defaults to [`SystemLookup`].
-    pub lookup: Arc<dyn Lookup>,
-}
-
-impl Default for XmlRpcSettings {
-    fn default() -> Self {
-        XmlRpcSettings {
-            url: String::new(),
-            max_response: 10 << 20,
-            max_nesting: MOST_NESTING,
-            connect_timeout: Duration::from_secs(10),
-            proxy: None,
-            trusted: Vec::new(),
-            lookup: Arc::new(SystemLookup),
-        }
-    }
-}
-
-/// The most [`XmlRpcSettings::max_nesting`] may be.
-const MOST_NESTING: usize = 32;
 
 /// A client of one XML-RPC server. Clones are handles to the same client and share its connections.
 ///
@@ -86,9 +42,7 @@ const MOST_NESTING: usize = 32;
 /// use std::time::Duration;
 ///
 /// let crew = Crew::new(CrewSettings::default())?;
-/// let mut settings = XmlRpcSettings::default();
-/// settings.url = "http://127.0.0.1:8000/RPC2".to_owned();
-/// let server = XmlRpc::new(&crew, settings)?;
+/// let server = XmlRpc::new(&crew, XmlRpcSettings::new("http://127.0.0.1:8000/RPC2"))?;
 ///
 /// let sum = server.call("add", (1, 2), Duration::from_secs(2))?;
 /// assert_eq!(i32::try_from_value(&sum).unwrap(), 3);

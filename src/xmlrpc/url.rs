@@ -21,7 +21,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct XmlRpcUrl {
-    /// The server, for [`XmlRpcSettings::url`](super::XmlRpcSettings::url).
+    /// The server, for [`XmlRpcSettings::new`](super::XmlRpcSettings::new).
     pub url: String,
     /// The method to call.
     pub method: String,

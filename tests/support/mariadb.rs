@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
@@ -75,6 +76,19 @@ fn template() -> &'static Path {
     &TEMPLATE.1
 }
 
+/// A port that nobody uses, below those that the system gives to whoever asks for any (from 32,768 on Linux), so that it stays
+/// free unless it is asked for by its number.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(31).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + (number % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A directory that goes with this process.
 struct MariaDbDirectory {
     _guard: Child,
@@ -101,7 +115,11 @@ impl MariaDb {
 
     /// A server of the test's own.
     pub(crate) fn start() -> MariaDb {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Somebody else may take a port between the look at it and the server's use of it.
+        (0..20).find_map(|_| MariaDb::start_on(free_port())).expect("a port that stays free")
+    }
+
+    fn start_on(port: u16) -> Option<MariaDb> {
         let directory = std::env::temp_dir().join(format!("headstart-mariadb-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let copied = Command::new("cp").arg("-r").arg(template()).arg(&directory).status().unwrap();
@@ -109,7 +127,8 @@ impl MariaDb {
         MariaDb::run(port, directory)
     }
 
-    fn run(port: u16, directory: PathBuf) -> MariaDb {
+    /// Runs a server; `None` when its port is taken.
+    fn run(port: u16, directory: PathBuf) -> Option<MariaDb> {
         let mut command = Command::new("sh");
         command.args(["-c", GUARD, "sh"]).arg(&directory).arg(program("mariadbd")).arg("--no-defaults").args(as_user());
         for (option, file) in [("--datadir", "data"), ("--socket", "socket"), ("--pid-file", "pid")] {
@@ -129,12 +148,17 @@ impl MariaDb {
             if let Some(number) = line.strip_prefix("pid ") {
                 pid = Pid::from_raw(number.parse().unwrap());
             }
+            if line.contains("Bind on TCP/IP port") {
+                drop(guard.stdin.take());
+                let _ = guard.wait();
+                return None;
+            }
             if line.contains("ready for connections") {
                 break;
             }
             said.push(line);
         }
-        MariaDb { guard, pid: pid.expect("the first line"), port, directory }
+        Some(MariaDb { guard, pid: pid.expect("the first line"), port, directory })
     }
 
     /// Ends the server and starts another one in its place.
@@ -143,7 +167,7 @@ impl MariaDb {
         std::fs::rename(&self.directory, &kept).unwrap();
         self.end();
         std::fs::rename(&kept, &self.directory).unwrap();
-        MariaDb::run(self.port, self.directory.clone())
+        MariaDb::run(self.port, self.directory.clone()).expect("its port is still free")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -162,12 +186,7 @@ impl MariaDb {
         admin.query_drop(format!("CREATE DATABASE {name}")).unwrap();
         admin.query_drop(format!("CREATE USER {name}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")).unwrap();
         admin.query_drop(format!("GRANT ALL ON {name}.* TO {name}@'127.0.0.1'")).unwrap();
-        let mut settings = MySqlSettings::default();
-        settings.port = self.port;
-        settings.user = name.to_owned();
-        settings.password = Some(PASSWORD.to_owned());
-        settings.database = Some(name.to_owned());
-        settings
+        MySqlSettings::new(name).port(self.port).password(PASSWORD).database(name)
     }
 
     /// The connections of a user: their numbers, and what they run.
@@ -193,14 +212,16 @@ impl Drop for MariaDb {
 
 /// A client of a user of this name, and the shared server.
 pub(crate) fn client(user: &str) -> (MySql, &'static MariaDb) {
-    client_with(user, |_| {})
+    client_with(user, |settings| settings)
 }
 
 /// The same, with other settings.
-pub(crate) fn client_with(user: &str, change: impl FnOnce(&mut MySqlSettings)) -> (MySql, &'static MariaDb) {
+pub(crate) fn client_with(
+    user: &str,
+    change: impl FnOnce(MySqlSettings) -> MySqlSettings,
+) -> (MySql, &'static MariaDb) {
     let server = MariaDb::shared();
-    let mut settings = server.user(user);
-    change(&mut settings);
+    let settings = change(server.user(user));
     let crew = Crew::new(CrewSettings::default().max_threads(32)).unwrap();
     (MySql::new(&crew, settings).unwrap(), server)
 }

@@ -22,17 +22,15 @@ pub(crate) fn crew() -> Crew {
 }
 
 pub(crate) fn client(crew: &Crew, server: impl ToString) -> Memcached {
-    client_with(crew, server, |_| {})
+    client_with(crew, server, |settings| settings)
 }
 
 pub(crate) fn client_with(
     crew: &Crew,
     server: impl ToString,
-    change: impl FnOnce(&mut MemcachedSettings),
+    change: impl FnOnce(MemcachedSettings) -> MemcachedSettings,
 ) -> Memcached {
-    let mut settings = MemcachedSettings::default();
-    settings.server = server.to_string();
-    change(&mut settings);
+    let settings = change(MemcachedSettings::new(server.to_string()));
     Memcached::new(crew, settings).unwrap()
 }
 

@@ -140,12 +140,11 @@ impl Api {
         let Some(_permit) = self.permits.take() else {
             return answer::overloaded(&format!("{} others are in flight", self.permits.most()));
         };
-        let call = Call {
-            start: strategy.start(),
-            deadline: request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At),
-            token: Some(request.token()),
-            traceparent: request.header("traceparent").and_then(|value| str::from_utf8(value).ok()),
-        };
+        let deadline = request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At);
+        let mut call = Call::new(headstart::TimeLimit::new(deadline, request.token())).start(strategy.start());
+        if let Some(traceparent) = request.header("traceparent").and_then(|value| str::from_utf8(value).ok()) {
+            call = call.traceparent(traceparent);
+        }
         let outcome = run(&call);
         strategy.answer()(&outcome)
     }

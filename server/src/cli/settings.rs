@@ -39,7 +39,7 @@ impl Default for Settings {
             front: Front::default(),
             plain: false,
             server: ServerSettings::default(),
-            client: ClientSettings::default(),
+            client: ClientSettings::new(Vec::<String>::new()),
             api: ApiSettings::default(),
             routes: Vec::new(),
             crew: CrewSettings::default(),

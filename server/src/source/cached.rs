@@ -31,11 +31,10 @@ impl Cached {
             None => (text, Form::Text),
         };
         let url: MemcachedUrl = url.parse()?;
-        let mut settings = MemcachedSettings::default();
-        settings.server = url.server;
-        settings.connect_timeout = client.connect_timeout;
-        settings.max_value = usize::try_from(client.max_body).unwrap_or(usize::MAX);
-        settings.lookup = client.lookup.clone();
+        let settings = MemcachedSettings::new(url.server)
+            .connect_timeout(client.connect_timeout)
+            .max_value(usize::try_from(client.max_body).unwrap_or(usize::MAX))
+            .lookup(client.lookup.clone());
         Ok(Cached { client: Memcached::new(crew, settings)?, key: url.key, form })
     }
 }

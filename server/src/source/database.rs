@@ -24,15 +24,14 @@ impl Database {
                 "a URL without password, which the process list would show: the query takes password-file=FILE",
             ));
         }
-        let mut url = MySqlUrl::parse(text).map_err(|error| match error {
+        let url = MySqlUrl::parse(text).map_err(|error| match error {
             Error::Setting { key, value, allowed } => wrong(&format!("{allowed} for its {key}, not '{value}'")),
             other => other,
         })?;
         let query = url.query.ok_or_else(|| wrong("a URL with query=SELECT..."))?;
-        url.settings.connect_timeout = client.connect_timeout;
-        url.settings.max_bytes = client.max_body;
-        url.settings.lookup = client.lookup.clone();
-        Ok(Database { client: MySql::new(crew, url.settings)?, query, params: url.params })
+        let settings = url.settings.connect_timeout(client.connect_timeout);
+        let settings = settings.max_bytes(client.max_body).lookup(client.lookup.clone());
+        Ok(Database { client: MySql::new(crew, settings)?, query, params: url.params })
     }
 }
 

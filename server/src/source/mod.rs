@@ -61,7 +61,7 @@ impl Sources {
 
     fn run(&self, call: &Call<'_>, wanted: Wanted) -> Outcome<Json, Error> {
         let list = self.list.clone();
-        let trace = TraceContext::continuing(call.traceparent);
+        let trace = TraceContext::continuing(call.given_traceparent());
         self.racer.run(call, wanted, Primary::OnCaller, move |turn, attempt| {
             list[turn % list.len()].call(turn, attempt, &trace)
         })

@@ -18,13 +18,14 @@ impl Procedure {
     /// `xmlrpc://HOST:PORT/PATH?method=NAME&param=TEXT`, or `xmlrpcs:` for TLS.
     pub(super) fn new(crew: &Crew, text: &str, client: &ClientSettings) -> Result<Procedure, Error> {
         let call: XmlRpcUrl = text.parse()?;
-        let mut settings = XmlRpcSettings::default();
-        settings.url = call.url.clone();
-        settings.max_response = client.max_body;
-        settings.connect_timeout = client.connect_timeout;
-        settings.proxy = client.proxy.clone();
-        settings.trusted = client.trusted.clone();
-        settings.lookup = client.lookup.clone();
+        let mut settings = XmlRpcSettings::new(call.url.clone())
+            .max_response(client.max_body)
+            .connect_timeout(client.connect_timeout)
+            .trusted(client.trusted.clone())
+            .lookup(client.lookup.clone());
+        if let Some(proxy) = &client.proxy {
+            settings = settings.proxy(proxy);
+        }
         Ok(Procedure { client: XmlRpc::new(crew, settings)?, params: call.values(), method: call.method })
     }
 }

@@ -40,7 +40,7 @@ impl Served {
         let metrics = Metrics::new();
         let mut settings = Settings {
             crew: CrewSettings::default(),
-            client: ClientSettings::default(),
+            client: ClientSettings::new(Vec::<String>::new()),
             api: ApiSettings::default(),
             routes: Vec::new(),
             server: on_a_free_port(),

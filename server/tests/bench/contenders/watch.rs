@@ -6,8 +6,8 @@
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
-use headstart::http::{Call, Start};
-use headstart::{CancelToken, Client, ClientSettings, Crew, CrewSettings, Deadline};
+use headstart::http::Call;
+use headstart::{CancelToken, Client, ClientSettings, Crew, CrewSettings, Deadline, TimeLimit};
 use headstart_server::front::{Handler, Request, Response};
 use headstart_server::{Server, ServerSettings};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn serve(site: &Site, answer: fn(&Client, &Request<'_>) -> Response) -> Result<()> {
     let crew = Crew::new(CrewSettings::default())?;
-    let mut settings = ClientSettings::default();
+    let mut settings = ClientSettings::new(Vec::<String>::new());
     settings.upstreams = vec![site.upstream_url()];
     let client = Client::new(&crew, settings)?;
     let handler: Arc<dyn Handler> = Arc::new(move |request: &Request<'_>| answer(&client, request));
@@ -49,7 +49,10 @@ fn serve(site: &Site, answer: fn(&Client, &Request<'_>) -> Response) -> Result<(
 }
 
 fn answer(client: &Client, token: Option<&CancelToken>) -> Response {
-    let call = Call { start: Start::Hedged, deadline: Deadline::after(TIMEOUT), token, traceparent: None };
+    let call = match token {
+        Some(token) => Call::new(TimeLimit::new(Deadline::after(TIMEOUT), token)),
+        None => Call::new(TIMEOUT),
+    };
     match client.first(&call).winner() {
         Some(winner) => {
             let body = [br#"{"success":true,"response":"#, winner.value.as_bytes(), b"}"].concat();

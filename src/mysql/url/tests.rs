@@ -1,9 +1,6 @@
 //! `mysql://` URLs: what they say, and that a password in them is shown to nobody.
 
-#![cfg(all(feature = "mysql", unix))]
-
-use headstart::Error;
-use headstart::mysql::MySqlUrl;
+use super::*;
 
 #[test]
 fn a_url_says_server_user_database_statement_and_parameters() {
