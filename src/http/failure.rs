@@ -19,6 +19,8 @@ pub(super) fn unpack(error: ureq::Error, to: &str) -> Error {
         ureq::Error::Timeout(_) => connect(to, io::ErrorKind::TimedOut.into()),
         ureq::Error::ConnectProxyFailed(why) => connect(to, io::Error::other(format!("the proxy refused: {why}"))),
         ureq::Error::RequireHttpsOnly(_) => Error::Protocol(format!("a redirect from https to http, from {to}")),
+        // Its text is the URL, whose query may be a secret.
+        ureq::Error::BadUri(_) => Error::Protocol(format!("a redirect to what is no URL, from {to}")),
         ureq::Error::LargeResponseHeader(_, limit) => {
             Error::Protocol(format!("head larger than {limit} bytes, from {to}"))
         }

@@ -243,4 +243,19 @@ mod tests {
         let error = crate::http::failure::unpack(error, "upstream");
         assert!(matches!(error, Error::Canceled(CancelReason::Superseded)), "{error:?}");
     }
+
+    #[test]
+    fn a_connection_whose_token_was_canceled_is_not_kept() {
+        for is_canceled in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            let token = CancelToken::new();
+            let _call = current::enter(&token);
+            let mut transport = Plain::new((socket.clone(), Hold::new(token.clone(), &socket)), 1);
+            if is_canceled {
+                token.cancel(CancelReason::Superseded);
+            }
+            assert_eq!((transport.is_open(), current::seen().kept), (!is_canceled, !is_canceled));
+        }
+    }
 }

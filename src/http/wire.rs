@@ -25,7 +25,7 @@ const INPUT: usize = 16 << 10;
 /// The largest head, and the most interim ones before it.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_INTERIM: usize = 100;
-/// The longest line that says how large a chunk is, and the most trailer fields.
+/// The longest line that says how large a chunk is, with its end, and the most trailer fields.
 const MAX_CHUNK_LINE: usize = 1 << 10;
 const MAX_TRAILERS: usize = 64;
 
@@ -229,11 +229,13 @@ impl Wire {
     fn chunk_size(&mut self, patience: Patience) -> Result<u64, Failure> {
         loop {
             match httparse::parse_chunk_size(self.unused()) {
-                Ok(httparse::Status::Complete((length, size))) if is_strict(&self.unused()[..length]) => {
+                Ok(httparse::Status::Complete((length, size)))
+                    if length <= MAX_CHUNK_LINE && is_strict(&self.unused()[..length]) =>
+                {
                     self.used += length;
                     return Ok(size);
                 }
-                Ok(httparse::Status::Partial) if self.unused().len() <= MAX_CHUNK_LINE => self.more(patience)?,
+                Ok(httparse::Status::Partial) if self.unused().len() < MAX_CHUNK_LINE => self.more(patience)?,
                 _ => return Err(Failure::Protocol("malformed chunk size".to_owned())),
             }
         }

@@ -223,3 +223,24 @@ fn wait(socket: &TcpStream, direction: Direction, until: Deadline) -> io::Result
         Direction::Out => socket.set_write_timeout(left),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelReason;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_connection_whose_token_was_canceled_is_not_kept() {
+        for is_canceled in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            let token = CancelToken::new();
+            let connection = Connection::new((socket.clone(), Hold::new(token.clone(), &socket))).unwrap();
+            if is_canceled {
+                token.cancel(CancelReason::Superseded);
+            }
+            assert_eq!(connection.rest().is_some(), !is_canceled);
+        }
+    }
+}

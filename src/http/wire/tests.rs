@@ -228,3 +228,52 @@ fn nothing_but_a_body_may_be_large_and_small_chunks_take_no_room() {
     let outcome = read(vec![said], Then::Closes);
     assert_eq!((outcome.result.unwrap(), outcome.buffer), (body, INPUT));
 }
+
+#[test]
+fn a_body_may_be_as_large_as_allowed_and_no_larger() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/json\r\n";
+    for (length, is_taken) in [(LIMIT, true), (LIMIT + 1, false)] {
+        let body = format!("\"{}\"", "x".repeat(length as usize - 2));
+        for said in [
+            format!("{head}Content-Length: {length}\r\n\r\n{body}"),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunked(&body, 1_000, "")),
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunked(&body, body.len(), "")),
+            format!("{head}\r\n{body}"),
+        ] {
+            match read(vec![said.into_bytes()], Then::Closes).result {
+                Ok(taken) => assert!(is_taken && taken == body, "{} bytes", taken.len()),
+                Err(error) => assert!(!is_taken && matches!(error, Error::BodyTooLarge { limit: LIMIT }), "{error:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_line_of_a_chunk_may_be_as_long_as_allowed_and_no_longer_however_it_is_cut() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (length, is_taken) in [(MAX_CHUNK_LINE, true), (MAX_CHUNK_LINE + 1, false)] {
+        let line = format!("1;{}\r\n", "a".repeat(length - 4));
+        assert_eq!(line.len(), length);
+        let said = format!("{head}{line}7\r\n0\r\n\r\n").into_bytes();
+        let last_of_line = head.len() + length - 1;
+        let cut = vec![said[..last_of_line].to_vec(), said[last_of_line..].to_vec()];
+        for parts in [vec![said.clone()], cut] {
+            let result = read(parts, Then::Closes).result;
+            assert_eq!(result.is_ok(), is_taken, "{length} bytes: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_whose_token_was_canceled_is_not_kept() {
+    for is_canceled in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let token = CancelToken::new();
+        let wire = Wire::new((near.clone(), Hold::new(token.clone(), &near)));
+        if is_canceled {
+            token.cancel(crate::cancel::CancelReason::Superseded);
+        }
+        assert_eq!(wire.rest().is_some(), !is_canceled);
+    }
+}
