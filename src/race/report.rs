@@ -23,9 +23,11 @@ impl Report {
         Report { race: NEXT_RACE.fetch_add(1, Ordering::Relaxed), started, observer }
     }
 
+    #[inline]
     pub(super) fn attempt_began(&self, attempt: usize, at: Instant) {
-        let began = AttemptBegan { race: self.race, attempt, at: at - self.started };
-        self.observe(|observer| observer.attempt_began(&began));
+        self.observe(|observer| {
+            observer.attempt_began(&AttemptBegan { race: self.race, attempt, at: at - self.started });
+        });
     }
 
     pub(super) fn attempt_ended(&self, attempt: usize, end: AttemptEnd, elapsed: Duration) {
@@ -33,9 +35,12 @@ impl Report {
         self.observe(|observer| observer.attempt_ended(&AttemptEnded { race: self.race, attempt, end, elapsed }));
     }
 
+    #[inline]
     pub(super) fn race_ended(&self, end: RaceEnd, winner: Option<usize>, begun: usize) {
-        let ended = RaceEnded { race: self.race, end, winner, begun, elapsed: self.started.elapsed() };
-        self.observe(|observer| observer.race_ended(&ended));
+        self.observe(|observer| {
+            let elapsed = self.started.elapsed();
+            observer.race_ended(&RaceEnded { race: self.race, end, winner, begun, elapsed });
+        });
     }
 
     /// An observer that panics must not cost the race a message, nor its caller the outcome.

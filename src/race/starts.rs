@@ -103,6 +103,7 @@ impl Starts {
 
     /// Counts an attempt as begun, unless the race is decided. Looks and counts under one lock, so that the caller, who
     /// takes it when the race is decided, counts all that ever begin.
+    #[inline]
     pub(super) fn may_begin(&self, token: &CancelToken) -> bool {
         let mut progress = lock(&self.progress);
         let open = !token.is_canceled();
@@ -112,6 +113,7 @@ impl Starts {
 
     /// Takes the alarm back, so that it does not wake for a race that is over, and returns how many attempts have
     /// begun.
+    #[inline]
     pub(super) fn close(&self) -> usize {
         let mut progress = lock(&self.progress);
         let (alarm, begun) = (progress.alarm.take(), progress.begun);
