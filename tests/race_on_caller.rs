@@ -3,6 +3,7 @@
 use headstart::event::{AttemptEnded, Observer, RaceEnd};
 use headstart::{
     AfterFailure, Attempt, CancelReason, CancelToken, Crew, CrewSettings, Deadline, Outcome, Primary, Race, Schedule,
+    Threads,
 };
 use std::sync::Arc;
 use std::thread;
@@ -32,6 +33,15 @@ fn a_primary_that_succeeds_early_runs_on_the_caller_and_needs_no_other_thread() 
         assert_eq!((outcome.winner().unwrap().value, outcome.begun), (caller, 1));
     }
     assert_eq!(crew.stats().started, 0);
+}
+
+#[test]
+fn on_fresh_threads_the_primary_has_one_of_its_own_all_the_same() {
+    let (crew, caller) = (crew(), thread::current().id());
+    let race = race(&crew, 60_000).threads(Threads::Fresh);
+    let outcome = race.first(|_| Ok::<_, ()>(thread::current().id()));
+    assert_ne!(outcome.winner().unwrap().value, caller);
+    assert_eq!((outcome.begun, crew.stats().started), (1, 2));
 }
 
 #[test]
