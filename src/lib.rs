@@ -1,17 +1,17 @@
 //! Hedged requests for blocking Rust.
 //!
 //! The first request gets a head start; two more race it. `headstart` runs unreliable blocking calls as races: one attempt
-//! at once, two more when 300 ms passed without success, the first success wins, and everything no longer needed is
-//! **ended**, not abandoned: a loser's socket is shut down and its thread comes back. There is no async runtime anywhere.
+//! at once, two more when 300 ms pass without success. The first success wins. Everything that is no longer needed is
+//! **ended**, not abandoned: a loser's socket is shut down and its thread comes back. There is no async runtime.
 //!
 //! # Where to start
 //!
 //! - [`Race`] races any blocking closure. It knows no HTTP.
 //! - [`Client`] is a hedged GET over one or several upstreams.
-//! - [`with_timeout`] runs one blocking call against a deadline, with a cleanup that frees what it hangs in; the
-//!   [guide](timeout::guide) tells which way to end a slow call is for what.
-//! - [`fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource each within
-//!   a time limit. Each of their calls can be an attempt of a [`Race`].
+//! - [`with_timeout`] runs one blocking call against a deadline, with a cleanup that frees what it waits in. The
+//!   [guide](timeout::guide) compares the ways to end a slow call.
+//! - [`fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource
+//!   each within a [`TimeLimit`]. Each of their calls can be an attempt of a [`Race`].
 //! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
 //!
 //! ```
@@ -40,58 +40,20 @@
 //! - `xmlrpc`: a client for XML-RPC.
 //! - `command`: external programs; on Unix only, elsewhere it adds nothing.
 //!
-//! Without features it races and times out closures. The server is the package `headstart-server`, a slow and broken network to
-//! try calls on the package `headstart-fault`.
+//! Without features it races and times out closures. The server is the package `headstart-server`; `headstart-fault` is a slow
+//! and broken network to try calls on.
 //!
-//! # ARCHITECTURE
+//! # How it is built
 //!
-//! ```text
-//! http                              HTTP calls that can be ended: hedged GETs, the content of a URL
-//! memcached, mysql, xmlrpc, command the same for a cache, a database, a procedure, a program
-//! net                               connections that can be ended: names, connect, TLS, pool, lease
-//! race, timeout                     several blocking calls for one result, or one, against a deadline
-//! crew                              OS threads: borrowed, returned, woken late
-//! cancel, deadline, event, error    the ground floor
-//! ```
+//! An OS thread of the [`Crew`] runs each attempt; attempt 0 of an HTTP call runs on the caller itself. The first success, the
+//! deadline, the caller or a shutdown decides the race's [`CancelToken`]. Deciding it runs the cleanups that the attempts
+//! registered: their sockets are shut down, their reads return, and their threads go back to the crew.
 //!
-//! Imports go down only; a test reads every file for it.
+//! A closure that computes, or that waits in something for which it registered no cleanup, runs on until it returns. It delays
+//! no other call. It counts against the crew's bound and is listed in [`CrewStats::stuck`].
 //!
-//! ## One race
-//!
-//! 1. The caller opens a race. A closure's attempts run on threads of the crew; the hedges begin when the alarm says that they are
-//!    due. Attempt 0 of an HTTP call, the primary, runs on the caller itself, since it can be ended in every phase: a race won
-//!    early has cost no thread switch.
-//! 2. Who decides the race's token decides the race: the first success, the deadline, the caller, a shutdown. Deciding
-//!    runs the cleanups that the attempts registered: their sockets are shut down, their reads return, their threads go back
-//!    to the crew. What comes later changes nothing.
-//! 3. The caller takes the result from its inbox, a crossbeam channel with room for every message.
-//!
-//! [`Threads::Fresh`] does the same without economies: it starts a thread for each attempt. The idea without this crate is
-//! `examples/plain.rs`, the form to read first.
-//!
-//! ## Invariants
-//!
-//! - `race` knows no HTTP and no sockets.
-//! - A timeout becomes a [`Deadline`] once, at the edge. No wait is without a bound but those for a message that is certain
-//!   to come.
-//! - No lock is held while foreign code runs: closures, cleanups, observers.
-//! - No attempt begins after its race is decided. No loser blocks.
-//! - A cleanup that was taken back is not running: a pooled connection is never shut down by an old call's token.
-//! - Nothing is detached and uncounted: every thread is in the table below.
-//! - There is no unsafe code.
-//!
-//! ## Threads
-//!
-//! | thread | owner | ends |
-//! |---|---|---|
-//! | `headstart` (attempts, lookups) | the [`Crew`] | when it has waited [`CrewSettings::idle_timeout`] for a job, or at [`Crew::shutdown`] |
-//! | `headstart-alarm` | the [`Crew`] | when the crew's last handle is dropped |
-//!
-//! ## What cancelling cannot do
-//!
-//! A call is ended through what it hangs in. A closure that computes, or waits in a way for which nobody registered a cleanup,
-//! runs on until it returns; so does a name lookup inside the C library. Such a call holds up nobody: it runs on a crew
-//! thread, counts against the crew's bound, is listed with label and age in [`CrewStats::stuck`], and its thread comes home when it returns.
+//! In the repository, `docs/architecture.md` has the map of the rooms, the invariants and the threads, `docs/ending.md` how
+//! calls end, and `docs/embedding/` a page for each client.
 
 pub mod cancel;
 #[cfg(all(feature = "command", unix))]
@@ -144,3 +106,31 @@ pub use xmlrpc::{XmlRpc, XmlRpcSettings};
 #[cfg(test)]
 #[path = "crew/alarm/tests.rs"]
 mod alarm_tests;
+
+/// The examples of the documents are tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/ending.md")]
+    struct Ending;
+    #[doc = include_str!("../docs/embedding/README.md")]
+    struct Embedding;
+    #[doc = include_str!("../docs/embedding/timeout.md")]
+    struct Timeout;
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../docs/embedding/http.md")]
+    struct Http;
+    #[cfg(feature = "memcached")]
+    #[doc = include_str!("../docs/embedding/memcached.md")]
+    struct Memcached;
+    #[cfg(all(feature = "mysql", unix))]
+    #[doc = include_str!("../docs/embedding/mysql.md")]
+    struct MySql;
+    #[cfg(feature = "xmlrpc")]
+    #[doc = include_str!("../docs/embedding/xmlrpc.md")]
+    struct XmlRpc;
+    #[cfg(all(feature = "command", unix))]
+    #[doc = include_str!("../docs/embedding/command.md")]
+    struct Command;
+}

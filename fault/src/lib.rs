@@ -228,3 +228,10 @@ impl fmt::Debug for FaultProxy {
             .finish_non_exhaustive()
     }
 }
+
+/// The examples of the documents are tests.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../docs/bad-networks.md")]
+    struct BadNetworks;
+}

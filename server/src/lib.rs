@@ -15,35 +15,14 @@
 //! - `memcached`, `mysql`, `xmlrpc`, `command` (default): routes to these sources.
 //! - `tiny_http`: the plain front, `front::PlainServer`.
 //!
-//! # ARCHITECTURE
+//! # How it is built
 //!
-//! ```text
-//! main, cli              the binary: options, log, signals, run, exit code
-//! api, metrics, sample   what the product answers (knows no sockets)
-//! source, front          what a route races; the HTTP fronts: connections, framing, limits, client gone, drain
-//! ```
+//! The thread of a client's connection reads the request's head and checks it; from there it is the request's worker. It
+//! opens a race and runs attempt 0 itself; the hedges get threads of the crew when they are due. The worker takes the result
+//! from its inbox and answers. A client that leaves ends its race.
 //!
-//! Imports go down only; a test reads every file for it. `front` knows no client and no race; `api` alone turns outcomes into status
-//! codes; `metrics` alone knows Prometheus.
-//!
-//! ## One request
-//!
-//! 1. The thread of a client's connection reads the request's head and checks it; from there it is the request's worker.
-//! 2. The worker opens a race. Attempt 0, the primary, runs on the worker itself, since the HTTP client can be ended in every
-//!    phase; the hedges get threads of the crew when the alarm says that they are due. A race won early has cost no
-//!    thread switch.
-//! 3. Who decides the race's token decides the race: the first success, the deadline, the client's leaving, a shutdown.
-//! 4. The worker takes the result from its inbox and answers.
-//!
-//! ## Threads
-//!
-//! | thread | owner | ends |
-//! |---|---|---|
-//! | `headstart` (connections, hedges, lookups) | the [`Crew`](headstart::Crew) | when it has waited for a job long enough, or at [`Crew::shutdown`](headstart::Crew::shutdown) |
-//! | `headstart-accept` | the [`Server`] | at [`Server::shutdown`] |
-//! | `headstart-take` | the `front::PlainServer`, in place of the two above and below | at its shutdown; tiny_http's own threads, one for each connection, end with their clients or the process |
-//! | `headstart-watch` | the [`Server`] | at [`Server::shutdown`], after the last connection |
-//! | main | the binary | waits for signals; ends the process |
+//! In the repository, `docs/architecture.md` has the map of the rooms, the invariants and the threads, `docs/options.md` the
+//! options of the binary, and `docs/embedding/server.md` how to embed the server.
 
 pub mod api;
 pub mod front;
@@ -75,7 +54,9 @@ mod error {
     pub(crate) use headstart::Error;
 }
 
-/// The README's examples are tests.
+/// The examples of the documents are tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../docs/embedding/server.md")]
+    struct Embedding;
+}
