@@ -1,8 +1,9 @@
 //! Hedged requests for blocking Rust.
 //!
-//! The first request gets a head start; two more race it. `headstart` runs unreliable blocking calls as races: one attempt
-//! at once, two more when 300 ms pass without success. The first success wins. Everything that is no longer needed is
-//! **ended**, not abandoned: a loser's socket is shut down and its thread comes back. There is no async runtime.
+//! The first request gets a head start; two more race it. `headstart` runs unreliable blocking calls as races: one
+//! attempt at once, two more when 300 ms pass without success. The first success wins. Everything that is no longer
+//! needed is **ended**, not abandoned: a loser's socket is shut down and its thread comes back. There is no async
+//! runtime.
 //!
 //! # Where to start
 //!
@@ -40,20 +41,21 @@
 //! - `xmlrpc`: a client for XML-RPC.
 //! - `command`: external programs; on Unix only, elsewhere it adds nothing.
 //!
-//! Without features it races and times out closures. The server is the package `headstart-server`; `headstart-fault` is a slow
-//! and broken network to try calls on.
+//! Without features it races and times out closures. The server is the package `headstart-server`; `headstart-fault`
+//! is a slow and broken network to try calls on.
 //!
 //! # How it is built
 //!
-//! An OS thread of the [`Crew`] runs each attempt; attempt 0 of an HTTP call runs on the caller itself. The first success, the
-//! deadline, the caller or a shutdown decides the race's [`CancelToken`]. Deciding it runs the cleanups that the attempts
-//! registered: their sockets are shut down, their reads return, and their threads go back to the crew.
+//! An OS thread of the [`Crew`] runs each attempt; attempt 0 of an HTTP call runs on the caller itself. The first
+//! success, the deadline, the caller or a shutdown decides the race's [`CancelToken`]. Deciding it runs the cleanups
+//! that the attempts registered: their sockets are shut down, their reads return, and their threads go back to the
+//! crew.
 //!
-//! A closure that computes, or that waits in something for which it registered no cleanup, runs on until it returns. It delays
-//! no other call. It counts against the crew's bound and is listed in [`CrewStats::stuck`].
+//! A closure that computes, or that waits in something for which it registered no cleanup, runs on until it returns.
+//! It delays no other call. It counts against the crew's bound and is listed in [`CrewStats::stuck`].
 //!
-//! In the repository, `docs/architecture.md` has the map of the rooms, the invariants and the threads, `docs/ending.md` how
-//! calls end, and `docs/embedding/` a page for each client.
+//! In the repository, `docs/architecture.md` has the map of the rooms, the invariants and the threads,
+//! `docs/ending.md` how calls end, and `docs/embedding/` a page for each client.
 
 pub mod cancel;
 #[cfg(all(feature = "command", unix))]

@@ -1,7 +1,7 @@
-//! One connection: a client, an upstream, and a flow each way between them.
+//! One connection: a client, an upstream, and a flow in each direction.
 //!
-//! Nothing here waits. [`Connection::advance`] does all that can be done at once and says when to be called again at the latest;
-//! before that it is called when one of the sockets has something to say, or when the rules change.
+//! Nothing here waits. [`Connection::advance`] does all that can be done now and returns when to call it again at the
+//! latest. It is called earlier when one of the sockets is ready or when the rules change.
 
 use super::faults::{Admission, FaultStats, Faults};
 use super::flow::Flow;
@@ -15,7 +15,8 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// How long the ends of a connection that was cut have to close theirs. To close before with bytes unread would reset it.
+/// How long the peers of a connection that was cut may take to close their ends. Closing earlier, with bytes unread,
+/// would reset it.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// What a connection needs of the loop to advance.
 pub(super) struct Turn<'a> {
@@ -35,7 +36,7 @@ pub(super) enum At {
     Upstream,
 }
 
-/// What has become of a connection.
+/// The state of a connection after [`Connection::advance`].
 pub(super) enum Fate {
     /// It goes on, at the latest at this moment.
     Open(Option<Instant>),
@@ -57,7 +58,7 @@ pub(super) struct Connection {
     silent: bool,
     /// When a connection that was cut is closed at the latest.
     farewell: Option<Instant>,
-    /// When there is something to do next.
+    /// When something is to be done next.
     pub(super) wakes_at: Option<Instant>,
 }
 
@@ -88,12 +89,12 @@ impl Connection {
         }
     }
 
-    /// Begins to hear of the client.
+    /// Registers the client's socket.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.client.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// One of the sockets has something to say.
+    /// One of the sockets is ready.
     pub(super) fn see(&mut self, at: At, event: &Event) {
         let side = match (at, &mut self.upstream) {
             (At::Client, _) => &mut self.client,
@@ -161,7 +162,7 @@ impl Connection {
     fn settle(&mut self, turn: &mut Turn<'_>) -> io::Result<()> {
         let Upstream::Connecting(index, side) = &self.upstream else { return Ok(()) };
         let index = *index;
-        // Without an event there is nothing to ask for.
+        // Without an event there is nothing to check.
         if !side.writable && !side.readable {
             return Ok(());
         }
@@ -182,7 +183,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The client learns it the way it would have without the proxy, only later.
+    /// The client sees the same as without the proxy, only later.
     fn unconnected(&mut self, error: &io::Error, turn: &mut Turn<'_>) -> Fate {
         log::warn!("connection {}: no connection to the upstream: {error}", self.number);
         turn.stats.unconnected += 1;

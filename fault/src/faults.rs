@@ -1,4 +1,4 @@
-//! What is to go wrong, and what has gone wrong.
+//! The faults to inject, and the figures of those injected.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faults {
-    /// What becomes of a connection before a byte of it has passed. Defaults to [`Admission::Pass`].
+    /// What happens to a connection before its first byte passes. Defaults to [`Admission::Pass`].
     pub admission: Admission,
-    /// What the bytes from the client to the upstream meet. Defaults to nothing.
+    /// The faults for bytes from the client to the upstream. Defaults to nothing.
     pub to_upstream: Direction,
-    /// What the bytes from the upstream to the client meet. Defaults to nothing.
+    /// The faults for bytes from the upstream to the client. Defaults to nothing.
     pub to_client: Direction,
-    /// One in so many connections meets all this, the last of each such group; the others pass untouched. Defaults to 1: every
-    /// one; 0 counts as 1. [`Admission::Never`] makes no difference between connections.
+    /// One in so many connections gets the faults, the last of each such group. The others pass untouched. Defaults to
+    /// 1, every connection; 0 counts as 1. [`Admission::Never`] makes no difference between connections.
     pub one_in: u64,
 }
 
@@ -45,54 +45,55 @@ impl Faults {
         Faults { to_upstream: direction, to_client: direction, ..Faults::default() }
     }
 
-    /// What the connection of this number meets; the first is 1.
+    /// The faults for the connection of this number. The first is 1.
     pub(super) fn of(&self, connection: u64) -> Faults {
         let spared = !connection.is_multiple_of(self.one_in.max(1));
         if spared { Faults::default() } else { *self }
     }
 }
 
-/// What becomes of a connection before a byte of it has passed.
+/// What happens to a connection before its first byte passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Admission {
     /// It is accepted, and connected to the upstream.
     #[default]
     Pass,
-    /// It is accepted, and nothing more: nobody reads what the client sends, nobody answers, and the upstream hears nothing. It
-    /// goes on when this becomes [`Admission::Pass`].
+    /// It is accepted and then ignored: what the client sends is not read, and the upstream is not connected. It goes
+    /// on when this becomes [`Admission::Pass`].
     Silent,
-    /// It is accepted and reset. (A connection that is *refused* needs no proxy: nobody listens on a port that was closed.)
+    /// It is accepted and reset. (For a connection that is *refused*, use a closed port; that needs no proxy.)
     Reset,
-    /// Nothing is accepted. The system still completes the handshake of the first connection or two, which then wait in the
-    /// listening queue, seeming open and silent; once that is full, `connect` hangs. On Linux it is full with the first.
-    /// They all go on when this becomes [`Admission::Pass`].
+    /// Nothing is accepted. The system still completes the handshake of the first connection or two, which then wait
+    /// in the listening queue and look open and silent. Once the queue is full, `connect` hangs. On Linux it is full
+    /// with the first. They all go on when this becomes [`Admission::Pass`].
     Never,
 }
 
-/// What the bytes of one direction meet, on each connection for itself.
+/// The faults of one direction. They apply to each connection separately.
 ///
-/// Counts of bytes are those of the direction from the connection's beginning on. A limit below what has passed already takes
-/// effect at once; of several the smallest does, a reset before a cut before a stall when they are equal.
+/// Bytes are counted for each direction from the beginning of the connection. A limit below the count takes effect at
+/// once. Of several limits the smallest takes effect; of equal ones a reset before a cut before a stall.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Direction {
-    /// How much later than they came bytes are passed on, the end of the sending too. A latency, no limit to the rate: what
-    /// follows meanwhile is as late, not later. At most 1 MiB is held back; more waits with its sender. Defaults to none.
+    /// How much later bytes are passed on, and the FIN too. This is a latency; it does not limit the rate. At most 1
+    /// MiB is held back; then nothing more is read from the sender. Defaults to none.
     pub delay: Duration,
-    /// Up to so much is added to the delay, by chance for each piece that is read. The order is kept. Defaults to none.
+    /// A random addition to the delay, up to this long, for each piece that is read. The order is kept. Defaults to
+    /// none.
     pub jitter: Duration,
-    /// Bytes pass only so many at a time. Defaults to no such limit.
+    /// Only so many bytes pass at a time. Defaults to no such limit.
     pub drip: Option<Drip>,
-    /// After so many bytes nothing passes any more, not even the end of the sending; the connection stays open, until this is
-    /// changed or the proxy ends. Nobody reads what is sent, so a sender that goes on will block. Defaults to never.
+    /// After so many bytes nothing passes any more, not even a FIN. The connection stays open until this is changed or
+    /// the proxy ends. Nothing is read, so a sender that goes on will block. Defaults to never.
     pub stall_after: Option<u64>,
-    /// After so many bytes the connection is closed towards both its ends, orderly (FIN). Defaults to never.
+    /// After so many bytes the connection is closed towards both peers with a FIN. Defaults to never.
     pub cut_after: Option<u64>,
-    /// After so many bytes the connection is reset towards both its ends (RST). As with every reset, bytes that its ends have
-    /// not read by then may be lost to them. Defaults to never.
+    /// After so many bytes the connection is reset towards both peers (RST). As with every reset, bytes that a peer
+    /// has not read by then may be lost. Defaults to never.
     pub reset_after: Option<u64>,
 }
 
-/// So many bytes, then nothing for a time.
+/// This many bytes, then nothing for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drip {
     /// How many bytes pass at a time; 0 counts as 1.
@@ -101,7 +102,7 @@ pub struct Drip {
     pub every: Duration,
 }
 
-/// What a limit on bytes brings when it is reached.
+/// What happens when a limit on bytes is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Break {
     Reset,
@@ -110,7 +111,7 @@ pub(super) enum Break {
 }
 
 impl Direction {
-    /// The first of the limits, and what it brings.
+    /// The smallest of the limits, and what happens there.
     pub(super) fn limit(&self) -> Option<(u64, Break)> {
         let limits = [(self.reset_after, Break::Reset), (self.cut_after, Break::Cut), (self.stall_after, Break::Stall)];
         limits.into_iter().filter_map(|(after, what)| Some((after?, what))).min_by_key(|(after, _)| *after)
@@ -121,7 +122,7 @@ impl Direction {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FaultStats {
-    /// Open connections, those included that are kept silent.
+    /// Open connections, including those that are kept silent.
     pub open: u64,
     /// Connections accepted so far.
     pub total: u64,
@@ -137,7 +138,7 @@ pub struct FaultStats {
     pub to_client: DirectionStats,
 }
 
-/// What has happened in one direction so far, on all connections together.
+/// The figures of one direction so far, over all connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirectionStats {
@@ -145,7 +146,7 @@ pub struct DirectionStats {
     pub bytes: u64,
     /// Pieces that were held back by delay and jitter before they were passed on. A piece is what one read brought.
     pub delayed: u64,
-    /// Portions that a drip was waited for.
+    /// Portions that waited for a drip.
     pub dripped: u64,
     /// How often a stall began.
     pub stalls: u64,

@@ -1,8 +1,8 @@
-//! One direction of one connection: what has been read and not passed on yet, and what is to happen next.
+//! One direction of one connection: the bytes that are held back, and what is to happen next.
 //!
-//! No sockets and no clock here: [`Flow::next`] is asked with the moment and the rules that hold at it, both of which may have
-//! changed since the last time. So a change of rules meets also what is held already: of a piece only the moment it came is
-//! kept, and its due moment is worked out when it is asked for.
+//! No sockets and no clock here: [`Flow::next`] takes the moment and the rules in effect, both of which may have
+//! changed since the last time. So a change of rules also applies to bytes that are held already: only the moment a
+//! piece came is kept, and the moment it is due is computed on each call.
 
 use super::faults::{Break, Direction};
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 1 << 20;
 const MOST_PIECES: usize = 4_096;
 /// The most bytes held where it is not a delay that holds them.
 const ENOUGH: usize = 64 << 10;
-/// Stands for what the clock cannot express. When it is over, it is worked out again.
+/// Stands for a delay that the clock cannot express. When it is over, the delay is computed again.
 const FAR: Duration = Duration::from_secs(86_400);
 
 /// One direction of one connection.
@@ -21,7 +21,7 @@ const FAR: Duration = Duration::from_secs(86_400);
 pub(super) struct Flow {
     held: VecDeque<Piece>,
     held_bytes: usize,
-    /// How the sending ended, once that has been read.
+    /// How the peer ended its sending, once that has been read.
     end: Option<Ended>,
     /// Whether that has been passed on, after which there is nothing left to do.
     pub(super) finished: bool,
@@ -57,16 +57,16 @@ struct Ended {
 pub(super) enum End {
     /// FIN: it may still read.
     Closed,
-    /// RST, or whatever else made reading fail: it has gone.
+    /// RST, or any other error of reading: it has left.
     Lost,
 }
 
-/// The drip's portion under way.
+/// The current portion of the drip.
 #[derive(Default)]
 struct Portion {
     began: Option<Instant>,
     passed: u64,
-    /// Whether the next one was waited for.
+    /// Whether the next portion was waited for.
     waited: bool,
 }
 
@@ -89,7 +89,7 @@ pub(super) enum Next<'a> {
     Reset,
 }
 
-/// What was late about bytes that were passed on.
+/// Which faults delayed the bytes that were passed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Late {
     /// They are the first of a piece that was held back.
@@ -99,7 +99,7 @@ pub(super) struct Late {
 }
 
 impl Flow {
-    /// Whether there is room and use for more. While nothing passes nothing is read, so that the sender feels it.
+    /// Whether there is room and use for more. While nothing passes nothing is read, so that the sender blocks.
     pub(super) fn wants_more(&self, rules: &Direction) -> bool {
         let holds_for_long = rules.drip.is_none() && rules.delay.max(rules.jitter) > Duration::ZERO;
         let room = if holds_for_long { MOST_BYTES } else { ENOUGH };
@@ -215,7 +215,7 @@ mod tests {
         Direction { delay, ..Direction::default() }
     }
 
-    /// What is due, passed on.
+    /// Passes on the bytes that are due.
     fn pass(flow: &mut Flow, now: Instant, rules: &Direction) -> Vec<u8> {
         let mut all = Vec::new();
         loop {
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(pass(&mut flow, start, &rules), b"ab");
         assert_eq!(flow.next(start + 49 * MS, &rules), Next::Wait(start + 50 * MS));
         assert_eq!(pass(&mut flow, start + 50 * MS, &rules), b"cd");
-        // A pause is not made up for: no more than a portion at a time.
+        // A pause is not caught up: at most one portion at a time.
         flow.hold(b"fghi", start + 500 * MS, 0);
         assert_eq!(pass(&mut flow, start + 500 * MS, &rules), b"ef");
     }

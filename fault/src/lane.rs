@@ -12,7 +12,7 @@ use std::time::Instant;
 /// How many pieces pass before other connections get their turn.
 pub(super) const ROUNDS: usize = 32;
 
-/// A socket, and what it was ready for when it was last asked.
+/// A socket, and its readiness as last seen.
 pub(super) struct Side {
     pub(super) stream: TcpStream,
     pub(super) readable: bool,
@@ -23,7 +23,7 @@ pub(super) struct Side {
 pub(super) enum Broken {
     Cut,
     Reset,
-    /// One end has gone, which the other is told.
+    /// One peer has left, and the other one has to be told.
     Lost,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    /// Reads and writes what can be, and returns when to look again if neither socket has something to say before.
+    /// Reads and writes what is possible now, and returns when to try again if neither socket is ready before.
     pub(super) fn pump(
         &mut self,
         now: Instant,

@@ -1,19 +1,19 @@
 //! A slow and broken network, on demand: a TCP proxy that delays, drips, stalls, cuts and resets.
 //!
-//! The problem: what a call does on a bad network is decided by moments that a good one never has: a byte every 50 ms, an
-//! answer that stops in the middle, a connection that stays open and silent. To have the kernel inject them takes privileges
-//! that tests and containers do not have.
+//! The problem: how a call behaves on a bad network depends on events that a good network never has: a byte every 50
+//! ms, an answer that stops in the middle, a connection that stays open and silent. The kernel can inject these, but
+//! only with privileges that tests and containers do not have.
 //!
-//! The answer: a [`FaultProxy`] between a client and an upstream. It passes bytes on and does to them what its [`Faults`] say, by
-//! direction, on open connections too as soon as they are [set](FaultProxy::set); [`FaultStats`] count it. What it does not
-//! touch passes as it came: order, the half-close of either side, resets.
+//! The answer: a [`FaultProxy`] between a client and an upstream. It passes bytes on with the delays and errors that
+//! its [`Faults`] describe, for each direction, on open connections too as soon as they are [set](FaultProxy::set).
+//! [`FaultStats`] count them. The rest passes unchanged: order, the half-close of either side, resets.
 //!
-//! Threads: one of the [`Crew`] for each proxy, however many connections there are, in a loop over sockets that do not block.
-//! Two threads for each connection would need, on top of that, a way each to be woken for new faults in the middle of a read, a
+//! Threads: one of the [`Crew`] for each proxy, however many connections there are, in a loop over sockets that do not
+//! block. Two threads for each connection would also need a way to be woken for new faults in the middle of a read, a
 //! wait or a write.
 //!
-//! What this does not do: lose, repeat or reorder packets (TCP would hide it; what is left to see of it are delays), slow
-//! the handshake, which the system does by itself, or look into what passes.
+//! What this does not do: lose, repeat or reorder packets (TCP hides it; only delays would show), slow the handshake,
+//! which the system does by itself, or look into the bytes that pass.
 
 mod connection;
 mod error;
@@ -64,7 +64,7 @@ pub struct FaultProxy {
     waker: mio::Waker,
 }
 
-/// What the loop shares with who owns the proxy.
+/// The state shared between the loop and the owner of the proxy.
 struct Shared {
     /// Held for a few instructions at a time.
     control: Mutex<Control>,
@@ -74,17 +74,17 @@ struct Shared {
 
 struct Control {
     faults: Faults,
-    /// Until when connections may go on by themselves, once nothing more is accepted.
+    /// How long connections may go on after accepting has stopped.
     stop: Option<Deadline>,
-    /// Counts what the loop was asked for.
+    /// Counts the requests to the loop.
     asked: u64,
-    /// How much of it is done. Written by the loop alone, like what follows.
+    /// How many of them are done. Only the loop writes this and the fields below.
     done: u64,
     stats: FaultStats,
     ended: bool,
 }
 
-/// Tells who waits that nothing more will be done.
+/// Tells waiting threads that the loop has ended.
 struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
@@ -95,10 +95,10 @@ impl Drop for Ended {
 }
 
 impl FaultProxy {
-    /// Listens at `listen` and passes what comes on to `upstream`, doing to it what `faults` say, on a thread of `crew`.
+    /// Listens at `listen` and passes bytes on to `upstream` with these `faults`, on a thread of `crew`.
     ///
-    /// Both are given as `host:port`; port 0 of `listen` takes a free one. The upstream's name is looked up now, once; of
-    /// several addresses each connection takes the first that works. Nobody has to listen there yet.
+    /// Both are given as `host:port`; port 0 of `listen` takes a free one. The upstream's name is looked up now, once;
+    /// of several addresses each connection takes the first that works. Nobody has to listen there yet.
     ///
     /// # Errors
     ///
@@ -131,18 +131,18 @@ impl FaultProxy {
         lock(&self.shared.control).faults
     }
 
-    /// Does this to connections from now on, to open ones and to the bytes it holds back too: when it returns, nothing passes
-    /// by the old rules any more. A stalled direction goes on when it is no longer to stall.
+    /// Sets the faults from now on, also for open connections and for bytes that are held back. When it returns,
+    /// nothing passes by the old rules any more. A stalled direction goes on when the new faults have no stall.
     pub fn set(&self, faults: Faults) {
         self.ask(|control| control.faults = faults);
     }
 
-    /// The figures of this moment. What a client or the upstream has seen by now is in them.
+    /// The figures of this moment. They include all that a client or the upstream has seen by now.
     pub fn stats(&self) -> FaultStats {
         self.ask(|_| {})
     }
 
-    /// Waits until `is_so` holds of the figures; `false` when it does not by `deadline`.
+    /// Waits until `is_so` holds of the figures. `false` when it does not by `deadline`.
     ///
     /// ```
     /// # use headstart_fault::{FaultProxy, Faults};
@@ -170,9 +170,9 @@ impl FaultProxy {
         true
     }
 
-    /// Stops: accepts nothing more, lets open connections come to their end until `drain_timeout` is over, then ends them, and
-    /// returns how many those were. A connection that is ended is closed; its ends see that as a reset when bytes they have sent
-    /// were not read.
+    /// Stops: accepts nothing more, lets open connections come to their end until `drain_timeout` is over, then ends
+    /// them, and returns how many those were. A connection that is ended is closed; its ends see that as a reset when
+    /// bytes they have sent were not read.
     ///
     /// The thread is back in its crew a moment later.
     pub fn shutdown(self, drain_timeout: Duration) -> u64 {
@@ -189,14 +189,13 @@ impl FaultProxy {
         control.stats.open
     }
 
-    /// Has `change` made, and waits until the loop has acted on it. That takes no longer than a turn of the loop, which never
-    /// blocks, or than its end.
+    /// Makes `change`, and waits until the loop has acted on it or has ended. A turn of the loop never blocks.
     fn ask(&self, change: impl FnOnce(&mut Control)) -> FaultStats {
         let mut control = lock(&self.shared.control);
         change(&mut control);
         control.asked += 1;
         let asked = control.asked;
-        // Fails only without the queue that the loop owns, and then the loop has ended.
+        // Only fails when the loop has ended, with its queue.
         let _ = self.waker.wake();
         while control.done < asked && !control.ended {
             control = wait_until(&self.shared.turned, control, None);

@@ -1,7 +1,7 @@
-//! The loop that all connections of a proxy live in.
+//! The loop that serves all connections of a proxy.
 //!
-//! One thread, which sleeps in `poll` until a socket has something to say, a piece is due, or somebody asks for something. It
-//! never blocks elsewhere, so what is asked for is done within one turn.
+//! One thread, which sleeps in `poll` until a socket is ready, a piece is due, or the owner asks for something. It
+//! never blocks elsewhere, so each request is done within one turn.
 
 use super::Shared;
 use super::connection::{At, Connection, Fate, Turn};
@@ -21,18 +21,18 @@ use std::time::{Duration, Instant};
 const LISTENER: Token = Token(0);
 const WAKE: Token = Token(1);
 
-/// As for every server: the system's own limit is lower, or good enough.
+/// The length of the listening queue. The system's own limit is lower, or good enough.
 const BACKLOG: i32 = 4_096;
 /// How much is read at a time.
 const READ: usize = 16 << 10;
-/// How soon to try again when the system has no descriptor or memory for a connection. Nobody tells when there is one again.
+/// How soon to accept again when the system has no descriptor or memory for a connection. Nothing signals when it has.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// The loop's belongings.
+/// The state of the loop.
 pub(super) struct Relay {
     shared: Arc<Shared>,
     poll: Poll,
-    /// Gone once nothing more is accepted.
+    /// `None` once nothing more is accepted.
     listener: Option<TcpListener>,
     upstream: Vec<SocketAddr>,
     /// By number. Number `n` has the tokens `2 n` for its client and `2 n + 1` for its upstream.
@@ -45,7 +45,7 @@ pub(super) struct Relay {
     retry_at: Option<Instant>,
 }
 
-/// What was asked for by the beginning of a turn.
+/// The requests at the beginning of a turn.
 struct Orders {
     asked: u64,
     faults: Faults,
@@ -111,7 +111,7 @@ impl Relay {
             }
             self.accept_all(now);
             if stop.is_some() {
-                // Not before: clients in the queue have been told by the system that they are connected.
+                // Not before: for the clients in the queue the system has completed the handshake.
                 self.listener = None;
             }
             self.advance_all(now, changed);
@@ -127,7 +127,7 @@ impl Relay {
         Orders { asked: control.asked, faults: control.faults, stop: control.stop }
     }
 
-    /// How long nothing is to be done, if nobody says anything.
+    /// How long until something is to be done, if no event comes.
     fn nap(&self, stop: Option<Deadline>) -> Option<Duration> {
         let due = self.connections.values().filter_map(|connection| connection.wakes_at);
         let due = due.chain(self.retry_at).chain(stop.and_then(Deadline::instant)).min();
@@ -138,7 +138,7 @@ impl Relay {
         })
     }
 
-    /// While nothing is to be accepted, as little as possible waits to be.
+    /// While nothing is accepted, the queue is kept as short as possible.
     fn set_backlog(&self) {
         if let Some(listener) = &self.listener {
             let backlog = if self.faults.admission == Admission::Never { 0 } else { BACKLOG };
@@ -148,7 +148,8 @@ impl Relay {
         }
     }
 
-    /// Takes connections until the queue is empty. Asked each turn, as what arrived while nothing was accepted is not told again.
+    /// Accepts connections until the queue is empty. Called each turn, because arrivals while nothing was accepted are
+    /// not signalled again.
     fn accept_all(&mut self, now: Instant) {
         if self.faults.admission == Admission::Never || self.retry_at.is_some_and(|retry_at| retry_at > now) {
             return;
@@ -184,7 +185,7 @@ impl Relay {
         }
     }
 
-    /// Advances all connections that are due, or all there are.
+    /// Advances all connections that are due, or all.
     fn advance_all(&mut self, now: Instant, all: bool) {
         let Relay { connections, faults, stats, buffer, chance, upstream, poll, .. } = self;
         let mut turn = Turn { now, faults: *faults, upstream, registry: poll.registry(), buffer, stats, chance };
@@ -206,7 +207,7 @@ impl Relay {
         self.stats.open = self.connections.len() as u64;
     }
 
-    /// Says that everything asked for until `asked` is done.
+    /// Reports that all requests up to `asked` are done.
     fn report(&self, asked: u64) {
         let mut control = lock(&self.shared.control);
         if control.done != asked || control.stats != self.stats {

@@ -1,4 +1,5 @@
-//! A fault proxy that has ended leaves nothing behind: no thread, no descriptor. Alone in its process, whose figures it reads.
+//! A fault proxy that has ended leaves no thread and no descriptor. This test is alone in its process, because it
+//! reads the process's figures.
 
 #![cfg(target_os = "linux")]
 
@@ -46,7 +47,7 @@ fn sixty_four_connections_in_every_state_leak_nothing() {
         let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = FaultProxy::start(&crew, "127.0.0.1:0", upstream.local_addr().unwrap(), faults).unwrap();
         assert_eq!(crew.stats().threads, 1, "one thread for all connections");
-        // What is not accepted is not connected either, but for the first.
+        // Without being accepted only the first connection is established.
         let connections = if faults.admission == Admission::Never { 1 } else { CONNECTIONS };
         let clients: Vec<_> = (0..connections).map(|_| TcpStream::connect(proxy.address()).unwrap()).collect();
         if faults.admission != Admission::Never {

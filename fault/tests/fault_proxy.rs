@@ -1,4 +1,4 @@
-//! The fault proxy does to a connection what it says, both ways and at once, and nothing else.
+//! The fault proxy applies its faults to a connection, in both directions and at once, and changes nothing else.
 
 #[path = "../../tests/support/core.rs"]
 mod support;
@@ -34,7 +34,7 @@ impl Bench {
         bounded(TcpStream::connect(self.proxy.address()).unwrap())
     }
 
-    /// The other end of the oldest connection that was not asked for yet.
+    /// The upstream's end of the oldest connection not taken yet.
     fn upstream(&self) -> TcpStream {
         bounded(self.upstream.accept().unwrap().0)
     }
@@ -58,7 +58,7 @@ fn read(mut from: &TcpStream, count: usize) -> Vec<u8> {
     bytes
 }
 
-/// Everything until the end.
+/// All bytes until the end.
 fn rest(mut from: &TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     from.read_to_end(&mut bytes).unwrap();
@@ -82,7 +82,7 @@ fn to_upstream(direction: Direction) -> Faults {
     Faults { to_upstream: direction, ..Faults::default() }
 }
 
-/// Nothing can be read now. For what the proxy has been asked about since, whose answer comes after all it did before.
+/// Nothing can be read now. The proxy has answered a later request, so all it did before has arrived.
 fn assert_nothing_to_read(stream: &TcpStream) {
     stream.set_nonblocking(true).unwrap();
     assert_eq!(stream.peek(&mut [0; 1]).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
@@ -174,7 +174,7 @@ fn a_delay_is_no_limit_to_the_rate() {
     let began = Instant::now();
     for number in 1..=PIECES {
         write(&client, &[number]);
-        // The next one is another piece: the proxy has read this one when it answers.
+        // The next byte is another piece: when the proxy answers, it has read this one.
         bench.proxy.stats();
     }
     assert_eq!(read(&upstream, PIECES.into()), (1..=PIECES).collect::<Vec<_>>());
@@ -234,7 +234,7 @@ fn a_sender_into_a_stall_is_made_to_wait() {
     let (mut client, _upstream) = bench.connect();
     client.set_nonblocking(true).unwrap();
     let (mut sent, mut quiet) = (0, 0);
-    // Neither the proxy nor the system take in without end. Full buffers may drain a little for a while.
+    // Neither the proxy nor the system buffer without end. Full buffers may drain a little for a while.
     while quiet < 100 {
         match client.write(&[0; 64 << 10]) {
             Ok(count) => (sent, quiet) = (sent + count, 0),
@@ -249,7 +249,7 @@ fn a_sender_into_a_stall_is_made_to_wait() {
 
 #[test]
 fn a_cut_closes_both_ends_in_order_after_so_many_bytes() {
-    // With bytes of the client's unread in the proxy, which would make an ordinary close a reset.
+    // With unread bytes of the client in the proxy, which would turn an ordinary close into a reset.
     let stall = Direction { stall_after: Some(0), ..Direction::default() };
     let cut = Direction { cut_after: Some(4), ..Direction::default() };
     let bench = Bench::new(Faults { to_upstream: stall, ..to_client(cut) });
@@ -310,7 +310,7 @@ fn a_reset_admission_turns_every_connection_away() {
     assert_eq!((stats.open, stats.turned_away), (0, 2));
 }
 
-/// How many connections the listening queue takes is the system's to say; on Linux it is one.
+/// The system decides how many connections the listening queue takes. On Linux it is one.
 #[cfg(target_os = "linux")]
 #[test]
 fn where_nothing_is_accepted_connecting_hangs_until_it_is() {

@@ -1,10 +1,12 @@
 //! A hedged-request HTTP server for blocking Rust.
 //!
-//! A client asks once; the server makes up to sixteen attempts at its upstreams, the first success answers, and everything no
-//! longer needed is **ended**. The binary `headstart` runs it; a program that has threads of its own embeds it:
+//! A client asks once; the server makes up to sixteen attempts at its upstreams, the first success answers, and
+//! everything no longer needed is **ended**. The binary `headstart` runs it; a program that has threads of its own
+//! embeds it:
 //!
 //! - [`Server`] serves HTTP on the threads of a [`Crew`](headstart::Crew). What it answers is up to a [`Handler`].
-//! - [`Api`](api::Api) is the handler with the routes of the product, and [`Metrics`](metrics::Metrics) counts what happens.
+//! - [`Api`](api::Api) is the handler with the routes of the product, and [`Metrics`](metrics::Metrics) counts what
+//!   happens.
 //! - [`Sample`](sample::Sample) is an unreliable upstream to try them on.
 //!
 //! # Features
@@ -17,12 +19,12 @@
 //!
 //! # How it is built
 //!
-//! The thread of a client's connection reads the request's head and checks it; from there it is the request's worker. It
-//! opens a race and runs attempt 0 itself; the hedges get threads of the crew when they are due. The worker takes the result
-//! from its inbox and answers. A client that leaves ends its race.
+//! The thread of a client's connection reads the request's head and checks it; from there it is the request's worker.
+//! It opens a race and runs attempt 0 itself; the hedges get threads of the crew when they are due. The worker takes
+//! the result from its inbox and answers. A client that leaves ends its race.
 //!
-//! In the repository, `docs/architecture.md` has the map of the rooms, the invariants and the threads, `docs/options.md` the
-//! options of the binary, and `docs/embedding/server.md` how to embed the server.
+//! In the repository, `docs/architecture.md` has the map of the rooms, the invariants and the threads,
+//! `docs/options.md` the options of the binary, and `docs/embedding/server.md` how to embed the server.
 
 pub mod api;
 pub mod front;
@@ -34,7 +36,8 @@ mod sync;
 
 pub use front::{Handler, Request, Response, Server, ServerSettings};
 
-// TODO(split): the names under which the rooms knew the library when they were part of it. A mechanical change replaces them.
+// TODO(split): the names under which the rooms knew the library when they were part of it. A mechanical change
+// replaces them.
 use front as server;
 #[cfg(all(feature = "command", unix))]
 use headstart::command;

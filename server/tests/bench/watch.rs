@@ -1,6 +1,7 @@
 //! What the watch for clients that leave costs a race that is over fast: `cargo bench --bench watch`.
 //!
-//! The same server with and without it, in turns; the ratio of their CPU per request, `CPU ÷ ours` of `watched`, is the answer.
+//! The same server with and without it, in turns; the ratio of their CPU per request, `CPU ÷ ours` of `watched`, is
+//! the answer.
 
 #[cfg(target_os = "linux")]
 #[path = "contenders/watch.rs"]

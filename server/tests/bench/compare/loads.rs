@@ -44,7 +44,8 @@ const TAIL_SEED: u32 = 20;
 /// Clients of an open loop; more are opened when all are busy.
 const CLIENTS: usize = 64;
 const HELD: Duration = Duration::from_secs(1);
-/// Within it all requests of `InFlight` leave: half of what the upstream takes, so that all are in flight in the other half.
+/// Within it all requests of `InFlight` leave: half of what the upstream takes, so that all are in flight in the other
+/// half.
 const RAMP: Duration = Duration::from_millis(500);
 const MIB: f64 = 1_048_576.0;
 

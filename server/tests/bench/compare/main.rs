@@ -1,8 +1,8 @@
 //! The comparison: `cargo bench --bench compare [-- --quick]`.
 //!
-//! Threads against async, our thread design against the obvious one, a small server against a big proxy: each contender is a
-//! process of its own, one at a time, in turns, under the same loads over the same upstream. `tests/bench/README.md`
-//! explains the method and how to install the contenders.
+//! Threads against async, our thread design against the obvious one, a small server against a big proxy: each
+//! contender is a process of its own, one at a time, in turns, under the same loads over the same upstream.
+//! `tests/bench/README.md` explains the method and how to install the contenders.
 //!
 //! ```text
 //! asked -> run -> loads -> harness::stage          what is measured

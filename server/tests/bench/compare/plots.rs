@@ -1,5 +1,5 @@
-//! What is worth seeing as a picture: how latency grows towards the rare requests, what a request costs, and what memory
-//! and threads do as more are in flight.
+//! What is worth seeing as a picture: how latency grows towards the rare requests, what a request costs, and what
+//! memory and threads do as more are in flight.
 
 use crate::asked::Options;
 use crate::harness::report::Spread;

@@ -67,8 +67,8 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Against the best who does the same work: whoever does not hedge is no measure for the tail, and who hedges later not for
-/// what hedges cost.
+/// Against the best who does the same work: whoever does not hedge is no measure for the tail, and who hedges later
+/// not for what hedges cost.
 fn no_worse(lines: &mut Vec<(bool, String)>, results: &Results, load: Load, key: &str, what: &str) {
     let Some(ours) = entry(results, load, OURS).and_then(|entry| median(entry, key)) else { return };
     let others =

@@ -1,7 +1,7 @@
 //! Every load for every contender, then all of it again.
 //!
-//! A machine's speed drifts with heat, neighbours and other people's work. Measured in turns, contenders share the drift; and
-//! each round begins with another one, so that none always follows the same neighbour.
+//! A machine's speed drifts with heat, neighbours and other people's work. Measured in turns, contenders share the
+//! drift; and each round begins with another one, so that none always follows the same neighbour.
 
 use crate::asked::Options;
 use crate::contenders::DIRECT;
@@ -102,8 +102,8 @@ fn add_to_direct(entries: &mut [Entry]) {
     }
 }
 
-/// Lets this process, and what it starts, open as many files as it may; says how many that are. Three attempts for each of
-/// 10,000 requests in flight take 40,000 of the contender's.
+/// Lets this process, and what it starts, open as many files as it may; says how many that are. Three attempts for
+/// each of 10,000 requests in flight take 40,000 of the contender's.
 fn raise_files() -> u64 {
     const WANTED: u64 = 65_536;
     let now = getrlimit(Resource::Nofile);

@@ -18,8 +18,9 @@ pub(crate) fn markdown(options: &Options, results: &Results) -> Result<String> {
     writeln!(text, "{}.\n", heading()?)?;
     writeln!(
         text,
-        "`{}`: rounds: {}, contenders in turns, each on cores {} and load and upstream on {}; up to {} files per process; \
-         {:.0} s in all. Medians; in brackets the smallest and the largest; ÷ ours is the median of the rounds' ratios.\n",
+        "`{}`: rounds: {}, contenders in turns, each on cores {} and load and upstream on {}; up to {} files per \
+         process; {:.0} s in all. Medians; in brackets the smallest and the largest; ÷ ours is the median of the \
+         rounds' ratios.\n",
         options.command,
         options.rounds,
         span(&results.halves.contender),
@@ -143,8 +144,8 @@ fn legend(text: &mut String, options: &Options, results: &Results) -> Result<()>
     }
     writeln!(
         text,
-        "\nNobody writes an access log (ours: `RUST_LOG=warn`). All but envoy and {} check the JSON and wrap it; floor has no \
-         hedges and no deadline; every answer counted was verified to its last byte.\n",
+        "\nNobody writes an access log (ours: `RUST_LOG=warn`). All but envoy and {} check the JSON and wrap it; floor \
+         has no hedges and no deadline; every answer counted was verified to its last byte.\n",
         contenders::DIRECT.name
     )?;
     Ok(())

@@ -1,7 +1,7 @@
 //! The floor: what blocking sockets and threads cost when nothing else is done.
 //!
-//! A thread per connection, each with an upstream connection of its own that it never shares; one attempt, no hedges, no
-//! timeouts, no pool, no HTTP library. Both heads are parsed and the body is checked, as by everybody.
+//! A thread per connection, each with an upstream connection of its own that it never shares; one attempt, no hedges,
+//! no timeouts, no pool, no HTTP library. Both heads are parsed and the body is checked, as by everybody.
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
@@ -68,7 +68,8 @@ impl Peer {
         Ok(Peer { stream, received: Vec::new() })
     }
 
-    /// Reads one message, whose length `length` knows once enough of it is there. `false` when the peer is done instead.
+    /// Reads one message, whose length `length` knows once enough of it is there. `false` when the peer is done
+    /// instead.
     fn receive(&mut self, length: fn(&[u8]) -> Result<Option<usize>>) -> Result<bool> {
         self.received.clear();
         let mut chunk = [0; 4096];

@@ -1,8 +1,9 @@
 //! The same fast race for each request, with its client under watch and without.
 //!
-//! All are an embedded server whose handler races the upstream as the product does. `watched` passes the request's token on, which
-//! has the client watched once the race lasts, and the race ended when the client leaves. `unwatched` passes a token of its
-//! own that nobody cancels, so what is between the two is the watch. `endless` has no token at all.
+//! All are an embedded server whose handler races the upstream as the product does. `watched` passes the request's
+//! token on, which has the client watched once the race lasts, and the race ended when the client leaves. `unwatched`
+//! passes a token of its own that nobody cancels, so what is between the two is the watch. `endless` has no token at
+//! all.
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};

@@ -1,4 +1,4 @@
-//! What became of the requests of a paced load.
+//! The results of a paced load's requests.
 
 use super::Result;
 use super::answer::Answer;
@@ -13,7 +13,7 @@ pub(crate) struct Request {
     pub(crate) is_counted: bool,
 }
 
-/// What was seen, of the requests that count.
+/// The results of the requests that count.
 pub(crate) struct Account {
     /// Microseconds from when it was due.
     right: Histogram<u64>,
@@ -21,7 +21,7 @@ pub(crate) struct Account {
     refused: Histogram<u64>,
     /// Microseconds from when it was due to when it was written.
     late: Histogram<u64>,
-    /// Those included that do not count.
+    /// Including those that do not count.
     right_of_all: u64,
     failed: u64,
     wrong: u64,

@@ -6,13 +6,13 @@ use super::upstream;
 /// The body that says that all attempts failed.
 const NONE: &[u8] = br#"{"success":false,"response":{}}"#;
 
-/// What the bytes received so far amount to.
+/// The state of the answer received so far.
 pub(crate) enum Answer {
     Incomplete,
     Right,
-    /// `503`: not now.
+    /// `503`: refused for now.
     Refused,
-    /// It says that it has none: all attempts failed, or the time is over.
+    /// The server reports a failure: all attempts failed, or the time is over.
     Failed,
     Wrong(String),
 }

@@ -1,4 +1,4 @@
-//! A process of the bench: started, listened to, ended.
+//! A process of the bench: started, read line by line, ended.
 
 use super::{Result, cpus, role};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What contenders say on their standard error: their warnings would be lost among the progress, and the progress among them.
+/// The contenders' standard error. It has a file of its own, so that warnings and progress do not mix.
 pub(crate) const LOG: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/contenders.log");
 
 /// Begins it anew.
@@ -21,8 +21,8 @@ pub(crate) fn clear_log() -> Result<()> {
 
 /// A process in one of the bench's roles, ended when this is dropped.
 ///
-/// Whatever happens to the bench, its children end: the kernel sees to it when the thread that started them is gone (see
-/// `role`), which is why all of them are started by the main thread.
+/// The children always end with the bench: the kernel ends them when the thread that started them is gone (see
+/// `role`). That is why the main thread starts all of them.
 pub(crate) struct Child {
     role: &'static str,
     process: std::process::Child,
@@ -38,9 +38,9 @@ impl Child {
         for (key, value) in arguments {
             command.arg(format!("--{key}")).arg(value);
         }
-        // An environment of their own: no proxies, no settings meant for something else.
+        // An empty environment: no proxies, no settings of other programs.
         command.env_clear().env("RUST_LOG", "warn");
-        // And a group, so that what it starts can be counted with it and ended with it.
+        // And a process group, so that its children can be counted and ended with it.
         command.process_group(0);
         if role == role::CONTENDER {
             command.stderr(File::options().create(true).append(true).open(LOG)?);
@@ -55,7 +55,7 @@ impl Child {
                 }
             }
         });
-        // The guard comes first: should the reader not start, the process is ended all the same.
+        // The guard comes first: if the reader does not start, the process is still ended.
         let mut child = Child { role, process, lines, reader: None };
         child.reader = Some(reader?);
         Ok(child)
@@ -65,7 +65,7 @@ impl Child {
         self.process.id()
     }
 
-    /// The next line it says, or `None` when it says nothing for so long.
+    /// The next line it writes, or `None` when it writes nothing for this long.
     pub(crate) fn line_within(&mut self, patience: Duration) -> Result<Option<String>> {
         match self.lines.recv_timeout(patience) {
             Ok(line) => Ok(Some(line)),
@@ -76,7 +76,7 @@ impl Child {
         }
     }
 
-    /// The next line it says.
+    /// The next line it writes.
     pub(crate) fn line(&mut self, patience: Duration) -> Result<String> {
         self.line_within(patience)?.ok_or_else(|| format!("the {} says nothing for {patience:?}", self.role).into())
     }
@@ -96,7 +96,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // All fail only for a process that has ended and been waited for.
+        // These only fail for a process that has ended and been waited for.
         if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(group, Signal::KILL);
         }

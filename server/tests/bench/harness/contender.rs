@@ -13,23 +13,23 @@ pub(crate) struct Contender {
     /// One line for the legend.
     pub(crate) what: &'static str,
     pub(crate) launch: Launch,
-    /// What it puts around the upstream's body.
+    /// The wrapper it puts around the upstream's body.
     pub(crate) wrapper: Wrapper,
     /// Builds it, or finds it; called once before the first round. The error says what would install it.
     pub(crate) prepare: fn() -> Result<()>,
 }
 
-/// How its process comes about.
+/// How its process is started.
 pub(crate) enum Launch {
     /// By running this function until the process is ended.
     Function(fn(&Site) -> Result<()>),
-    /// By becoming this program.
+    /// By executing this program.
     Program(fn(&Site) -> Result<Command>),
-    /// Not at all: the load asks the upstream itself.
+    /// Not at all: the load calls the upstream itself.
     Direct,
 }
 
-/// What is expected around the upstream's body.
+/// The wrapper expected around the upstream's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrapper {
     /// `{"success":true,"response":…}`
@@ -38,7 +38,7 @@ pub(crate) enum Wrapper {
 }
 
 impl Contender {
-    /// Wraps as we do, and is there already.
+    /// Wraps as ours does, and needs no installation.
     pub(crate) const fn new(name: &'static str, what: &'static str, launch: Launch) -> Contender {
         Contender { name, what, launch, wrapper: Wrapper::Ours, prepare: || Ok(()) }
     }
@@ -52,14 +52,14 @@ impl Contender {
     }
 }
 
-/// Where it stands.
+/// Its addresses and its cores.
 pub(crate) struct Site {
     pub(crate) listen: SocketAddr,
     pub(crate) upstream: SocketAddr,
 }
 
 impl Site {
-    /// What to fetch from the upstream.
+    /// The URL to fetch from the upstream.
     pub(crate) fn upstream_url(&self) -> String {
         format!("http://{}/work", self.upstream)
     }

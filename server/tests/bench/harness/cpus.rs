@@ -1,7 +1,7 @@
-//! Which cores belong to whom.
+//! Which process gets which cores.
 //!
-//! A server that shares its cores with the load is measured by what the load leaves it. So contenders get the first half of
-//! the cores this process may use, load and upstream the second.
+//! A server that shares its cores with the load is measured by what the load leaves over. So contenders get the first
+//! half of the cores this process may use, load and upstream the second.
 
 use super::Result;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -13,7 +13,7 @@ pub(crate) struct Halves {
 }
 
 impl Halves {
-    /// The cores this process may use, in two. A single core is everybody's.
+    /// The cores this process may use, in two halves. A single core is shared by all.
     pub(crate) fn of_this_process() -> Result<Halves> {
         let allowed = sched_getaffinity(None)?;
         let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();

@@ -1,7 +1,7 @@
 //! How long the upstream takes.
 //!
-//! The heavy-tailed sequence is drawn from a seed, in the order in which requests arrive: the thousandth request of every
-//! contender takes as long as that of every other one.
+//! The heavy-tailed sequence is drawn from a seed, in the order in which requests arrive: the thousandth request of
+//! every contender takes as long as that of every other one.
 
 use super::Result;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ const MEDIAN_MS: f64 = 20.0;
 const SIGMA: f64 = 0.35;
 
 impl Delay {
-    /// For the request that has just arrived.
+    /// The delay of the request that has just arrived.
     pub(crate) fn next(&self) -> Duration {
         match self {
             Delay::None => Duration::ZERO,
@@ -56,7 +56,7 @@ fn tail(seed: u64, number: u64) -> Duration {
     } else {
         // Box and Muller's normal deviate, as a power.
         let normal = (-2.0 * (1.0 - chance(1)).ln()).sqrt() * (std::f64::consts::TAU * chance(2)).cos();
-        // A little less than the median, since the tail lies above it too.
+        // A little less than the median, because the tail lies above it too.
         MEDIAN_MS * 0.977 * (SIGMA * normal).exp()
     };
     Duration::from_secs_f64(millis / 1_000.0)
@@ -70,7 +70,7 @@ fn mixed(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// From 0 to 1, that excluded.
+/// From 0 to 1, 1 excluded.
 fn share(number: u64) -> f64 {
     (number >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -1,10 +1,11 @@
-//! The load: so many keep-alive connections, each sending its next request when the last is answered.
+//! The load: a number of keep-alive connections, each sending its next request when the last is answered.
 //!
-//! Latency counts from just before the request is written to when its answer has been read. One event loop per thread, and
-//! every answer is checked. Says `measuring` and `measured` at both ends of the window, then its figures as one line of JSON.
+//! Latency counts from just before the request is written to when its answer has been read. One event loop per thread,
+//! and every answer is checked. Writes `measuring` and `measured` at both ends of the window, then its figures as one
+//! line of JSON.
 //!
-//! What it does not do: send at a rate of its own (such a closed loop slows down with the server, so its latencies are those
-//! of a saturated server and nothing else), or send more than one request at a time on a connection.
+//! What it does not do: send at a rate of its own (such a closed loop slows down with the server, so its latencies are
+//! those of a saturated server and nothing else), or send more than one request at a time on a connection.
 
 use super::Result;
 use super::answer::{Answer, check};
@@ -18,10 +19,10 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The timeout is there for every contender to keep, and long enough for none to need on a busy machine.
+/// The timeout that every contender has to keep, long enough not to matter on a busy machine.
 pub(crate) const REQUEST: &[u8] = b"GET /api/smart?timeout=10000 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n";
 
-/// How long an answer may take before the run has failed: longer than the timeout the request names.
+/// How long an answer may take before the run fails: longer than the timeout of the request.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The role.
@@ -53,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Who is asked, and what the right answer has around it.
+/// The server to call, and the wrapper of the right answer.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
@@ -116,7 +117,7 @@ fn drive(mut connections: Vec<Connection>, target: Target, begin: Instant, end: 
 struct Connection {
     stream: mio::net::TcpStream,
     received: Vec<u8>,
-    /// Set while an answer is due.
+    /// Set while an answer is awaited.
     sent_at: Option<Instant>,
 }
 
@@ -127,8 +128,8 @@ enum Received {
 }
 
 impl Connection {
-    /// Opens a connection and has one request answered on it before the next is opened: a burst of connections is a load of
-    /// its own, and starves some servers for good.
+    /// Opens a connection and has one request answered on it before the next is opened: a burst of connections is
+    /// another load, and starves some servers forever.
     fn open(target: Target) -> Result<Connection> {
         let mut stream = std::net::TcpStream::connect(target.address)?;
         stream.set_nodelay(true)?;
@@ -159,7 +160,7 @@ impl Connection {
         match self.stream.write(REQUEST) {
             Ok(written) if written == REQUEST.len() => Ok(()),
             Ok(_) => Err(io::Error::new(ErrorKind::WriteZero, "a request does not fit into an empty socket")),
-            // Closed meanwhile: the read will say so, and the request goes out again.
+            // Closed meanwhile: the read reports it, and the request is sent again.
             Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(error),
         }
@@ -188,7 +189,7 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }
 
-/// What was seen.
+/// The results.
 struct Tally {
     /// Of right answers within the window, in microseconds.
     latencies: Histogram<u64>,

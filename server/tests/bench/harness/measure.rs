@@ -10,7 +10,7 @@ use super::used::Busy;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What was seen of a contender in one round.
+/// The results of a contender in one round.
 pub(crate) struct Figures {
     /// The contender's CPU time per right answer, in microseconds.
     pub(crate) cpu_us: f64,
@@ -18,7 +18,7 @@ pub(crate) struct Figures {
     pub(crate) user_us: f64,
     /// Right answers per second.
     pub(crate) throughput: f64,
-    /// Milliseconds, as the load saw them.
+    /// Milliseconds, as the load measured them.
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) p999_ms: f64,
@@ -26,12 +26,12 @@ pub(crate) struct Figures {
     pub(crate) threads: f64,
     /// The most memory in RAM, in MiB.
     pub(crate) memory_mib: f64,
-    /// Requests the upstream saw for each that was answered.
+    /// Requests at the upstream for each answered one.
     pub(crate) upstream_requests: f64,
-    /// Connections the upstream saw for each thousand requests answered.
+    /// Connections at the upstream for each thousand answered requests.
     pub(crate) upstream_connections: f64,
     pub(crate) busy: Busy,
-    /// Answers that were not what they should be, and the first of them.
+    /// Wrong answers, and the first of them.
     pub(crate) wrong: u64,
     pub(crate) first_wrong: Option<String>,
     /// Connections the contender closed between two requests.
@@ -54,7 +54,7 @@ pub(crate) fn measure(contender: &Contender, options: &Options, halves: &Halves)
     if measured == 0.0 {
         return Err(format!("no right answer: {}", told["first_wrong"]).into());
     }
-    // The requests with which the connections were opened reached the upstream too.
+    // The requests that opened the connections reached the upstream too.
     let answered =
         number(told, "right")? + number(told, "wrong")? + options.connections as f64 + number(told, "reopened")?;
     let counted = |key| -> Result<f64> { Ok(number(&counts, key)? - number(&before, key)?) };
@@ -77,7 +77,7 @@ pub(crate) fn measure(contender: &Contender, options: &Options, halves: &Halves)
     })
 }
 
-/// A figure of a part's account.
+/// One figure from the results of a part.
 pub(crate) fn number(account: &Value, key: &str) -> Result<f64> {
     account[key].as_f64().ok_or_else(|| format!("no number called {key}").into())
 }

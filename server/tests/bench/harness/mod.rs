@@ -1,13 +1,13 @@
-//! Runs contenders under the same load, one at a time, and says what they cost.
+//! Runs contenders under the same load, one at a time, and reports what they cost.
 //!
 //! ```text
 //! options -> rounds -> measure -> stage -> child: upstream | contender | load, paced      one process each
-//!                   \                      cpus, procfs, used                            where they run, what they used
+//!                   \                      cpus, procfs, used                   where they run, what they used
 //!                    report
 //! ```
 //!
-//! The binary starts itself again for everything that has to be a process of its own (`role`). The harness knows no
-//! contender by name; a bench hands them in, ours first.
+//! The binary starts itself again for every part that needs its own process (`role`). The harness knows no contender
+//! by name; a bench hands them in, ours first.
 //!
 //! What it does not do: talk to anything but 127.0.0.1, or leave a process behind, however it ends.
 
@@ -35,10 +35,10 @@ use contender::Contender;
 use options::Asked;
 use std::process::ExitCode;
 
-/// The bench is a program, not a library: its errors are sentences for whoever runs it.
+/// The bench is a program, not a library: its errors are sentences for its user.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// The `main` of a process that a bench started, with a bench's own options left aside.
+/// The `main` of a process that a bench started; the bench's own options are skipped.
 pub(crate) fn play_role(typed: &[String], contenders: &[Contender]) -> ExitCode {
     match role::Arguments::parse(typed).and_then(|arguments| role::take(&arguments, contenders)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,7 +49,7 @@ pub(crate) fn play_role(typed: &[String], contenders: &[Contender]) -> ExitCode 
     }
 }
 
-/// The bench's `main`: takes up a role, or measures the contenders. The first one is ours.
+/// The bench's `main`: runs a role, or measures the contenders. The first one is ours.
 pub(crate) fn main(contenders: &[Contender]) -> ExitCode {
     match options::parse(std::env::args().skip(1), contenders) {
         Ok(asked) => run(asked, contenders),
@@ -73,7 +73,7 @@ fn run(asked: Asked, contenders: &[Contender]) -> ExitCode {
         }),
         Asked::Smoke(options) => {
             rounds::run(&options, contenders).and_then(|results| {
-                // Written and dropped: a few hundredths of a second measure the machinery, not the contenders.
+                // Not shown: a few hundredths of a second measure the machinery, not the contenders.
                 report::markdown(&options, &results)?;
                 rounds::verify(&results)
             })

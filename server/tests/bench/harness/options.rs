@@ -1,8 +1,8 @@
-//! What was typed, and what it means.
+//! The command line, and what it means.
 //!
-//! Cargo speaks to a bench in libtest's words: `cargo bench` adds `--bench`, `cargo test --all-targets` adds nothing and
-//! hands on whatever the user typed for the other tests. So without `--bench` there is a test called `smoke`, which runs
-//! every contender for a moment, and libtest's flags are taken for what they are.
+//! Cargo calls a bench with libtest's flags: `cargo bench` adds `--bench`, `cargo test --all-targets` adds nothing and
+//! passes on what the user typed for the other tests. So without `--bench` there is a test called `smoke`, which runs
+//! every contender for a moment, and libtest's flags are understood.
 
 use super::Result;
 use super::contender::Contender;
@@ -49,7 +49,7 @@ impl Options {
 }
 
 pub(crate) enum Asked {
-    /// To be a part of a bench that runs already.
+    /// To run a role of a bench that already runs.
     Role(Arguments),
     /// The bench.
     Rounds(Options),
@@ -68,7 +68,7 @@ Usage: cargo bench [--bench request] -- [OPTIONS]
   --only NAME     this contender only; may be given several times
 ";
 
-/// libtest's flags that take a value as a word of their own.
+/// libtest's flags that take their value as a separate argument.
 const LIBTEST_VALUES: [&str; 7] =
     ["--test-threads", "--skip", "--format", "--color", "--logfile", "--shuffle-seed", "-Z"];
 
@@ -112,7 +112,7 @@ where
     })
 }
 
-/// As libtest would have it: run what the filters let through, or list it.
+/// As in libtest: runs the tests that pass the filters, or lists them.
 fn test(typed: &[String]) -> Asked {
     let mut filters = Vec::new();
     let mut words = typed.iter();

@@ -1,11 +1,13 @@
-//! The load at a rate of its own: each request has a moment at which it is due, whatever became of those before it.
+//! The load at a fixed rate: each request is due at a moment that does not depend on those before it.
 //!
-//! Latency counts from that moment to the end of the answer, so a server that stalls is charged for every request that fell
-//! into the stall, not for one (coordinated omission, as Gil Tene calls it). How late requests left is told, too: that is
-//! the load's own share. Three loads come of it: a steady rate; a number of requests in flight, when all are due within
-//! the time the upstream takes; a burst, when all are due at once and no connection is open yet.
+//! Latency counts from that moment to the end of the answer, so a server that stalls is charged for every request that
+//! fell into the stall, not for one (coordinated omission, as Gil Tene calls it). The load also reports how late
+//! requests left: that is its own part of the latency. Three loads come of it: a steady rate; a number of requests in
+//! flight, when all are due within the time the upstream takes; a burst, when all are due at once and no connection is
+//! open yet.
 //!
-//! What it does not do: give up a request. What is not answered `PATIENCE` after the last was due counts as unanswered.
+//! What it does not do: give up a request. A request without an answer `PATIENCE` after the last was due counts as
+//! unanswered.
 
 use super::Result;
 use super::account::{Account, Request};
@@ -21,8 +23,8 @@ use std::time::{Duration, Instant};
 
 const TIMER: Token = Token(usize::MAX);
 
-/// The role. `requests` are due evenly over `over-ms`, after `uncounted` others at the same pace; `connected` connections
-/// are open before.
+/// The role. `requests` are due evenly over `over-ms`, after `uncounted` others at the same pace; `connected`
+/// connections are open before.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let target = Target { address: arguments.get("target")?, wrapper: arguments.get("wrapper")? };
     let counted: u32 = arguments.get("requests")?;
@@ -68,10 +70,10 @@ struct Connection {
     /// None when the server has closed it.
     stream: Option<TcpStream>,
     is_connected: bool,
-    /// An answer has come over it: the server may close it between two requests.
+    /// An answer has come on it: the server may close it between two requests.
     is_used: bool,
     received: Vec<u8>,
-    /// Under way.
+    /// The request in flight.
     request: Option<Request>,
     written: Instant,
 }
@@ -81,7 +83,7 @@ struct Load {
     poll: Poll,
     timer: Timer,
     connections: Vec<Connection>,
-    /// Those without a request under way, the one that has rested longest first.
+    /// The connections without a request in flight, longest idle first.
     free: VecDeque<usize>,
     waiting: usize,
     seen: Account,
@@ -115,7 +117,7 @@ impl Load {
         Ok(at)
     }
 
-    /// On the connection that has rested longest, or on a new one.
+    /// On the connection that has been idle longest, or on a new one.
     fn send(&mut self, request: Request) {
         self.waiting += 1;
         while let Some(at) = self.free.pop_front() {
@@ -145,13 +147,13 @@ impl Load {
                 self.seen.sent(request, late);
             }
             Ok(_) => self.end(at, "a request does not fit into an empty socket"),
-            // Closed meanwhile: the read says so.
+            // Closed meanwhile: the read reports it.
             Err(error) if is_gone(&error) => self.end(at, "closed"),
             Err(error) => self.end(at, &error.to_string()),
         }
     }
 
-    /// Something has happened on this connection.
+    /// Handles an event on this connection.
     fn hear(&mut self, at: usize, is_writable: bool) -> Result<()> {
         let connection = &mut self.connections[at];
         let Some(stream) = &mut connection.stream else { return Ok(()) };
@@ -201,7 +203,7 @@ impl Load {
         Ok(())
     }
 
-    /// The connection is gone. A request that found it closed between two of them goes out once more.
+    /// The connection is gone. A request that found it closed between two requests is sent again.
     fn end(&mut self, at: usize, why: &str) {
         let connection = &mut self.connections[at];
         connection.stream = None;

@@ -1,4 +1,4 @@
-//! What processes have used, as the kernel counts it.
+//! CPU, threads and memory of processes, as the kernel counts them.
 
 use super::Result;
 use std::fs;
@@ -13,17 +13,18 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    /// proc_pid_stat(5): the 14th and 15th field. Counted in ticks of 10 ms, so a window of seconds is good to one per cent.
+    /// proc_pid_stat(5): the 14th and 15th field. Counted in ticks of 10 ms, so a window of seconds is accurate to one
+    /// per cent.
     pub(crate) fn of(pid: u32) -> Result<Cpu> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
+        // The second field is the program's name in parentheses, which may contain spaces and parentheses.
         let fields = stat.rsplit_once(") ").ok_or("no name in /proc/PID/stat")?.1;
         let mut times = fields.split(' ').skip(11).map(ticks);
         let mut next = || times.next().ok_or("no times in /proc/PID/stat")?;
         Ok(Cpu { user: next()?, system: next()? })
     }
 
-    /// The sum over a group's members, those left out that have ended since.
+    /// The sum over a group's members, without those that have ended since.
     pub(crate) fn of_all(pids: &[u32]) -> Cpu {
         let cpus = pids.iter().filter_map(|pid| Cpu::of(*pid).ok());
         cpus.fold(Cpu { user: Duration::ZERO, system: Duration::ZERO }, |sum, cpu| Cpu {
@@ -45,7 +46,7 @@ impl Sub for Cpu {
     }
 }
 
-/// The processes of a group: the one it is named after, and what that has started.
+/// The processes of a group: its leader, and those that the leader started.
 pub(crate) fn members(group: u32) -> Result<Vec<u32>> {
     let pids = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     Ok(pids.filter(|pid| group_of(*pid) == Some(group)).collect())
@@ -57,7 +58,7 @@ fn group_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(2)?.parse().ok()
 }
 
-/// What all cores together have spent on anything but waiting, other virtual machines' share included: proc_stat(5).
+/// The busy time of all cores together, including the time taken by other virtual machines: proc_stat(5).
 pub(crate) fn machine_busy() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/stat")?;
     let all = stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).ok_or("no cpu line in /proc/stat")?;

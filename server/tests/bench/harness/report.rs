@@ -1,4 +1,4 @@
-//! The table, and what it takes to read it: on what it was measured, and what spoils it.
+//! The table, and how to read it: on which machine it was measured, and what disturbed it.
 
 use super::Result;
 use super::measure::Figures;
@@ -9,9 +9,9 @@ use std::fmt::Write;
 use std::process::Command;
 use std::{fs, thread};
 
-/// From here on a part of the bench counts as saturated.
+/// Above this a part of the bench counts as saturated.
 pub(crate) const SATURATED: f64 = 0.9;
-/// From here on other people's work counts as a disturbance.
+/// Above this other processes count as a disturbance.
 pub(crate) const DISTURBED: f64 = 0.1;
 
 pub(crate) fn markdown(options: &Options, results: &Results<'_>) -> Result<String> {
@@ -39,8 +39,8 @@ fn heading(text: &mut String, options: &Options, results: &Results<'_>) -> Resul
     )?;
     writeln!(
         text,
-        "{} keep-alive connections, upstream at 0 ms; {} rounds of {} s each, contenders in turns, cores {} theirs and {} \
-         the load's and the upstream's. Medians; in brackets the smallest and the largest.\n",
+        "{} keep-alive connections, upstream at 0 ms; {} rounds of {} s each, contenders in turns, cores {} theirs and \
+         {} the load's and the upstream's. Medians; in brackets the smallest and the largest.\n",
         options.connections,
         options.rounds,
         options.measured.as_secs_f64(),
@@ -54,8 +54,9 @@ fn table(text: &mut String, results: &Results<'_>) -> Result<()> {
     let ours = results.entries.iter().find(|entry| entry.contender.name == results.ours);
     writeln!(
         text,
-        "| contender | CPU µs/request | of it user | CPU ÷ ours | requests/s | p50 ms | p99 ms | p99.9 ms | threads | RSS MiB \
-         | upstream requests per answer | upstream connections per 1,000 | busy %: contender, load, upstream, others |"
+        "| contender | CPU µs/request | of it user | CPU ÷ ours | requests/s | p50 ms | p99 ms | p99.9 ms | threads | \
+         RSS MiB | upstream requests per answer | upstream connections per 1,000 | \
+         busy %: contender, load, upstream, others |"
     )?;
     writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
     for entry in &results.entries {
@@ -110,7 +111,8 @@ fn notes(text: &mut String, results: &Results<'_>) -> Result<()> {
             let percent = share * 100.0;
             writeln!(
                 text,
-                "- **{name}: {part} was saturated ({percent:.0} %): the throughput is at least, the latency at most this.**"
+                "- **{name}: {part} was saturated ({percent:.0} %): the throughput is at least, the latency at most \
+                 this.**"
             )?;
         }
         let others = median(|busy| busy.others);
@@ -132,7 +134,7 @@ fn notes(text: &mut String, results: &Results<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A few figures of the same thing.
+/// Several figures of the same quantity.
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) smallest: f64,
@@ -156,7 +158,7 @@ impl std::fmt::Display for Spread {
     }
 }
 
-/// How much more CPU a contender takes than ours did in the same round: what both rounds share falls out.
+/// How much more CPU a contender takes than ours did in the same round: what disturbs both cancels out.
 fn ratio(entry: &Entry<'_>, ours: &Entry<'_>) -> Option<Spread> {
     Spread::of(entry.rounds.iter().zip(&ours.rounds).map(|(theirs, ours)| theirs.cpu_us / ours.cpu_us))
 }
@@ -184,7 +186,7 @@ pub(crate) fn said_by(program: &str, arguments: &[&str]) -> String {
     said.lines().next().map_or(format!("{program} unknown"), str::to_owned)
 }
 
-/// Cores as people write them: `0–3` when they follow each other.
+/// Cores as a person would write them: `0–3` for consecutive ones.
 pub(crate) fn span(cores: &[usize]) -> String {
     match cores {
         [first, .., last] if last - first + 1 == cores.len() => format!("{first}–{last}"),

@@ -1,7 +1,7 @@
-//! The parts this binary plays when it is started by itself.
+//! The roles of this binary when it is started by itself.
 //!
-//! The command line of a role is `--role NAME --cpus LIST` and pairs of `--key value`. Every role first puts itself on its
-//! cores and on the parent's leash: the kernel ends it when the bench ends, be it by Ctrl-C or by `kill -9`.
+//! The command line of a role is `--role NAME --cpus LIST` and pairs of `--key value`. Every role first puts itself on
+//! its cores and ties its life to the parent's: the kernel ends it when the bench ends, even by Ctrl-C or `kill -9`.
 
 use super::contender::{Contender, Launch, Site};
 use super::{Result, cpus, load, paced, upstream};
@@ -53,7 +53,7 @@ fn contend(arguments: &Arguments, contenders: &[Contender]) -> Result<()> {
     match contender.launch {
         Launch::Function(serve) => serve(&site),
         Launch::Direct => Err(format!("{name} has no process").into()),
-        // The program takes over this process, with its number, its cores and its leash.
+        // The program replaces this process, and keeps its number, its cores and its tie to the parent.
         Launch::Program(command) => {
             let mut command = command(&site)?;
             let error = command.exec();

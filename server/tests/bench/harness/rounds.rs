@@ -1,7 +1,7 @@
 //! Every contender once, then every contender again.
 //!
-//! A machine's speed drifts with heat, neighbours and other people's work. Measured in turns, contenders share the drift; and
-//! each round begins with another one, so that none always follows the same neighbour.
+//! A machine's speed drifts with heat and with other work on it. Measured in turns, contenders share the drift; and
+//! each round begins with another one, so that none always runs after the same one.
 
 use super::contender::Contender;
 use super::cpus::Halves;
@@ -9,7 +9,7 @@ use super::measure::{Figures, measure};
 use super::options::Options;
 use super::{Result, child};
 
-/// A contender and what was seen of it, a round each.
+/// A contender and its results, one per round.
 pub(crate) struct Entry<'a> {
     pub(crate) contender: &'a Contender,
     pub(crate) rounds: Vec<Figures>,
@@ -17,7 +17,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) absent: Option<String>,
 }
 
-/// What a run has brought. The first entry is ours, unless it was not wanted.
+/// The results of a run. The first entry is ours, unless it was left out.
 pub(crate) struct Results<'a> {
     pub(crate) halves: Halves,
     pub(crate) ours: &'static str,
@@ -57,7 +57,7 @@ pub(crate) fn run<'a>(options: &Options, contenders: &'a [Contender]) -> Result<
     Ok(Results { halves, ours, entries })
 }
 
-/// Whether the figures can be believed: everybody took part, and every answer was right.
+/// Whether the figures are valid: every contender took part, and every answer was right.
 pub(crate) fn verify(results: &Results<'_>) -> Result<()> {
     for entry in &results.entries {
         let name = entry.contender.name;

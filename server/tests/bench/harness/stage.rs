@@ -1,6 +1,7 @@
 //! An upstream and a contender before it, started afresh, and the loads they are put under.
 //!
-//! Both are ended when the stage is dropped, so that no measurement inherits another one's warm caches, threads or sockets.
+//! Both are ended when the stage is dropped, so that each measurement starts with cold caches and without threads and
+//! sockets of another one.
 
 use super::child::{Child, LOG};
 use super::contender::{Contender, Launch};
@@ -15,32 +16,32 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// Beyond the time that a step takes by itself.
+/// Added to the time that a step takes by itself.
 const STEP_PATIENCE: Duration = Duration::from_secs(20);
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
-/// So many requests, each on a connection of its own, are answered before a load begins: enough for every worker process
-/// to have come up.
+/// This many requests, each on its own connection, are answered before a load begins: enough for every worker process
+/// to have started.
 const FIRST_ANSWERS: usize = 8;
 
 pub(crate) struct Stage<'a> {
     halves: &'a Halves,
     upstream: Child,
-    /// None when the load asks the upstream itself.
+    /// None when the load calls the upstream itself.
     server: Option<Child>,
     /// The processes of the contender.
     members: Vec<u32>,
     pub(crate) target: Target,
 }
 
-/// What was seen of one load.
+/// The results of one load.
 pub(crate) struct Seen {
-    /// The load's own account.
+    /// The load's own results.
     pub(crate) load: Value,
     pub(crate) used: Used,
     pub(crate) busy: Busy,
     /// The most threads of the contender.
     pub(crate) threads: u64,
-    /// What it had in RAM before, and the most it ever had, in bytes.
+    /// Its memory in RAM before the load, and its peak, in bytes.
     pub(crate) memory_before: u64,
     pub(crate) memory: u64,
 }
@@ -69,7 +70,7 @@ impl<'a> Stage<'a> {
         Ok(Stage { halves, upstream, server, members, target })
     }
 
-    /// Puts the contender under a load, whose window should last so long.
+    /// Puts the contender under a load whose window lasts this long.
     pub(crate) fn play(&mut self, role: &'static str, arguments: &[(&str, String)], lasts: Duration) -> Result<Seen> {
         let threads = self.halves.load_threads();
         let mut all = vec![
@@ -99,7 +100,7 @@ impl<'a> Stage<'a> {
         Ok(serde_json::from_str(&self.upstream.ask("count", STEP_PATIENCE)?)?)
     }
 
-    /// The counts once no request is left that the upstream has not answered, or `patience` is over.
+    /// The counts when the upstream has answered all requests, or after `patience`.
     pub(crate) fn counts_at_rest(&mut self, patience: Duration) -> Result<Value> {
         let give_up = Instant::now() + patience;
         loop {
@@ -111,7 +112,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Has the upstream take its time from now on, as `Delay` reads it.
+    /// Sets the upstream's delay from now on, as `Delay` parses it.
     pub(crate) fn delay(&mut self, delay: &str) -> Result<()> {
         match self.upstream.ask(&format!("delay {delay}"), STEP_PATIENCE)?.as_str() {
             "delayed" => Ok(()),
@@ -119,7 +120,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Looks at the contender's threads now and then until the load says that the window is over.
+    /// Samples the contender's threads until the load reports the end of the window.
     fn peak_threads_until_measured(&self, load: &mut Child, patience: Duration) -> Result<u64> {
         let give_up = Instant::now() + patience;
         let mut peak = 0;
@@ -134,18 +135,18 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Over the contender's processes; one that has ended meanwhile counts nothing.
+    /// Summed over the contender's processes, without those that have ended.
     fn sum(&self, figure: fn(u32) -> Result<u64>) -> u64 {
         self.members.iter().filter_map(|pid| figure(*pid).ok()).sum()
     }
 }
 
-/// An address nobody listens on right now. Somebody else may take it before the contender does, who then fails to start.
+/// A free address. Another process may take it before the contender does; then the contender fails to start.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Tries until it is let in. A foreign program has no way of saying that it listens, so asking is all there is.
+/// Connects until it succeeds. A foreign program does not report that it listens, so this is the only way.
 fn wait_until_it_listens(server: &mut Child, address: SocketAddr) -> Result<()> {
     let give_up = Instant::now() + START_PATIENCE;
     while TcpStream::connect(address).is_err() {

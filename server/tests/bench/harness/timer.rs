@@ -1,7 +1,7 @@
 //! A timer among an event loop's events.
 //!
 //! `Poll`'s own timeout counts whole milliseconds, more than a request takes here. A load that spins instead would
-//! take a core from whom it measures, and could not be told from a saturated one.
+//! take a core from the contender, and would look like a saturated one.
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) struct Timer(OwnedFd);
 
 impl Timer {
-    /// Readable as `token` whenever it has run out.
+    /// Readable as `token` when it has expired.
     pub(crate) fn new(poll: &Poll, token: Token) -> io::Result<Timer> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = Timer(rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?);
@@ -21,7 +21,7 @@ impl Timer {
         Ok(timer)
     }
 
-    /// Runs out once, after `wait`. Setting it again is a new beginning.
+    /// Expires once, after `wait`. Setting it again starts it anew.
     pub(crate) fn set(&self, wait: Duration) -> io::Result<()> {
         // Zero would turn it off.
         let wait = wait.max(Duration::from_nanos(1));

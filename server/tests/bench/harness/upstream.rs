@@ -1,8 +1,8 @@
-//! The upstream: answers with the same bytes, at once or when it was told to, and counts.
+//! The upstream: always sends the same answer, at once or after a set delay, and counts.
 //!
-//! It must never be what is waited for, so it does as little as a server can: one event loop per thread, one read and one
-//! write per request. What it counts shows whether hedges were sent, whether connections were reused, and whether those
-//! who lost a race were ended: a connection closed before its answer was due.
+//! It must not be the bottleneck, so it does as little as possible: one event loop per thread, one read and one write
+//! per request. What it counts shows whether hedges were sent, whether connections were reused, and whether losers
+//! were ended: a connection closed before its answer was due.
 //!
 //! On its input, `count` asks for the figures and `delay HOW` changes its pace; the end of input ends it.
 
@@ -22,7 +22,7 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What every answer holds.
+/// The body of every answer.
 pub(crate) const BODY: &[u8] = br#"{"time":0}"#;
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"time\":0}";
@@ -30,7 +30,7 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nC
 const LISTENER: Token = Token(0);
 const TIMER: Token = Token(1);
 
-/// Connections that may wait to be let in: the kernel takes less if it is set to.
+/// The length of the listening queue. The kernel may be configured for less.
 const BACKLOG: i32 = 16_384;
 
 #[derive(Default)]
@@ -42,7 +42,7 @@ struct Counts {
     ended: AtomicU64,
 }
 
-/// The role: says its address, then its figures whenever it is asked.
+/// The role: writes its address, then its figures on request.
 pub(crate) fn serve(arguments: &Arguments) -> Result<()> {
     let listener = listen("127.0.0.1:0".parse()?)?;
     listener.set_nonblocking(true)?;
@@ -72,7 +72,7 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Listens with room for a burst of connections, which the standard library's 128 are not.
+/// Listens with a queue for a burst of connections. The standard library's 128 are too few.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -97,7 +97,7 @@ fn answer_all(mut listener: TcpListener, counts: &Counts, delay: &RwLock<Delay>)
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1_024);
     let mut connections: HashMap<Token, Connection> = HashMap::new();
-    // Answers to come; a connection that has gone meanwhile is not found any more, since its number is not used again.
+    // The answers to come. The number of a connection is not used again, so one that is gone is not found.
     let mut due: BinaryHeap<Reverse<(Instant, Token)>> = BinaryHeap::new();
     let timer = Timer::new(&poll, TIMER)?;
     let mut next_token = TIMER.0 + 1;
@@ -139,7 +139,7 @@ fn answer_all(mut listener: TcpListener, counts: &Counts, delay: &RwLock<Delay>)
     }
 }
 
-/// The next connection there is; every thread hears of it, and one gets it.
+/// The next connection. Every thread is woken, and one gets it.
 fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
     match listener.accept() {
         Ok((stream, _)) => Ok(Some(stream)),
@@ -150,15 +150,15 @@ fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
 
 struct Connection {
     stream: TcpStream,
-    /// The beginning of a request whose end has not come yet.
+    /// The beginning of a request that is not complete yet.
     received: Vec<u8>,
-    /// A request is here whose answer is not due yet.
+    /// A request whose answer is not due yet.
     is_asked: bool,
 }
 
 impl Connection {
-    /// Reads what has come and answers it, or says in how long that is due. An error is the end of the connection, whoever
-    /// wanted it.
+    /// Reads and answers a request, or returns how long until the answer is due. An error means the end of the
+    /// connection.
     fn hear(&mut self, counts: &Counts, delay: &RwLock<Delay>) -> io::Result<Option<Duration>> {
         let mut chunk = [0; 4096];
         loop {
@@ -169,7 +169,7 @@ impl Connection {
                 Err(error) => return Err(error),
             };
             self.received.extend_from_slice(&chunk[..read]);
-            // A chunk that is not full has emptied the socket (epoll(7)): no second read to hear so.
+            // A read that does not fill the buffer has emptied the socket (epoll(7)), so there is no second read.
             let is_all = read < chunk.len();
             while let Some(length) = request_length(&self.received)? {
                 if self.is_asked {
@@ -200,7 +200,7 @@ impl Connection {
     }
 }
 
-/// The length of the first request, once it is there. Only requests without a body are made.
+/// The length of the first request, once it is complete. The load sends no bodies.
 fn request_length(received: &[u8]) -> io::Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     match httparse::Request::new(&mut headers).parse(received) {

@@ -1,4 +1,4 @@
-//! CPU time of everybody who takes part.
+//! CPU time of all processes that take part.
 
 use super::Result;
 use super::child::Child;
@@ -7,7 +7,7 @@ use super::procfs::{self, Cpu};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Shares of the CPU time there was: 1 is all of it.
+/// Shares of the available CPU time: 1 is all of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Busy {
     /// The contender, of its cores.
@@ -15,11 +15,11 @@ pub(crate) struct Busy {
     /// The load generator and the upstream, of as many cores as each has threads.
     pub(crate) load: f64,
     pub(crate) upstream: f64,
-    /// Everybody who is no part of the bench, of the whole machine.
+    /// All other processes, of the whole machine.
     pub(crate) others: f64,
 }
 
-/// CPU time of everybody, at one moment or between two.
+/// CPU time of all parts, at one moment or between two.
 pub(crate) struct Used {
     at: Instant,
     wall: Duration,
@@ -53,7 +53,7 @@ impl Used {
         }
     }
 
-    /// `threads` is what the load and the upstream have each.
+    /// `threads` are the numbers of threads of the load and of the upstream.
     pub(crate) fn busy(&self, halves: &Halves, threads: usize) -> Busy {
         let share = |time: Duration, cores: usize| time.as_secs_f64() / (self.wall.as_secs_f64() * cores as f64);
         let ours = self.server.total() + self.load.total() + self.upstream.total();

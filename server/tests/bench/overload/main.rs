@@ -1,12 +1,12 @@
 //! The overload: `cargo bench --bench overload [-- --quick]`.
 //!
-//! First a closed loop finds what the server carries with its limit of requests in flight, over an upstream that takes its
-//! time; then twice as much is offered, whether it is answered or not; then half as much. Promised are: under twice the load
-//! the server answers at least 90 % of what it answered at its best, no slower than twice as slow, and refuses the rest
-//! within 5 ms; a second after the load is gone nothing is refused or late.
+//! First a closed loop finds what the server carries with its limit of requests in flight, over an upstream that takes
+//! its time; then twice as much is offered, whether it is answered or not; then half as much. Promised are: under
+//! twice the load the server answers at least 90 % of what it answered at its best, no slower than twice as slow, and
+//! refuses the rest within 5 ms; a second after the load is gone nothing is refused or late.
 //!
-//! What this does not do: find the limits of the machine. The limit is the one the operator sets, and is set so that the
-//! machine carries it.
+//! What this does not do: find the limits of the machine. The limit is the one the operator sets, and is set so that
+//! the machine carries it.
 
 #[cfg(target_os = "linux")]
 #[path = "../harness/cpus.rs"]

@@ -65,7 +65,8 @@ pub(crate) fn run(asked: Asked) -> Result<bool> {
     let connections = (8 * course.in_flight).min(MAX_CONNECTIONS);
     let mut load = Load::open(server.address(), connections)?;
     println!(
-        "{} requests in flight at most, {connections} connections, an upstream of {TAKES:?}; server on cores {}, load and upstream on {}\n",
+        "{} requests in flight at most, {connections} connections, an upstream of {TAKES:?}; server on cores {}, load \
+         and upstream on {}\n",
         course.in_flight,
         list(&halves.contender),
         list(&halves.load)

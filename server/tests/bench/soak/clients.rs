@@ -172,7 +172,8 @@ fn drip(soak: &Soak, opening: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Asks for much, pipelined, and reads little: what it gets is right as far as it gets, and the server does not wait forever.
+/// Asks for much, pipelined, and reads little: what it gets is right as far as it gets, and the server does not wait
+/// forever.
 fn stalled_reader(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
     let fates = Fates::of([Deed::AnswersMuch; 3], chance);
     let mut talk = Talk::open(soak.server).map_err(|error| format!("connecting: {error}"))?;
@@ -216,15 +217,18 @@ const ATTACKS: [(&str, &[u16]); 20] = [
     ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", &[400, 413]),
     ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000000000\r\n\r\n", &[413]),
     (
-        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 37\r\n\r\n0GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 37\r\n\r\n0GET /healthz HTTP/1.1\r\n\
+         Host: b\r\n\r\n",
         &[400],
     ),
     (
-        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
+         GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n",
         &[400],
     ),
     (
-        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n\
+         Host: b\r\n\r\n",
         &[400, 501],
     ),
     ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nGET /\r\n0\r\n\r\n", &[400]),

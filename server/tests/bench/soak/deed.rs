@@ -1,7 +1,8 @@
 //! What the upstream does with an attempt, and what a client must get for it.
 //!
-//! The trick of the soak: a client chooses the fates of its own three attempts and writes them into its trace id, which the
-//! server passes on. So every client knows what it must get, to the byte, and an answer that belongs to somebody else shows.
+//! The trick of the soak: a client chooses the fates of its own three attempts and writes them into its trace id,
+//! which the server passes on. So every client knows what it must get, to the byte, and an answer that belongs to
+//! somebody else shows.
 
 use crate::chance::Chance;
 use std::collections::BTreeSet;

@@ -13,17 +13,17 @@ struct Row {
     settles_in: usize,
 }
 
-/// Memory settles last: every thread's stack and every arena of the allocator grows until it has met the largest answers.
-/// The amounts are what a load like this more or less makes by chance; a leak of a hundred bytes per request is many times
-/// that in ten minutes.
+/// Memory settles last: every thread's stack and every arena of the allocator grows until it has met the largest
+/// answers. The amounts are what a load like this more or less makes by chance; a leak of a hundred bytes per request
+/// is many times that in ten minutes.
 const ROWS: [Row; 3] = [
     Row { name: "memory", unit: " KiB", of: |figures| figures.memory, share: 0.10, amount: 4 << 10, settles_in: 300 },
     Row { name: "threads", unit: "", of: |figures| figures.threads, share: 0.15, amount: 10, settles_in: 15 },
     Row { name: "descriptors", unit: "", of: |figures| figures.descriptors, share: 0.15, amount: 20, settles_in: 15 },
 ];
 
-/// Compares the median of the first third after the warm-up, which is two fifths of the whole, with that of the last third.
-/// Prints what it found.
+/// Compares the median of the first third after the warm-up, which is two fifths of the whole, with that of the last
+/// third. Prints what it found.
 pub(crate) fn is_flat(samples: &[Figures]) -> bool {
     let steady = &samples[samples.len() * 2 / 5..];
     let third = steady.len() / 3;

@@ -1,8 +1,8 @@
 //! The soak: `cargo bench --bench soak -- --minutes 10`.
 //!
-//! Healthy, slow, hostile and vanishing clients, all at the same time, at a server whose upstream hangs, drips, resets and
-//! lies. Promised are: no wrong answer; memory, threads and descriptors that stay where they were after the warm-up; and,
-//! once everybody has left, a server that is back where it began and answers.
+//! Healthy, slow, hostile and vanishing clients, all at the same time, at a server whose upstream hangs, drips, resets
+//! and lies. Promised are: no wrong answer; memory, threads and descriptors that stay where they were after the
+//! warm-up; and, once everybody has left, a server that is back where it began and answers.
 //!
 //! What this does not do: measure. The load is whatever the clients make of it; `request` and `overload` measure.
 

@@ -127,12 +127,20 @@ fn act(deed: Deed, mut stream: &TcpStream, json: &str) -> io::Result<bool> {
         Deed::DripsInterims => until_gone(stream, "HTTP/1.1 102 Processing\r\n\r\n")?,
         Deed::Resets => return reset(stream),
         Deed::ResetsInBody => {
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{before}")?;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n\
+            {before}"
+            )?;
             return reset(stream);
         }
         Deed::LiesAboutLength => {
             let more = length + 1;
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {more}\r\n\r\n{json}")?;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {more}\r\n\r\n\
+            {json}"
+            )?;
             return Ok(false);
         }
         Deed::NotHttp => {
@@ -141,7 +149,8 @@ fn act(deed: Deed, mut stream: &TcpStream, json: &str) -> io::Result<bool> {
         }
         Deed::Fails => stream.write_all(&regular("500 Internal Server Error", "application/json", json))?,
         Deed::Redirects => stream.write_all(
-            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-type: application/json\r\n\
+                 content-length: 2\r\n\r\n{}",
         )?,
         Deed::WrongType => stream.write_all(&regular("200 OK", "text/html", json))?,
         Deed::BrokenJson => stream.write_all(&regular("200 OK", "application/json", before))?,

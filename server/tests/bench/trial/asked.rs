@@ -1,7 +1,7 @@
 //! What was typed.
 //!
-//! Cargo speaks to a bench in libtest's words: `cargo bench` adds `--bench`; `cargo test --benches` does not, and wants a
-//! test: it is called `smoke`, and is as short as still means something.
+//! Cargo speaks to a bench in libtest's words: `cargo bench` adds `--bench`; `cargo test --benches` does not, and
+//! wants a test: it is called `smoke`, and is as short as still means something.
 
 use super::Result;
 use std::process::ExitCode;

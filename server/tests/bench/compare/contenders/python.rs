@@ -21,7 +21,8 @@ pub(crate) const FASTAPI: Contender = Contender::new(
 
 pub(crate) const ASYNCIO: Contender = Contender::new(
     "asyncio",
-    "Flask's async views with aiohttp under gunicorn: an event loop and a session per request, a worker of 64 threads per core",
+    "Flask's async views with aiohttp under gunicorn: an event loop and a session per request, a worker of 64 threads \
+     per core",
     Launch::Program(|site| {
         let mut command = python("gunicorn", site)?;
         command.args(["--bind", &site.listen.to_string(), "--workers", &site.cores(), "--log-level", "warning"]);

@@ -19,8 +19,8 @@ pub enum Outcome {
     TimedOut,
 }
 
-/// Runs `attempt` once, twice more when 300 ms have passed without success; the first success wins, and the others are dropped,
-/// which cancels them.
+/// Runs `attempt` once, twice more when 300 ms have passed without success; the first success wins, and the others are
+/// dropped, which cancels them.
 pub async fn race<F: Future<Output = Option<Bytes>>>(timeout: Duration, attempt: impl Fn() -> F) -> Outcome {
     let began = Instant::now();
     timeout_at(began + timeout, first_success(began, attempt)).await.unwrap_or(Outcome::TimedOut)
