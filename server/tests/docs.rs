@@ -1,5 +1,14 @@
 //! The documents say what the code does: options, routes, rooms, threads, links, figures.
 
+#![cfg(feature = "cli")]
+
+#[path = "support/http.rs"]
+mod http;
+#[path = "support/process.rs"]
+mod process;
+
+use http::get;
+use process::Process;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -135,7 +144,7 @@ fn every_flag_variable_and_metric_in_the_documents_exists() {
     for document in documents() {
         for word in words(&fs::read_to_string(&document).unwrap()) {
             let place = document.display();
-            let is_flag = word.starts_with("--") && word.trim_matches('-') != "" && !word.ends_with('-');
+            let is_flag = word.starts_with("--") && !word.ends_with('-');
             if is_flag && !FOREIGN_FLAGS.contains(&word.as_str()) {
                 assert!(known.contains(&word), "{place}: {word} is no option");
             }
@@ -180,6 +189,38 @@ fn every_route_of_the_routes_page_is_one_and_every_source_has_a_row() {
         assert!(refused.contains(&format!("{scheme}:")), "{scheme} is no source: {refused}");
         assert!(page.contains(&format!("`{scheme}:")), "{scheme} has no row");
     }
+}
+
+/// Starts what a line of a session starts, on a free port instead of the one it names.
+fn start(line: &str, upstream: Option<&str>) -> (Process, String) {
+    let (_, arguments) = line.trim_end_matches(" &").split_once("target/release/headstart ").unwrap();
+    let mut arguments: Vec<&str> = arguments.split(' ').collect();
+    let listen = arguments.iter().position(|argument| *argument == "--listen").unwrap();
+    arguments[listen + 1] = "127.0.0.1:0";
+    if let Some(upstream) = upstream {
+        *arguments.last_mut().unwrap() = upstream;
+    }
+    let mut process = Process::start(process::headstart(&arguments));
+    let address = process.address();
+    (process, address)
+}
+
+#[test]
+fn the_readme_s_session_with_an_upstream_of_its_own_works_as_written() {
+    let session =
+        blocks(&text("README.md"), "console").into_iter().find(|block| block.contains("--upstream http")).unwrap();
+    let lines: Vec<&str> = session.lines().collect();
+    assert_eq!(lines.len(), 6, "{session}");
+    assert!(lines[1].contains("--listen 127.0.0.1:9001 --upstream http://127.0.0.1:9000/api/work"));
+    let (_sample, sample) = start(lines[0], None);
+    let (_server, server) = start(lines[1], Some(&format!("http://{sample}/api/work")));
+    let target = |line: &str| line.split_once("127.0.0.1:9001").unwrap().1.trim_end_matches('\'').to_owned();
+    let server = server.parse().unwrap();
+    assert_eq!(get(server, &target(lines[2])).text(), lines[3]);
+    // What succeeds in 400 ms is chance, and an array.
+    let there = get(server, &target(lines[4])).json();
+    let written: serde_json::Value = serde_json::from_str(lines[5]).unwrap();
+    assert!(there.is_array() && written.is_array(), "{there}");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! | noticing a client that leaves | shows no socket: the race runs to its end, and no access line says 499 |
 //! | surviving `HTTP/2.0` in a request line | waits for itself: a thread and two descriptors for each are gone until the process ends |
 //! | refusing a large body | allocates a declared `Content-Length` when the request is dropped: one above `--max-body` is never answered, and its connection and thread are gone until the process ends |
+//! | an answer by `timeout` when an announced body comes late | waits for a body of up to 1 KiB before it hands the request out, and the time counts from there: at `timeout=300` and a body after 200 ms, `408` after 500 ms |
 //! | a bound on a body that is announced and not sent | reads it after the answer: the worker is gone until the client is |
 //! | refusing when no thread is left | would wait itself for the refusal's turn: requests wait for a thread; above `--max-in-flight` they get `503` as ever |
 //! | `Connection: close` at a drain, `503` from `/readyz` meanwhile, and a last look into the queue of connections | writes that field itself, and closes its listener with the queue |
