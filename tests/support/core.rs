@@ -1,4 +1,4 @@
-//! What the tests of the core share: crews, gates to wait at, and an observer that passes on what it sees.
+//! What the tests of the core share: crews, gates to wait at, and an observer that sends on its events.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 /// The bound of every wait for something that happens at once on a machine with time to spare.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
-/// So far ahead that no test gets there.
+/// Later than the end of any test.
 pub(crate) const FAR: Duration = Duration::from_secs(100_000);
 
 pub(crate) fn crew(max_threads: usize) -> Crew {
     crew_keeping(max_threads, 0)
 }
 
-/// A crew that keeps so many threads free of hedges.
+/// A crew that keeps this many threads free of hedges.
 pub(crate) fn crew_keeping(max_threads: usize, kept_for_requests: usize) -> Crew {
     Crew::new(CrewSettings::default().max_threads(max_threads).kept_for_requests(kept_for_requests)).unwrap()
 }
@@ -35,18 +35,18 @@ pub(crate) fn job(run: impl FnOnce() + Send + 'static) -> Job {
     Job { label: "job".into(), token: None, run: Box::new(run) }
 }
 
-/// Occupies a thread of `crew` until what is returned is dropped.
+/// Occupies a thread of `crew` until the returned value is dropped.
 pub(crate) fn occupy(crew: &Crew, claim: Claim) -> Result<Sender<()>, Error> {
     let (release, released) = unbounded::<()>();
     crew.spawn(claim, job(move || assert!(released.recv_timeout(SOON).is_err()))).map(|()| release)
 }
 
-/// The next message, which has to come.
+/// The next message. Panics when none comes.
 pub(crate) fn next<T>(messages: &Receiver<T>) -> T {
     messages.recv_timeout(SOON).expect("a message in time")
 }
 
-/// Does as a call should: waits to be canceled and says why it was.
+/// Waits until it is canceled and returns the reason, as a well-behaved call does.
 pub(crate) fn until_canceled(attempt: &Attempt) -> CancelReason {
     attempt.token().wait(soon()).expect("canceled in time")
 }
@@ -60,7 +60,7 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// What an observer was told.
+/// An event that an observer received.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Seen {
     Began(AttemptBegan),
@@ -68,7 +68,7 @@ pub(crate) enum Seen {
     Race(RaceEnded),
 }
 
-/// An observer that sends on what it is told.
+/// An observer that sends its events to a channel.
 pub(crate) struct Forwards(Sender<Seen>);
 
 impl Forwards {
@@ -102,7 +102,7 @@ pub(crate) fn end_of(attempt: usize, seen: &Receiver<Seen>) -> AttemptEnded {
     }
 }
 
-/// Waits for the ends of so many attempts, by number.
+/// Waits for the ends of this many attempts, by number.
 pub(crate) fn ends(attempts: usize, seen: &Receiver<Seen>) -> Vec<AttemptEnd> {
     let mut ends = vec![None; attempts];
     while ends.contains(&None) {
@@ -113,8 +113,8 @@ pub(crate) fn ends(attempts: usize, seen: &Receiver<Seen>) -> Vec<AttemptEnd> {
     ends.into_iter().flatten().collect()
 }
 
-/// Makes of each function of the file, which takes [`Threads`](headstart::Threads), a test on either kind. What only holds where
-/// the crew keeps the threads is listed with the reason.
+/// Makes each function of the file, which takes [`Threads`](headstart::Threads), a test on both kinds. A test that
+/// only holds where the crew keeps the threads is listed with the reason.
 #[allow(unused_macros)] // each test file uses its part
 macro_rules! on_all_threads {
     ($($test:ident),* $(,)? $(; crew_only: $($own:ident = $reason:literal),* $(,)?)?) => {

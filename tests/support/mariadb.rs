@@ -1,4 +1,4 @@
-//! A real MariaDB, started by the tests in a directory of its own, and gone with them.
+//! A real MariaDB, started by the tests in a directory of its own and removed with them.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -19,8 +19,8 @@ use std::time::Duration;
 /// Generous: it only ends tests that have failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Outlives whoever started it by a moment: when its input ends, however that comes about, it ends the server and takes the
-/// directory away.
+/// Ends shortly after its parent: when its input ends, for whatever reason, it ends the server and removes the
+/// directory.
 const GUARD: &str = r#"dir=$1; shift; "$@" 2>&1 & echo "pid $!"; cat >/dev/null; kill -KILL $!; wait; rm -rf "$dir""#;
 
 /// One server.
@@ -31,7 +31,7 @@ pub(crate) struct MariaDb {
     directory: PathBuf,
 }
 
-/// Whether MariaDB is here; if not, says so, and fails under CI.
+/// Whether MariaDB is installed. If it is not, says so, and fails under CI.
 pub(crate) fn is_here() -> bool {
     let runs =
         |name: &str| Command::new(program(name)).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -46,13 +46,13 @@ pub(crate) fn is_here() -> bool {
     false
 }
 
-/// The program of this name, also where only the superuser's path leads.
+/// The program of this name, also in directories that only the superuser's path has.
 fn program(name: &str) -> PathBuf {
     let elsewhere = Path::new("/usr/sbin").join(name);
     if elsewhere.exists() { elsewhere } else { name.into() }
 }
 
-/// Where an empty database was set up once, to be copied by every server.
+/// The directory of an empty database, set up once and copied by every server.
 fn template() -> &'static Path {
     static TEMPLATE: LazyLock<(MariaDbDirectory, PathBuf)> = LazyLock::new(|| {
         let root = std::env::temp_dir().join(format!("headstart-mariadb-{}-template", std::process::id()));
@@ -89,7 +89,7 @@ fn free_port() -> u16 {
     }
 }
 
-/// A directory that goes with this process.
+/// A directory that is removed with this process.
 struct MariaDbDirectory {
     _guard: Child,
 }
@@ -174,13 +174,13 @@ impl MariaDb {
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// A connection of the superuser, past everything that is tested.
+    /// A connection of the superuser, without any code under test.
     pub(crate) fn admin(&self) -> Conn {
         let options = OptsBuilder::new().ip_or_hostname(Some("127.0.0.1")).tcp_port(self.port).user(Some("root"));
         Conn::new(options.prefer_socket(false)).unwrap()
     }
 
-    /// A user with a database, both of this name, and how to log in.
+    /// A user with a database, both of this name, and the settings to log in.
     pub(crate) fn user(&self, name: &str) -> MySqlSettings {
         let mut admin = self.admin();
         admin.query_drop(format!("CREATE DATABASE {name}")).unwrap();
@@ -189,7 +189,7 @@ impl MariaDb {
         MySqlSettings::new(name).port(self.port).password(PASSWORD).database(name)
     }
 
-    /// The connections of a user: their numbers, and what they run.
+    /// The connections of a user: their numbers and their statements.
     pub(crate) fn connections_of(&self, user: &str) -> Vec<(u64, Option<String>)> {
         let list = "SELECT id, info FROM information_schema.processlist WHERE user = ? ORDER BY id";
         self.admin().exec(list, (user,)).unwrap()
@@ -235,7 +235,7 @@ pub(crate) fn one(rows: &Rows) -> &Value {
 fn lines(guard: &mut Child) -> Receiver<String> {
     let (sender, lines) = channel();
     let pipe = BufReader::new(guard.stdout.take().expect("piped"));
-    // Reads on to the end, so that the server never waits for its log.
+    // Reads to the end, so that the server never blocks on its log.
     std::thread::spawn(move || pipe.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
     lines
 }

@@ -1,4 +1,4 @@
-//! Programs whose processes can be told from all others, wherever they move to: by a variable in their environment, which children inherit.
+//! Programs whose processes are recognised by a variable in their environment, which children inherit.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static MARKS: AtomicUsize = AtomicUsize::new(0);
 
-/// What a test's processes have in common. When it is dropped, those that are left are killed.
+/// The mark of a test's processes. When it is dropped, those that still run are killed.
 pub(crate) struct Mark(String);
 
 impl Mark {
@@ -28,7 +28,7 @@ impl Mark {
         self.program("sh").args(["-c", script])
     }
 
-    /// The processes with the mark that run now; a zombie has no environment any more.
+    /// The processes with the mark that run now. A zombie has no environment any more.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let mark = format!("HEADSTART_MARK={}", self.0);
         processes()
@@ -54,7 +54,7 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// Whether the system knows this process, be it as a zombie.
+/// Whether the system knows this process, even as a zombie.
 pub(crate) fn is_known(process: u32) -> bool {
     fs::exists(format!("/proc/{process}")).unwrap()
 }
@@ -63,7 +63,7 @@ pub(crate) fn is_known(process: u32) -> bool {
 pub(crate) fn children() -> Vec<u32> {
     let parent = |process: &u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name before it, in brackets, may hold anything.
+        // The name before it, in brackets, may contain anything.
         stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
     };
     processes().filter(|process| parent(process) == Some(process::id())).collect()

@@ -1,4 +1,4 @@
-//! Memcached servers: the real one, in a process of its own, and fakes that do to each request what a test says.
+//! Memcached servers: the real one, in a process of its own, and fakes that follow a test's script.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -55,7 +55,7 @@ impl RealMemcached {
     pub(crate) fn start() -> Option<RealMemcached> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        // It takes a free port for -1 and writes which: its own tests start it so.
+        // With -1 it takes a free port and writes its number, as in its own tests.
         let told = std::env::temp_dir().join(format!("headstart-memcached-{}-{number}", std::process::id()));
         let process = Command::new("memcached")
             .args(["-U", "0", "-l", "127.0.0.1", "-p", "-1", "-u", "root"])
@@ -85,10 +85,10 @@ impl RealMemcached {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Stops the process where it is: its system still takes connections and bytes.
+    /// Stops the process. The system still accepts connections and bytes for it.
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
-        // The signal is sent; each thread stops when it comes to it.
+        // The signal is sent; each thread stops a moment later.
         let tasks = format!("/proc/{}/task", self.process.id());
         let is_stopped = |task: std::io::Result<std::fs::DirEntry>| {
             let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
@@ -145,16 +145,16 @@ impl Request {
     }
 }
 
-/// What a fake does about a request, one after the other; then it waits for the next.
+/// The steps of a fake for one request, in order. Then it waits for the next request.
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
     Says(Vec<u8>),
-    /// Says a byte every 50 ms.
+    /// Sends a byte every 50 ms.
     Drips(Vec<u8>),
     Waits(Duration),
-    /// Says this again and again, as long as somebody takes it.
+    /// Sends this repeatedly, as long as the client reads.
     Floods(Vec<u8>),
-    /// Says nothing more, until the other side leaves.
+    /// Sends nothing more, until the client leaves.
     Hangs,
     Closes,
 }
@@ -167,13 +167,13 @@ pub(crate) fn says(text: impl Into<Vec<u8>>) -> Deed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sight {
     Request(Request),
-    /// The other side has left a connection.
+    /// The client has left a connection.
     Gone,
 }
 
 type Script = Arc<dyn Fn(&Request) -> Vec<Deed> + Send + Sync>;
 
-/// A server that does to each request what its script says. Dropping it ends its threads.
+/// A server that follows a script for each request. Dropping it ends its threads.
 pub(crate) struct FakeMemcached {
     address: SocketAddr,
     sights: Receiver<Sight>,
@@ -208,7 +208,7 @@ impl FakeMemcached {
         FakeMemcached { address, sights, ending, sockets, listening: Some(listening) }
     }
 
-    /// Answers every request with the value `hi`, in a way.
+    /// Answers every request with the value `hi`, by these steps.
     pub(crate) fn answering(how: impl Fn(Vec<u8>) -> Vec<Deed> + Send + Sync + 'static) -> FakeMemcached {
         FakeMemcached::start(move |request| how(request.value("hi").into_bytes()))
     }
@@ -235,7 +235,7 @@ impl FakeMemcached {
         assert_eq!(self.next(), Sight::Gone);
     }
 
-    /// Whether nothing was seen that was not asked for.
+    /// Whether no events are left that a test did not ask for.
     pub(crate) fn has_seen_nothing(&self) -> bool {
         self.sights.is_empty()
     }
@@ -275,7 +275,7 @@ fn serve(socket: TcpStream, tell: &Sender<Sight>, script: &Script, requests: &At
         }
         line.clear();
     }
-    // Reads on to the end or the reset, so that what it sees is the other side's leaving.
+    // Reads to the end or the reset, which is the client's leaving.
     let _ = std::io::copy(&mut input, &mut std::io::sink());
     let _ = tell.send(Sight::Gone);
 }

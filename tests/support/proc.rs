@@ -1,4 +1,4 @@
-//! What the system keeps for a process, read from `/proc`.
+//! The threads, descriptors and sockets of a process, read from `/proc`.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -6,22 +6,22 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// What a process has of the system's.
+/// The resources of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     /// The threads' names, in order.
     pub(crate) threads: Vec<String>,
-    /// What the descriptors refer to, in order; sockets are counted below.
+    /// The targets of the descriptors, in order; sockets are counted below.
     pub(crate) files: Vec<String>,
-    /// The states of the sockets, in order: `0A` listens, `01` is connected, `08` was left by its peer and not closed (see
-    /// `tcp_states.h`), `other` is not IPv4 TCP.
+    /// The states of the sockets, in order: `0A` listens, `01` is connected, `08` was left by its peer and not closed
+    /// (see `tcp_states.h`), `other` is not IPv4 TCP.
     pub(crate) sockets: Vec<String>,
 }
 
 impl Held {
-    /// By the process of this number, now.
+    /// Those of the process with this number, now.
     pub(crate) fn by(process: u32) -> Held {
-        // What ends between listing and reading is left out.
+        // Entries that vanish between listing and reading are left out.
         let names = list(process, "task", |task| fs::read_to_string(format!("{task}/comm")).ok());
         let states = tcp_states(process);
         let (sockets, files): (Vec<String>, Vec<String>) =
@@ -35,7 +35,7 @@ impl Held {
         Held { threads: names, files, sockets: sorted(sockets.iter().map(state).collect()) }
     }
 
-    /// Waits until `is_so` holds of what the process has, for so long at most, and returns how long it took.
+    /// Waits until `is_so` holds of the process's resources, at most this long, and returns how long it took.
     #[track_caller]
     pub(crate) fn until(process: u32, within: Duration, what: &str, is_so: impl Fn(&Held) -> bool) -> Duration {
         let since = Instant::now();

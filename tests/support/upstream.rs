@@ -1,6 +1,6 @@
-//! Upstreams that behave badly, each in the way it is named after.
+//! Upstreams that behave badly, each in the way of its name.
 //!
-//! A [`FakeUpstream`] listens on a port of its own and tells what it sees as [`Sight`]s, so that tests wait for events and
+//! A [`FakeUpstream`] listens on a port of its own and reports events as [`Sight`]s, so that tests wait for events and
 //! not for time. Dropping it ends its threads.
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
@@ -23,41 +23,41 @@ pub enum Behavior {
     Answers(&'static str),
     /// Answers with these bytes, head and all, and keeps the connection.
     Says(Vec<u8>),
-    /// Says these bytes and closes the connection.
+    /// Sends these bytes and closes the connection.
     SaysAndCloses(Vec<u8>),
     /// Answers once something has come through the channel.
     AnswersWhenTold(Receiver<()>),
-    /// Answers this much later.
+    /// Answers after this delay.
     AnswersAfter(Duration),
-    /// Takes what comes, which need not be HTTP, and says nothing.
+    /// Reads anything, HTTP or not, and sends nothing.
     HangsAfterAccept,
-    /// Reads a request and says nothing.
+    /// Reads a request and sends nothing.
     HangsAfterRequest,
     /// A header byte every 5 ms, without end.
     DripsHeaders,
-    /// Says that a body comes.
+    /// Announces a body and sends none.
     HangsAfterHeaders,
     /// A body byte every 5 ms, without end.
     DripsBody,
-    /// As much body as is taken.
+    /// A body without end, as fast as it is read.
     EndlessBody,
-    /// Says the first bytes, and the others again and again, as long as they are taken.
+    /// Sends the first bytes once, and the others repeatedly as long as they are read.
     Repeats(Vec<u8>, Vec<u8>),
-    /// Says these bytes and resets the connection.
+    /// Sends these bytes and resets the connection.
     SaysAndResets(Vec<u8>),
-    /// The same with a moment in between, in which the bytes are read.
+    /// The same with a pause in between, in which the bytes are read.
     SaysAndResetsLater(Vec<u8>),
-    /// Answers the first request of a connection and closes it when the second is in.
+    /// Answers the first request of a connection and closes it after reading the second.
     ClosesOnReuse,
-    /// Answers a request and closes the connection, without having said so.
+    /// Answers a request and closes the connection without announcing it.
     ClosesIdle,
-    /// Each request the next one, over all connections.
+    /// The next one for each request, over all connections.
     TakesTurns(Arc<[Behavior]>),
-    /// What is chosen for a request by its head.
+    /// Chosen for each request by its head.
     Chooses(fn(&str) -> Behavior),
 }
 
-/// What a fake has seen.
+/// An event that a fake reports.
 #[derive(Clone, Debug)]
 pub enum Sight {
     /// A connection.
@@ -81,7 +81,7 @@ struct Shared {
     accepts: AtomicUsize,
     requests: AtomicUsize,
     abandoned: AtomicUsize,
-    /// To end the connections' threads with, which own them.
+    /// Shuts the connections down at the end; their threads own them.
     sockets: Mutex<Vec<Weak<TcpStream>>>,
     sights: Sender<Sight>,
 }
@@ -125,7 +125,7 @@ impl FakeUpstream {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    /// Requests left hanging so far whose connection was then closed by the client.
+    /// Requests without an answer so far whose connection the client closed.
     pub fn abandoned(&self) -> usize {
         self.shared.abandoned.load(Ordering::SeqCst)
     }
@@ -191,7 +191,7 @@ impl Shared {
     }
 
     fn serve(&self, socket: &TcpStream) {
-        // An error of the connection is the client's leaving, as is its end.
+        // An error of the connection counts as the client's leaving, as its end does.
         let _ = self.serve_requests(socket);
         let _ = self.sights.send(Sight::Gone(Instant::now()));
     }
@@ -270,7 +270,7 @@ fn behave(behavior: &Behavior, mut socket: &TcpStream, served: usize) -> io::Res
             if matches!(behavior, Behavior::SaysAndResetsLater(_)) {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            // Closing sends a reset instead of an end then.
+            // Then closing sends a reset instead of a FIN.
             socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
             return Ok(false);
         }
@@ -338,7 +338,7 @@ fn until_gone(mut socket: &TcpStream, drop: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A listener that accepts nothing and whose queue is full: connecting to it hangs.
+/// A listener that accepts nothing and whose queue is full, so that connecting hangs.
 pub struct AcceptsNothing {
     _listener: socket2::Socket,
     _queued: Vec<TcpStream>,

@@ -58,7 +58,7 @@ impl Peer {
         format!("{}://{}/RPC2", if self.https { "https" } else { "http" }, self.authority())
     }
 
-    /// The next event of this name; those before it are passed over.
+    /// The next event of this name. Others before it are skipped.
     #[track_caller]
     pub(crate) fn next(&self, name: &str) -> Value {
         loop {

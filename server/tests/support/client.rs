@@ -1,4 +1,4 @@
-//! A client that sends exactly the bytes it is told to.
+//! A client that sends exactly the given bytes.
 
 #![allow(dead_code)] // each test file uses a part of it
 
@@ -16,7 +16,7 @@ pub(crate) struct Client {
     received: Vec<u8>,
 }
 
-/// An answer, taken off the connection byte for byte.
+/// An answer, byte for byte as it came.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -48,7 +48,7 @@ impl Client {
         &self.stream
     }
 
-    /// Sends `bytes`; a server may close meanwhile.
+    /// Sends `bytes`. The server may close the connection meanwhile.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
         let _ = self.stream.write_all(bytes.as_ref());
         self
@@ -70,7 +70,7 @@ impl Client {
         answer
     }
 
-    /// Reads an answer, if the connection has not ended before its first byte.
+    /// Reads an answer. `None` when the connection ended before its first byte.
     pub(crate) fn try_answer(&mut self) -> Option<Answer> {
         let ended = self.received.is_empty() && !matches!(self.stream.peek(&mut [0; 1]), Ok(1..));
         (!ended).then(|| self.answer())
@@ -107,7 +107,7 @@ impl Client {
         }
     }
 
-    /// Everything until the connection ends.
+    /// All bytes until the connection ends.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.receive() {}
         std::mem::take(&mut self.received)

@@ -1,4 +1,4 @@
-//! The built binary under attack: started with the limits a test wants, and looked at from outside.
+//! The built binary under attack: started with the limits of a test, and observed from outside.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -16,12 +16,12 @@ pub(crate) struct Binary {
 }
 
 impl Binary {
-    /// On a free port, with these arguments; without an upstream among them there is none.
+    /// On a free port, with these arguments. Unless they name an upstream, there is none.
     pub(crate) fn start(args: &[&str]) -> Binary {
         Binary::run(headstart(&whole(args)))
     }
 
-    /// The same under a limit of the shell's `ulimit`.
+    /// The same under a limit set by the shell's `ulimit`.
     pub(crate) fn start_with_limit(limit: &str, args: &[&str]) -> Binary {
         let unlimited = headstart(&whole(args));
         let mut command = Command::new("sh");
@@ -44,13 +44,13 @@ impl Binary {
         Client::connect(self.address)
     }
 
-    /// A new client gets its answer.
+    /// Checks that a new client gets its answer.
     pub(crate) fn assert_serves(&self) {
         let answer = self.connect().get("/healthz").answer();
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// The most memory it has had resident so far, in KiB.
+    /// The peak of its resident memory so far, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.status("VmHWM")
     }
@@ -79,8 +79,7 @@ fn whole<'a>(args: &[&'a str]) -> Vec<&'a str> {
     whole
 }
 
-/// The time below which 99 of 100 requests of a healthy client are answered. It asks again and again, for `/healthz` over one
-/// connection, until `is_over`.
+/// The p99 of a healthy client's requests: it asks for `/healthz` over one connection until `is_over`.
 pub(crate) fn p99(address: SocketAddr, is_over: impl Fn(usize) -> bool) -> Duration {
     let mut client = Client::connect(address);
     let mut took = Vec::new();
@@ -94,7 +93,7 @@ pub(crate) fn p99(address: SocketAddr, is_over: impl Fn(usize) -> bool) -> Durat
     took[(took.len() * 99 / 100).min(took.len() - 1)]
 }
 
-/// For promises about time on a machine that has other things to do: three tries, of which one has to be kept.
+/// For promises about time on a busy machine: three tries, one of which has to succeed.
 pub(crate) fn within_three_tries(mut attempt: impl FnMut() -> Result<(), String>) {
     let mut failures = Vec::new();
     for _ in 0..3 {

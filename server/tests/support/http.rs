@@ -1,4 +1,4 @@
-//! The smallest HTTP client a test can read: one request per connection, the reply taken apart by hand.
+//! A minimal HTTP client: one request per connection, the reply parsed by hand.
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
@@ -32,7 +32,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
     }
 
-    /// Whether as much body came as was announced.
+    /// Whether the whole announced body came.
     pub fn is_whole(&self) -> bool {
         self.header("content-length").and_then(|length| length.parse().ok()) == Some(self.body.len())
     }
@@ -47,7 +47,7 @@ pub fn ask(server: SocketAddr, method: &str, target: &str, fields: &[&str]) -> R
     read_reply(send(server, method, target, fields))
 }
 
-/// Sends a request and leaves the reply to be read, or not.
+/// Sends a request without reading the reply.
 pub fn send(server: SocketAddr, method: &str, target: &str, fields: &[&str]) -> TcpStream {
     let mut socket = TcpStream::connect(server).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -63,7 +63,7 @@ pub fn send(server: SocketAddr, method: &str, target: &str, fields: &[&str]) -> 
 
 pub fn read_reply(mut socket: TcpStream) -> Reply {
     let mut bytes = Vec::new();
-    // A connection that is cut has said what it had to say.
+    // What came before the connection was cut is the reply.
     let _ = socket.read_to_end(&mut bytes);
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| {
         panic!("no reply: {:?}", String::from_utf8_lossy(&bytes));

@@ -1,5 +1,5 @@
-//! The built binary as a process: started, read line by line, signalled, waited for. Every wait is bounded, and a process
-//! that is dropped is killed.
+//! The built binary as a process: started, read line by line, signalled, waited for. Every wait is bounded, and
+//! dropping a process kills it.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Generous: it only ends tests that have failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `headstart` with these arguments, and without whatever settings the environment of the tests has.
+/// `headstart` with these arguments, and without settings from the environment of the tests.
 pub(crate) fn headstart(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headstart"));
     for (name, _) in std::env::vars_os() {
@@ -25,7 +25,7 @@ pub(crate) fn headstart(args: &[&str]) -> Command {
     command
 }
 
-/// What a finished process left.
+/// The status and output of a finished process.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -72,14 +72,14 @@ impl Process {
         }
     }
 
-    /// Where it says it listens, as `address:port`.
+    /// The address it reports to listen on, as `address:port`.
     pub(crate) fn address(&mut self) -> String {
         let line = self.wait_for("listening on http://");
         let address = line.split("listening on http://").nth(1).expect("found above");
         address.chars().take_while(|c| !c.is_whitespace() && *c != '"').collect()
     }
 
-    /// Closes our end of its standard error: from its next line but one on, its writes fail.
+    /// Closes our end of its standard error: its writes fail from the second next line on.
     pub(crate) fn stop_reading(&mut self) {
         self.err = channel().1;
     }
@@ -89,7 +89,7 @@ impl Process {
         let until = Instant::now() + PATIENCE;
         self.stderr.append(&mut rest(&self.err, until));
         let stdout = rest(&self.out, until).concat();
-        // Both pipes are closed from its side, so it is ending.
+        // It has closed both pipes, so it is ending.
         (self.child.wait().expect("it is our child"), stdout)
     }
 
@@ -98,7 +98,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Takes in the lines on standard error until `is_enough` of all there were.
+    /// Reads lines from standard error until `is_enough` holds of all read so far.
     pub(crate) fn read_until(&mut self, what: &str, is_enough: impl Fn(&[String]) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !is_enough(&self.stderr) {
@@ -123,7 +123,7 @@ impl Drop for Process {
     }
 }
 
-/// The lines of `pipe`, read on a thread that ends with it, or when nobody wants them.
+/// The lines of `pipe`, read on a thread that ends with it, or when the receiver is gone.
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     thread::spawn(move || {
@@ -139,7 +139,7 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
-/// What is left of `lines`, until their end.
+/// The remaining `lines`, until their end.
 fn rest(lines: &Receiver<String>, until: Instant) -> Vec<String> {
     let mut rest = Vec::new();
     loop {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Generous: it only ends tests that have failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whether all of these tools are here.
+/// Whether all of these tools are installed.
 pub(crate) fn has(tools: &[&str]) -> bool {
     tools.iter().all(|tool| {
         let argument = if *tool == "openssl" { "version" } else { "--version" };
@@ -42,9 +42,9 @@ pub(crate) struct Python {
     port: u64,
     /// What it answers with.
     pub(crate) body: String,
-    /// Requests told of so far, in order.
+    /// Requests reported so far, in order.
     pub(crate) requests: Vec<Seen>,
-    /// When connections were closed by the other side, by their number.
+    /// When connections were closed by the client, by their number.
     gone: HashMap<u64, f64>,
 }
 
@@ -67,7 +67,7 @@ impl Seen {
         self.field("x-attempt").parse().unwrap()
     }
 
-    /// The time it was told to have left.
+    /// The time left, as its header field says.
     pub(crate) fn left(&self) -> Duration {
         Duration::from_millis(self.field("x-request-timeout-ms").parse().unwrap())
     }
@@ -100,12 +100,12 @@ impl Python {
         python
     }
 
-    /// Where requests are treated as `path` says.
+    /// The URL under which requests are treated as `path` says.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
     }
 
-    /// Waits until `is_so` holds of what was told.
+    /// Waits until `is_so` holds of the reports.
     #[track_caller]
     pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&Python) -> bool) {
         let until = Instant::now() + PATIENCE;
@@ -117,13 +117,13 @@ impl Python {
         }
     }
 
-    /// Waits until there have been so many requests in all.
+    /// Waits until there have been this many requests in all.
     #[track_caller]
     pub(crate) fn until_requests(&mut self, count: usize) {
         self.until(&format!("{count} requests"), |python| python.requests.len() >= count);
     }
 
-    /// Takes in what is told for so long: for what is not to happen.
+    /// Reads reports for this long: to see that something does not happen.
     pub(crate) fn listen_for(&mut self, time: Duration) {
         let until = Instant::now() + time;
         loop {
@@ -135,12 +135,12 @@ impl Python {
         }
     }
 
-    /// When the connection of `request` was closed from the other side, if it was.
+    /// When the client closed the connection of `request`, if it did.
     pub(crate) fn gone(&self, request: &Seen) -> Option<f64> {
         self.gone.get(&request.connection).copied()
     }
 
-    /// Waits until the connections of all requests so far are closed from the other side.
+    /// Waits until the clients have closed the connections of all requests so far.
     #[track_caller]
     pub(crate) fn until_all_gone(&mut self) {
         self.until("all are gone", |python| python.requests.iter().all(|request| python.gone(request).is_some()));
@@ -171,14 +171,14 @@ impl Drop for Python {
     }
 }
 
-/// `curl` with these arguments, quiet, kept from proxies and the user's settings.
+/// `curl` with these arguments, quiet, without proxies and the user's settings.
 pub(crate) fn curl(arguments: &[&str]) -> Command {
     let mut command = Command::new("curl");
     command.args(["-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "30"]).args(arguments);
     command
 }
 
-/// What `curl` got.
+/// The answer that `curl` got.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) status: u16,

@@ -1,4 +1,4 @@
-//! The product on a port of its own, in front of whatever upstream a test brings.
+//! The product on a port of its own, in front of the upstream of a test.
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
@@ -20,7 +20,7 @@ pub struct Served {
     server: Arc<dyn Front>,
 }
 
-/// What a test may want otherwise.
+/// The settings that a test may change.
 pub struct Settings {
     pub crew: CrewSettings,
     pub client: ClientSettings,

@@ -42,12 +42,12 @@ impl Fixture {
         Client::connect(self.server.local_addr())
     }
 
-    /// Waits until `is_so` holds of the server, and panics when it never does.
+    /// Waits until `is_so` holds of the server. Panics when it does not in time.
     pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&Fixture) -> bool) {
         eventually(what, || is_so(self));
     }
 
-    /// A new client gets its answer.
+    /// Checks that a new client gets its answer.
     pub(crate) fn assert_serves(&self) {
         let answer = self.connect().get("/healthy").answer();
         assert_eq!(answer.status, 200, "{answer:?}");

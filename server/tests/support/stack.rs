@@ -4,7 +4,7 @@
 
 use headstart::Threads;
 
-/// What a server is made of.
+/// The front and the threads of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stack {
     pub(crate) front: Front,
@@ -35,8 +35,8 @@ impl Default for Stack {
     }
 }
 
-/// Makes of each function of the file, which takes a [`Stack`], a test on every stack, named after it. What tiny_http cannot
-/// keep is listed with the reason, and shown as ignored there with it.
+/// Makes each function of the file, which takes a [`Stack`], a test on every stack, named after it. A test that
+/// tiny_http cannot pass is listed with the reason, and is shown as ignored there.
 macro_rules! on_every_stack {
     ($($test:ident),* $(,)? $(; not_on_tiny_http: $($excluded:ident = $reason:literal),* $(,)?)?) => {
         on_stack!(own_crew, Own, Crew, [$($test)* $($($excluded)*)?]);

@@ -1,4 +1,4 @@
-//! Certificates made for the occasion, and a client that speaks TLS.
+//! Certificates made for a test, and a client that speaks TLS.
 
 #![allow(dead_code)] // each test file uses a part of it
 
@@ -38,7 +38,7 @@ impl Certificate {
         certificate
     }
 
-    /// Puts another certificate and key in the place of the ones before.
+    /// Replaces the certificate and the key.
     pub(crate) fn renew(&mut self) {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         fs::write(&self.files.cert, made.cert.pem()).unwrap();
@@ -82,13 +82,13 @@ pub(crate) struct TlsClient {
 pub(crate) enum End {
     /// With `close_notify`.
     Said,
-    /// Without a word of TLS.
+    /// Without a `close_notify`.
     Cut,
     Reset,
 }
 
 impl TlsClient {
-    /// Connects and shakes hands.
+    /// Connects and does the handshake.
     pub(crate) fn connect(to: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsClient> {
         let mut socket = TcpStream::connect(to)?;
         socket.set_nodelay(true)?;
@@ -170,7 +170,7 @@ impl TlsClient {
         }
     }
 
-    /// Says `close_notify` and closes the sending side, or all of the socket when dropped after.
+    /// Sends `close_notify` and closes the sending side; dropping it then closes the socket.
     pub(crate) fn say_goodbye(&mut self) -> &mut TlsClient {
         self.stream.conn.send_close_notify();
         let _ = self.stream.flush();

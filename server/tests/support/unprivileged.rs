@@ -1,7 +1,7 @@
-//! The built binary under a user for whom the system's limit of processes holds, and that limit, changed while it runs.
+//! The built binary under a user to whom the limit of processes applies, and that limit, changed while it runs.
 //!
-//! `RLIMIT_NPROC` means nothing to root. So a test that runs as root starts a copy of the binary, which everybody can execute,
-//! as a user nobody else is.
+//! `RLIMIT_NPROC` does not apply to root. So a test that runs as root starts a copy of the binary, which all users can
+//! execute, under an unused user number.
 
 #![allow(dead_code)] // each test file uses its part
 
@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Nobody's, in all likelihood, and below what a container maps.
+/// Very likely unused, and below the numbers that a container maps.
 const USER: u32 = 61_872;
 
 pub(crate) struct Unprivileged {
@@ -46,7 +46,7 @@ impl Unprivileged {
         Client::connect(self.address)
     }
 
-    /// From here on the system refuses it every thread: its user has one at least.
+    /// From here on the system refuses it every thread: its user already has one.
     pub(crate) fn refuse_threads(&self) {
         self.limit("1");
     }
@@ -61,7 +61,7 @@ impl Unprivileged {
     fn limit(&self, soft: &str) {
         let mut command = Command::new("prlimit");
         command.arg("--pid").arg(self.process.id().to_string()).arg(format!("--nproc={soft}:"));
-        // Who may change the limits of a user's process is that user; root may not everywhere.
+        // A user may change the limits of its own processes. In some places root may not.
         let output = as_user(command).output().expect("prlimit is there (apt-get install util-linux)");
         assert!(output.status.success(), "{output:?}");
     }
