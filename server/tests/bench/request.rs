@@ -1,8 +1,8 @@
 //! What a request costs: `cargo bench`.
 //!
 //! The server's CPU per request, throughput and latency at 64 keep-alive connections over an upstream that answers at
-//! once, side by side with the plain way of doing the same and with the floor below which blocking sockets do not go.
-//! `tests/bench/README.md` explains the method.
+//! once, next to the plain stack and to the least that blocking sockets need. `tests/bench/README.md` explains the
+//! method.
 
 #[cfg(target_os = "linux")]
 mod contenders;

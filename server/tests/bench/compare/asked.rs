@@ -1,4 +1,4 @@
-//! What was typed, and what it means.
+//! The command line, and what it means.
 
 use crate::contenders;
 use crate::harness::Result;
@@ -25,14 +25,14 @@ pub(crate) struct Options {
     pub(crate) loads: Vec<Load>,
     pub(crate) contenders: Vec<&'static Contender>,
     pub(crate) purpose: Purpose,
-    /// As it can be typed again.
+    /// The command line, to be typed again.
     pub(crate) command: String,
 }
 
 #[derive(PartialEq, Eq)]
 pub(crate) enum Purpose {
     Figures,
-    /// The machinery is tried: nothing is printed or put away, and nobody may be absent or wrong.
+    /// A test of the machinery: nothing is printed or stored, and every contender has to be present and right.
     Test,
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn options(asked: Asked) -> Result<Options> {
         return Err(format!("no contender is called '{name}': there are {}", names.join(", ")).into());
     }
     if !only.is_empty() {
-        // What others add to is always asked.
+        // The direct call, which the latency of the others is added to, is always measured.
         only.push(contenders::DIRECT.name.to_owned());
         options.contenders.retain(|contender| only.iter().any(|name| name == contender.name));
     }

@@ -1,4 +1,4 @@
-//! The loads: what contenders are put through, and what is read off.
+//! The loads, and the figures that are measured under each.
 
 use crate::asked::Options;
 use crate::harness::Result;
@@ -21,16 +21,16 @@ pub(crate) enum Load {
     Burst { connections: usize },
 }
 
-/// What was seen of a contender under a load, in one round.
+/// The results of a contender under a load, in one round.
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) numbers: BTreeMap<&'static str, f64>,
-    /// Shares and the milliseconds they took at most.
+    /// Shares of the requests, and the most milliseconds that each share took.
     pub(crate) percentiles: Vec<(f64, f64)>,
     pub(crate) busy: Busy,
-    /// Answers that were not what they should be.
+    /// Wrong answers.
     pub(crate) wrong: u64,
-    /// The first answer that was wrong or never came.
+    /// The first answer that was wrong or missing.
     pub(crate) first_bad: Option<String>,
 }
 
@@ -39,13 +39,13 @@ pub(crate) type Column = (&'static str, &'static str, usize);
 
 const RATE: f64 = 500.0;
 const TAIL_RATE: f64 = 300.0;
-/// The upstream's delays are drawn from it.
+/// The seed of the upstream's delays.
 const TAIL_SEED: u32 = 20;
 /// Clients of an open loop; more are opened when all are busy.
 const CLIENTS: usize = 64;
 const HELD: Duration = Duration::from_secs(1);
-/// Within it all requests of `InFlight` leave: half of what the upstream takes, so that all are in flight in the other
-/// half.
+/// All requests of `InFlight` are sent within this time. It is half of the upstream's delay, so that all are in flight
+/// in the other half.
 const RAMP: Duration = Duration::from_millis(500);
 const MIB: f64 = 1_048_576.0;
 
@@ -60,7 +60,7 @@ impl Load {
         }
     }
 
-    /// Connections or requests at a time, where that is what the load is about.
+    /// The connections or requests at a time, for a load that varies them.
     pub(crate) fn size(self) -> Option<usize> {
         match self {
             Load::Saturation { connections: size } | Load::InFlight { requests: size } => Some(size),
@@ -80,7 +80,7 @@ impl Load {
         }
     }
 
-    /// Whether it means something for this one. Ten thousand at a time are ours to stand.
+    /// Whether this contender takes part. Ten thousand at a time are for ours only.
     pub(crate) fn suits(self, contender: &Contender) -> bool {
         match self {
             Load::Rate | Load::Tail => true,
@@ -89,7 +89,7 @@ impl Load {
         }
     }
 
-    /// The first is what contenders are compared by.
+    /// Contenders are compared by the first.
     pub(crate) fn columns(self) -> &'static [Column] {
         match self {
             Load::Saturation { .. } => &[
@@ -144,7 +144,7 @@ impl Load {
         }
     }
 
-    /// Starts the contender and puts it through this.
+    /// Starts the contender and puts it under this load.
     pub(crate) fn measure(self, contender: &Contender, options: &Options, halves: &Halves) -> Result<Figures> {
         let mut stage = Stage::set(contender, halves)?;
         match self {
@@ -185,7 +185,7 @@ fn rate(stage: &mut Stage<'_>, options: &Options) -> Result<Figures> {
 fn tail(stage: &mut Stage<'_>, options: &Options) -> Result<Figures> {
     stage.delay(&format!("tail {TAIL_SEED}"))?;
     let before = stage.counts()?;
-    // Rare events are what this is about: twice as long as the others.
+    // This load is about rare events, so it lasts twice as long as the others.
     let seen = steady(stage, options.warm_up, options.measured * 2, TAIL_RATE)?;
     let after = stage.counts_at_rest(Duration::from_secs(3))?;
     let counted = |key| -> Result<f64> { Ok(number(&after, key)? - number(&before, key)?) };
@@ -200,7 +200,7 @@ fn tail(stage: &mut Stage<'_>, options: &Options) -> Result<Figures> {
     Ok(figures)
 }
 
-/// An open loop at so many requests per second.
+/// An open loop at this many requests per second.
 fn steady(stage: &mut Stage<'_>, warm_up: Duration, measured: Duration, per_second: f64) -> Result<Seen> {
     let requests = |time: Duration| (time.as_secs_f64() * per_second).round().max(1.0) as usize;
     let (uncounted, counted) = (requests(warm_up), requests(measured));
@@ -235,11 +235,11 @@ fn burst(stage: &mut Stage<'_>, connections: usize) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Requests that have their moments.
+/// Requests that are due at fixed moments.
 struct Paced {
     uncounted: usize,
     counted: usize,
-    /// The counted ones, evenly.
+    /// How long the counted requests last, evenly spaced.
     over: Duration,
     /// Open before.
     connected: usize,
@@ -256,7 +256,7 @@ fn paced(stage: &mut Stage<'_>, paced: Paced) -> Result<Seen> {
 }
 
 impl Figures {
-    /// What every load tells.
+    /// The figures of every load.
     fn of(seen: &Seen) -> Result<Figures> {
         let mut figures = Figures { busy: seen.busy, ..Figures::default() };
         for key in ["p50", "p99", "p999"] {
@@ -271,7 +271,7 @@ impl Figures {
         Ok(figures)
     }
 
-    /// What the load at a rate of its own tells.
+    /// The figures of the load at a fixed rate.
     fn paced(seen: &Seen) -> Result<Figures> {
         let mut figures = Figures::of(seen)?;
         let told: &Value = &seen.load;

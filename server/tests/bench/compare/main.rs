@@ -1,7 +1,7 @@
 //! The comparison: `cargo bench --bench compare [-- --quick]`.
 //!
-//! Threads against async, our thread design against the obvious one, a small server against a big proxy: each
-//! contender is a process of its own, one at a time, in turns, under the same loads over the same upstream.
+//! Threads against async, our thread design against the plain one, a small server against a big proxy. Each contender
+//! is a process of its own, one at a time, in turns, under the same loads over the same upstream.
 //! `tests/bench/README.md` explains the method and how to install the contenders.
 //!
 //! ```text

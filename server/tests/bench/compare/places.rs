@@ -1,4 +1,4 @@
-//! Where things are.
+//! Paths.
 
 use crate::harness::Result;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ pub(crate) const RIVALS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/benc
 /// The rivals in Python.
 pub(crate) const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/rivals/python");
 
-/// Cargo's target directory, whatever it is called.
+/// Cargo's target directory, as configured.
 pub(crate) fn target() -> &'static Path {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     scratch.parent().unwrap_or(scratch)

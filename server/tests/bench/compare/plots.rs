@@ -1,5 +1,5 @@
-//! What is worth seeing as a picture: how latency grows towards the rare requests, what a request costs, and what
-//! memory and threads do as more are in flight.
+//! The plots: how latency grows towards the rare requests, what a request costs, and how memory and threads grow with
+//! the requests in flight.
 
 use crate::asked::Options;
 use crate::harness::report::Spread;

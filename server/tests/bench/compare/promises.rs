@@ -1,4 +1,4 @@
-//! What the run should show, and whether it does.
+//! The promises, and whether a run keeps them.
 
 use crate::contenders::DIRECT;
 use crate::harness::Result;
@@ -12,7 +12,7 @@ const SATURATION: Load = Load::Saturation { connections: 64 };
 const MOST: Load = Load::InFlight { requests: 5_000 };
 const BEYOND: Load = Load::InFlight { requests: 10_000 };
 
-/// How much worse than the best still counts as no worse: what two runs of the same binary differ by.
+/// How much worse than the best still counts as equal: two runs of the same binary differ by as much.
 const NOISE: f64 = 1.05;
 
 pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
@@ -67,8 +67,8 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Against the best who does the same work: whoever does not hedge is no measure for the tail, and who hedges later
-/// not for what hedges cost.
+/// Compares with the best contender that does the same work. One that does not hedge says nothing about the tail, and
+/// one that hedges later says nothing about the cost of hedges.
 fn no_worse(lines: &mut Vec<(bool, String)>, results: &Results, load: Load, key: &str, what: &str) {
     let Some(ours) = entry(results, load, OURS).and_then(|entry| median(entry, key)) else { return };
     let others =
@@ -78,7 +78,7 @@ fn no_worse(lines: &mut Vec<(bool, String)>, results: &Results, load: Load, key:
     if let Some((best, name)) = figures.min_by(|one, other| one.0.total_cmp(&other.0)) {
         let letter = load.letter();
         let line = format!("({letter}) {what}: {ours:.2}, the best rival ({name}) {best:.2}");
-        // A point more of extra requests is chance: which of them meet the tail shifts with every hedge.
+        // One percentage point of extra requests is chance: every hedge shifts which requests meet the tail.
         let allowed = if key == "extra" { best + 1.0 } else { best * NOISE };
         lines.push((ours <= allowed, line));
     }

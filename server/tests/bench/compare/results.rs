@@ -1,4 +1,4 @@
-//! What is left of a run: tables on standard output, and everything under `target/compare/`.
+//! The results of a run: tables on standard output, and all files under `target/compare/`.
 
 use crate::asked::{Options, Purpose};
 use crate::harness::Result;
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::fs;
 
-/// Runs the bench and tells of it. `false` when a contender gave a wrong answer.
+/// Runs the bench and reports the results. `false` when a contender gave a wrong answer.
 pub(crate) fn present(options: &Options) -> Result<bool> {
     let results = run::run(options)?;
     let tables = table::markdown(options, &results)?;
     let short = table::short(options, &results)?;
     let drawn = plots::draw(options, &results);
     if options.purpose == Purpose::Test {
-        // Written and dropped: a few hundredths of a second measure the machinery, not the contenders.
+        // Not shown: a few hundredths of a second measure the machinery, not the contenders.
         run::verify(&results)?;
         return Ok(true);
     }
     let directory = places::target().join("compare");
-    // An earlier run's plots are no part of this one; there may be none.
+    // Removes an earlier run's plots, if there are any.
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory)?;
     let mut page = tables.clone();

@@ -1,7 +1,7 @@
-//! Every load for every contender, then all of it again.
+//! Every load for every contender, repeated in rounds.
 //!
-//! A machine's speed drifts with heat, neighbours and other people's work. Measured in turns, contenders share the
-//! drift; and each round begins with another one, so that none always follows the same neighbour.
+//! A machine's speed drifts with heat and with other work on it. Measured in turns, contenders share the drift; and
+//! each round begins with another one, so that none always runs after the same one.
 
 use crate::asked::Options;
 use crate::contenders::DIRECT;
@@ -26,7 +26,7 @@ pub(crate) struct Results {
     pub(crate) entries: Vec<Entry>,
     /// Contenders that cannot start, and why.
     pub(crate) absent: Vec<(&'static Contender, String)>,
-    /// Files each process may have open.
+    /// The most files that each process may have open.
     pub(crate) files: u64,
     pub(crate) seconds: f64,
 }
@@ -88,7 +88,7 @@ fn take_turn(entry: &mut Entry, options: &Options, halves: &Halves, round: usize
     }
 }
 
-/// Latency beyond what the upstream takes when it is asked directly, in the same round.
+/// The latency added to a direct call of the upstream in the same round.
 fn add_to_direct(entries: &mut [Entry]) {
     let is_direct = |entry: &&Entry| entry.load == Load::Rate && entry.contender.name == DIRECT.name;
     let Some(direct) = entries.iter().find(is_direct) else { return };
@@ -102,13 +102,13 @@ fn add_to_direct(entries: &mut [Entry]) {
     }
 }
 
-/// Lets this process, and what it starts, open as many files as it may; says how many that are. Three attempts for
-/// each of 10,000 requests in flight take 40,000 of the contender's.
+/// Raises the limit of open files of this process and its children as far as allowed, and returns it. Three attempts
+/// for each of 10,000 requests in flight take 40,000 of the contender's.
 fn raise_files() -> u64 {
     const WANTED: u64 = 65_536;
     let now = getrlimit(Resource::Nofile);
     let most = now.maximum.unwrap_or(WANTED);
-    // The second is for whoever may not raise the hard limit.
+    // The second is for a process that may not raise the hard limit.
     for limit in [WANTED.max(most), most] {
         let both = Rlimit { current: Some(limit), maximum: Some(limit) };
         if setrlimit(Resource::Nofile, both).is_ok() {
@@ -118,7 +118,7 @@ fn raise_files() -> u64 {
     now.current.unwrap_or(most)
 }
 
-/// Whether the machinery works: nobody who was wanted failed, and nobody was wrong.
+/// Whether the machinery works: no selected contender failed, and no answer was wrong.
 pub(crate) fn verify(results: &Results) -> Result<()> {
     for Entry { load, contender, rounds, failed } in &results.entries {
         let at = format!("{} under load ({})", contender.name, load.letter());

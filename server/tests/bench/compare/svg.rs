@@ -1,4 +1,4 @@
-//! Lines on axes, as SVG: just what the plots need, which is less than a drawing library is to keep.
+//! Lines on axes, as SVG: just what the plots need, instead of a drawing library.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub(crate) struct Axis {
 pub(crate) enum Scale {
     Linear,
     Log,
-    /// Of shares: each further nine takes as much room as the one before.
+    /// For shares: each further nine has the same width.
     Nines,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Told apart by people with any eyesight (after Paul Tol's schemes), on white.
+/// Also safe for colour-blind readers (after Paul Tol's schemes), on white.
 const COLORS: [&str; 11] = [
     "#cc3311", "#ee7733", "#ddaa33", "#aa4499", "#777777", "#0077bb", "#33bbee", "#228833", "#88aa55", "#332288",
     "#000000",
@@ -58,10 +58,10 @@ impl Axis {
         let range = (steps[first], steps[last]);
         steps = steps[first..=last].to_vec();
         if steps.len() > 12 {
-            // Too many to be read: powers of ten alone.
+            // Too many labels: powers of ten only.
             steps.retain(|step| step.log10().fract().abs() < 1e-9);
         }
-        // Six digits at most, without what the powers' rounding left.
+        // At most six digits, which removes the rounding errors of the powers.
         let name = |step: &f64| format!("{step:.6}").trim_end_matches('0').trim_end_matches('.').to_owned();
         let ticks = steps.iter().map(|step| (*step, name(step))).collect();
         Axis { label: label.to_owned(), scale: Scale::Log, range, ticks }

@@ -1,4 +1,4 @@
-//! The run as Markdown: what it was measured on, a table per load, who was compared, and what spoils it.
+//! The run as Markdown: the machine, a table per load, the contenders, and what disturbed the run.
 
 use crate::asked::Options;
 use crate::harness::Result;
@@ -9,7 +9,7 @@ use crate::{contenders, promises};
 use std::fmt::Write;
 use std::thread;
 
-/// Requests leave this late when the load generator itself is what is slow, in milliseconds.
+/// When requests leave later than this, in milliseconds, the load generator itself is too slow.
 const LATE: f64 = 1.0;
 
 pub(crate) fn markdown(options: &Options, results: &Results) -> Result<String> {
@@ -111,7 +111,7 @@ fn spread(entry: &Entry, (key, _, decimals): &Column) -> String {
     told.unwrap_or("–".to_owned())
 }
 
-/// How much more it is than ours in the same round: what both share falls out.
+/// How much more it is than ours in the same round: what disturbs both cancels out.
 fn ratio(entry: &Entry, key: &str, results: &Results) -> String {
     let ours = results.entries.iter().find(|ours| ours.load == entry.load && ours.contender.name == "headstart");
     let ratio = ours.and_then(|ours| ratio_to(entry, ours, key));
@@ -151,7 +151,7 @@ fn legend(text: &mut String, options: &Options, results: &Results) -> Result<()>
     Ok(())
 }
 
-/// What spoils the figures: a line for each cause, with everybody it hit.
+/// What disturbed the figures: a line for each cause, with the contenders it affected.
 fn caveats(text: &mut String, results: &Results) -> Result<()> {
     let mut saturated = Vec::new();
     let mut disturbed = Vec::new();
@@ -192,13 +192,13 @@ fn caveats(text: &mut String, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// As it fits into a table.
+/// Escaped for a table.
 fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "/");
     line.chars().take(160).collect()
 }
 
-/// The README's table: a line per contender, with what it is judged by.
+/// The README's table: a line per contender with its main figures.
 pub(crate) fn short(options: &Options, results: &Results) -> Result<String> {
     let columns: Vec<(Load, &str, &str, usize)> = [
         ("a", "cpu_us", "CPU µs/request", 1),
@@ -241,7 +241,8 @@ pub(crate) fn short(options: &Options, results: &Results) -> Result<String> {
     Ok(text)
 }
 
-/// The size of a load that stands for all: the first connections, the most requests in flight that all are asked for.
+/// The size that represents a load: the first number of connections, the largest number of requests in flight that all
+/// contenders get.
 fn shown(options: &Options, letter: &str) -> Option<Load> {
     let mut sizes = options.loads.iter().copied().filter(|load| load.letter() == letter);
     match letter {

@@ -1,7 +1,7 @@
-//! The floor: what blocking sockets and threads cost when nothing else is done.
+//! The floor: the cost of blocking sockets and threads alone.
 //!
 //! A thread per connection, each with an upstream connection of its own that it never shares; one attempt, no hedges,
-//! no timeouts, no pool, no HTTP library. Both heads are parsed and the body is checked, as by everybody.
+//! no timeouts, no pool, no HTTP library. Both heads are parsed and the body is checked, as by every contender.
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
@@ -32,7 +32,7 @@ fn serve(site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// Answers one client's requests until it goes.
+/// Answers one client's requests until it leaves.
 fn relay(client: TcpStream, upstream: SocketAddr) -> Result<()> {
     let call = format!("GET /work HTTP/1.1\r\nHost: {upstream}\r\nAccept: */*\r\n\r\n");
     let mut client = Peer::new(client)?;

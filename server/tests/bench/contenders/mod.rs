@@ -1,4 +1,4 @@
-//! Who is compared, a file each.
+//! The contenders, one file each.
 
 mod floor;
 mod headstart;

@@ -1,4 +1,4 @@
-//! The plain way of doing the same: the product with its plain stack.
+//! The product with its plain stack.
 
 use super::headstart;
 use crate::harness::contender::{Contender, Launch, Site};

@@ -2,8 +2,8 @@
 //!
 //! All are an embedded server whose handler races the upstream as the product does. `watched` passes the request's
 //! token on, which has the client watched once the race lasts, and the race ended when the client leaves. `unwatched`
-//! passes a token of its own that nobody cancels, so what is between the two is the watch. `endless` has no token at
-//! all.
+//! passes a token of its own that is never canceled, so the difference between the two is the watch. `endless` has no
+//! token at all.
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
@@ -33,7 +33,7 @@ pub(crate) const ENDLESS: Contender = Contender::new(
     Launch::Function(|site| serve(site, |client, _| answer(client, None))),
 );
 
-/// As the load asks for, without reading it from each request.
+/// The load's timeout, without reading it from each request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn serve(site: &Site, answer: fn(&Client, &Request<'_>) -> Response) -> Result<()> {

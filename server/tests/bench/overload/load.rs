@@ -18,16 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// When requests are sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Pace {
-    /// On so many connections, the next when the last is answered.
+    /// On this many connections, the next request when the last is answered.
     Closed(usize),
-    /// So many a second, whatever becomes of them.
+    /// This many a second, independent of the answers.
     Open(f64),
 }
 
 pub(crate) struct Load {
     poll: Poll,
     connections: Vec<Connection>,
-    /// Those without a request under way, the one that has rested longest first.
+    /// The connections without a request in flight, longest idle first.
     free: VecDeque<usize>,
 }
 
@@ -37,7 +37,7 @@ struct Connection {
     sent_at: Instant,
 }
 
-/// What came of a phase.
+/// The results of a phase.
 pub(crate) struct Tally {
     pub(crate) lasted: Duration,
     pub(crate) sent: u64,
@@ -64,7 +64,7 @@ impl Load {
         Ok(load)
     }
 
-    /// Sends at this pace for so long, and waits for what is still to come. The tally counts it all.
+    /// Sends at this pace for this long, then waits for the remaining answers. The tally counts all of them.
     pub(crate) fn run(&mut self, pace: Pace, lasts: Duration) -> Result<Tally> {
         let mut tally = Tally {
             lasted: lasts,
@@ -99,7 +99,7 @@ impl Load {
             if now >= lasts + PATIENCE {
                 return Err(format!("{} requests are not answered", all - self.free.len()).into());
             }
-            // Paced by the millisecond, which is what the event queue can wait.
+            // Paced by the millisecond, the resolution of the event queue.
             match self.poll.poll(&mut events, Some(Duration::from_millis(1))) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
                 _ => {}
@@ -145,7 +145,7 @@ impl Connection {
     }
 }
 
-/// Head and body of an answer, once it is whole.
+/// Head and body of an answer, once it is complete.
 fn split(received: &[u8]) -> Option<(&str, &[u8])> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = str::from_utf8(&received[..end]).ok()?;

@@ -1,7 +1,7 @@
 //! The overload: `cargo bench --bench overload [-- --quick]`.
 //!
 //! First a closed loop finds what the server carries with its limit of requests in flight, over an upstream that takes
-//! its time; then twice as much is offered, whether it is answered or not; then half as much. Promised are: under
+//! its time; then twice as much is offered, whether it is answered or not; then half as much. The promises: under
 //! twice the load the server answers at least 90 % of what it answered at its best, no slower than twice as slow, and
 //! refuses the rest within 5 ms; a second after the load is gone nothing is refused or late.
 //!

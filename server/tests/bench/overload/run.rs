@@ -1,4 +1,4 @@
-//! The course of an overload, and its verdict.
+//! The phases of an overload, and the verdict.
 
 use crate::cpus::{Halves, list, pin};
 use crate::load::{Load, Pace, Tally};
@@ -20,7 +20,7 @@ Usage: cargo bench --bench overload -- [OPTIONS]
 
 /// How fast a refusal has to be, for 99 of 100.
 const FAST: Duration = Duration::from_millis(5);
-/// What the server may take to recover.
+/// How long the server may take to recover.
 const RECOVERY: Duration = Duration::from_secs(1);
 
 /// Below the server's own limit of 4,096: a refused connection is another kind of overload.
@@ -54,7 +54,7 @@ pub(crate) fn run(asked: Asked) -> Result<bool> {
         }
     };
     let cores = thread::available_parallelism()?.get() as f64;
-    // The server inherits its cores; whatever is started afterwards gets the others.
+    // The server inherits its cores; processes started later get the others.
     let halves = Halves::of_this_process()?;
     pin(&list(&halves.load))?;
     let upstream = upstream::start()?;
@@ -109,12 +109,12 @@ pub(crate) fn run(asked: Asked) -> Result<bool> {
     if others > 0.1 {
         println!("\nothers used {:.0} % of the machine meanwhile: believe no time above", others * 100.0);
     }
-    // A second on a machine that runs other tests too says nothing about times.
+    // A test of a second on a busy machine cannot judge times.
     kept &= is_smoke || promises.iter().all(|(_, holds)| *holds);
     Ok(kept)
 }
 
-/// CPU time spent until some moment.
+/// CPU time spent up to a moment.
 struct Spent {
     at: Instant,
     by_all: Duration,
@@ -127,7 +127,7 @@ impl Spent {
         Ok(Spent { at: Instant::now(), by_all: machine_busy()?, by_us })
     }
 
-    /// How many cores somebody else has kept busy.
+    /// How many cores other processes have kept busy.
     fn others_since(&self, before: &Spent) -> f64 {
         let others = (self.by_all - before.by_all).saturating_sub(self.by_us - before.by_us);
         others.as_secs_f64() / (self.at - before.at).as_secs_f64()

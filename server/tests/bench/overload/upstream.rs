@@ -1,4 +1,4 @@
-//! The upstream: every answer takes the same time, however many are under way.
+//! The upstream: every answer takes the same time, however many are in flight.
 
 use crate::trial::Result;
 use mio::net::{TcpListener, TcpStream};
@@ -62,7 +62,7 @@ fn serve(mut listener: TcpListener) -> io::Result<()> {
         }
         while due.front().is_some_and(|(at, _)| *at <= Instant::now()) {
             let Some((_, token)) = due.pop_front() else { break };
-            // Who is gone meanwhile needs no answer.
+            // A client that has left meanwhile gets no answer.
             if let Some(stream) = connections.get_mut(&token) {
                 let _ = stream.write_all(RESPONSE);
             }
@@ -70,7 +70,7 @@ fn serve(mut listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// How many requests have come. Requests have no bodies, and none is cut in two on this path.
+/// How many requests have come. Requests have no bodies, and none is split on this path.
 fn requests(stream: &mut TcpStream) -> io::Result<usize> {
     let mut count = 0;
     let mut bytes = [0; 4 << 10];

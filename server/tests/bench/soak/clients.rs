@@ -1,4 +1,4 @@
-//! The clients: healthy, slow, hostile, vanishing. Each knows what it must get, and says so when it got something else.
+//! The clients: healthy, slow, hostile, vanishing. Each knows its right answer, and reports any other one.
 
 use crate::chance::Chance;
 use crate::deed::{Deed, Endpoint, Fates, request};
@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What the server is told to allow, so that slow clients come and go within seconds.
+/// The server's limits in this run, short enough that slow clients come and go within seconds.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What a busy machine may add to a deadline.
+/// How late a busy machine may be.
 const LATE: Duration = Duration::from_secs(4);
 
-/// What the clients share.
+/// The state that the clients share.
 pub(crate) struct Soak {
     pub(crate) server: SocketAddr,
     pub(crate) enough: AtomicBool,
     pub(crate) wrongs: Mutex<Vec<String>>,
     pub(crate) wrong: AtomicU64,
-    /// Exchanges that went as they must, by kind of client.
+    /// Right exchanges, by kind of client.
     pub(crate) right: [AtomicU64; KINDS.len()],
 }
 
@@ -172,14 +172,13 @@ fn drip(soak: &Soak, opening: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Asks for much, pipelined, and reads little: what it gets is right as far as it gets, and the server does not wait
-/// forever.
+/// Sends many requests, pipelined, and reads little: what it reads is right, and the server does not wait forever.
 fn stalled_reader(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
     let fates = Fates::of([Deed::AnswersMuch; 3], chance);
     let mut talk = Talk::open(soak.server).map_err(|error| format!("connecting: {error}"))?;
     let _ = socket2::SockRef::from(&talk.stream).set_recv_buffer_size(4 << 10);
     let began = Instant::now();
-    // More than the sockets' buffers take.
+    // More than the sockets' buffers hold.
     for _ in 0..60 {
         if talk.say(request(Endpoint::First, &fates, "")).is_err() {
             break;
@@ -202,7 +201,7 @@ fn stalled_reader(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
     Err(format!("{whole} answers in {:?} to who did not read", began.elapsed()))
 }
 
-/// What may not be served, and the statuses that refuse it.
+/// Requests that must be refused, and the statuses that refuse them.
 const ATTACKS: [(&str, &[u16]); 20] = [
     ("\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03\r\n\r\n", &[400]),
     ("GET / HTTP/1.1\nHost: a\n\n", &[400]),
@@ -240,7 +239,7 @@ const ATTACKS: [(&str, &[u16]); 20] = [
 
 /// Garbage, oversize and attempts at smuggling: one refusal, then the end, and no second request read out of the bytes.
 fn hostile(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
-    // They are quick; without a pause the soak would be about them alone.
+    // They are quick; without a pause they would be the whole load.
     thread::sleep(chance.up_to(Duration::from_millis(20)));
     let attack = chance.below(ATTACKS.len() + 3);
     let (bytes, due): (String, &[u16]) = match attack.checked_sub(ATTACKS.len()) {
@@ -257,7 +256,7 @@ fn hostile(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
         Ok(Some(answer)) if due.contains(&answer.status) && answer.is_last => {}
         Ok(Some(answer)) => return Err(format!("{name}: {}, closes: {}", answer.status, answer.is_last)),
         Ok(None) => return Err(format!("{name}: no answer")),
-        // A megabyte in flight when the server closes may cost its sender the answer, by a reset.
+        // With a megabyte in flight when the server closes, a reset may destroy the answer.
         Err(error) if error.kind() == ErrorKind::ConnectionReset && bytes.len() > 64 << 10 => return Ok(()),
         Err(error) => return Err(format!("{name}: {error}")),
     }
@@ -267,7 +266,7 @@ fn hostile(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
     }
 }
 
-/// Leaves at any moment, by a close or a reset, with a request unfinished, under way, or answered and unread.
+/// Leaves at any moment, by a close or a reset, with a request unfinished, in flight, or answered and unread.
 fn vanishing(soak: &Soak, chance: &mut Chance) -> Result<(), String> {
     let leave = |chance: &mut Chance| -> io::Result<()> {
         let mut talk = Talk::open(soak.server)?;

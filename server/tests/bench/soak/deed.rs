@@ -1,8 +1,8 @@
-//! What the upstream does with an attempt, and what a client must get for it.
+//! What the upstream does with an attempt, and the right answer to the client.
 //!
-//! The trick of the soak: a client chooses the fates of its own three attempts and writes them into its trace id,
-//! which the server passes on. So every client knows what it must get, to the byte, and an answer that belongs to
-//! somebody else shows.
+//! How the soak can check answers: a client chooses the fates of its own three attempts and writes them into its trace
+//! id, which the server passes on. So every client knows its right answer to the byte, and notices an answer that
+//! belongs to another client.
 
 use crate::chance::Chance;
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ pub(crate) enum Deed {
     AnswersLate,
     AnswersMuch,
     AnswersInChunks,
-    /// Closes the connection after a regular answer, without having said so.
+    /// Closes the connection after a regular answer without announcing it.
     AnswersAndCloses,
     /// The end of the connection is the end of the body.
     AnswersUntilClosed,
@@ -65,12 +65,12 @@ impl Deed {
         matches!(self, Answers | AnswersLate | AnswersMuch | AnswersInChunks | AnswersAndCloses | AnswersUntilClosed)
     }
 
-    /// Whether it goes on for as long as somebody waits.
+    /// Whether it goes on until the client leaves.
     fn lasts(self) -> bool {
         matches!(self, Hangs | HangsInBody | DripsHead | DripsBody | DripsInterims)
     }
 
-    /// Mostly prompt answers, so that there is a load, and everything else often enough.
+    /// Mostly prompt answers, so that there is load, and each of the others often enough.
     fn any(chance: &mut Chance) -> Deed {
         if chance.one_in(2) { Answers } else { ALL[chance.below(ALL.len())] }
     }
@@ -98,13 +98,13 @@ impl Fates {
         Fates { deeds, trace }
     }
 
-    /// What the attempt of this trace and number is to meet.
+    /// The fate of the attempt with this trace and number.
     pub(crate) fn deed(trace: &str, attempt: usize) -> Option<Deed> {
         let number = usize::from_str_radix(trace.get(2 * attempt..2 * attempt + 2)?, 16).ok()?;
         ALL.get(number).copied()
     }
 
-    /// The JSON of a successful attempt: nobody else's.
+    /// The JSON of a successful attempt, which differs from all others.
     pub(crate) fn body(trace: &str, attempt: usize, deed: Deed) -> String {
         let padding = if deed == AnswersMuch { 200 << 10 } else { 0 };
         format!(r#"{{"trace":"{trace}","attempt":{attempt},"much":"{}"}}"#, "~".repeat(padding))
@@ -118,7 +118,7 @@ impl Fates {
         self.successes().into_iter().map(|at| Fates::body(&self.trace, at, self.deeds[at]))
     }
 
-    /// A timeout that the fates can keep: short where only it ends the race, long where it must not matter.
+    /// A timeout that fits the fates: short where it is to end the race, long where it must not matter.
     pub(crate) fn timeout_ms(&self, endpoint: Endpoint) -> u32 {
         let lasts = self.deeds.iter().any(|deed| deed.lasts());
         match endpoint {

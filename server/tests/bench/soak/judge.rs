@@ -1,21 +1,21 @@
-//! Whether figures stay where they are.
+//! Whether figures stay stable.
 
 use crate::trial::server::Figures;
 
-/// What is compared, and by how much it may grow.
+/// A figure, and how much it may grow.
 struct Row {
     name: &'static str,
     unit: &'static str,
     of: fn(&Figures) -> u64,
     share: f64,
     amount: u64,
-    /// Seconds before which nothing can be said.
+    /// The shortest run, in seconds, that can be judged.
     settles_in: usize,
 }
 
 /// Memory settles last: every thread's stack and every arena of the allocator grows until it has met the largest
-/// answers. The amounts are what a load like this more or less makes by chance; a leak of a hundred bytes per request
-/// is many times that in ten minutes.
+/// answers. The amounts are what such a load varies by chance; a leak of a hundred bytes per request is many times
+/// that in ten minutes.
 const ROWS: [Row; 3] = [
     Row { name: "memory", unit: " KiB", of: |figures| figures.memory, share: 0.10, amount: 4 << 10, settles_in: 300 },
     Row { name: "threads", unit: "", of: |figures| figures.threads, share: 0.15, amount: 10, settles_in: 15 },

@@ -1,10 +1,10 @@
 //! The soak: `cargo bench --bench soak -- --minutes 10`.
 //!
 //! Healthy, slow, hostile and vanishing clients, all at the same time, at a server whose upstream hangs, drips, resets
-//! and lies. Promised are: no wrong answer; memory, threads and descriptors that stay where they were after the
-//! warm-up; and, once everybody has left, a server that is back where it began and answers.
+//! and lies. The promises: no wrong answer; memory, threads and descriptors stay where they were after the warm-up;
+//! after all clients have left, the server is back at its first figures and answers.
 //!
-//! What this does not do: measure. The load is whatever the clients make of it; `request` and `overload` measure.
+//! What this does not do: measure. The load depends on the clients; `request` and `overload` measure.
 
 #[cfg(target_os = "linux")]
 mod chance;

@@ -1,4 +1,4 @@
-//! The course of a soak: a baseline, the load, a look every second, the end, the verdict.
+//! The phases of a soak: a baseline, the load with a sample every second, the end, the verdict.
 
 use crate::clients::{HEAD_TIMEOUT, KINDS, Soak, WRITE_TIMEOUT};
 use crate::deed::{Deed, Endpoint, Fates, request};
@@ -84,7 +84,7 @@ pub(crate) fn run(asked: Asked) -> Result<bool> {
     Ok(kept)
 }
 
-/// A look every second, a line every tenth of the time, but not more often than every two seconds.
+/// A sample every second, a line every tenth of the time, but at most every two seconds.
 fn watch(server: &Server, soak: &Soak, upstream: &Upstream, lasts: Duration) -> Result<Vec<Figures>> {
     let (began, every) = (Instant::now(), (lasts.as_secs() / 20).max(2));
     let mut samples = Vec::new();
@@ -107,12 +107,12 @@ fn shown(figures: &Figures) -> String {
     format!("{memory} KiB, {threads} threads, {descriptors} descriptors")
 }
 
-/// The figures of a server that has just begun, once its start is over.
+/// The figures of a fresh server, after its start.
 fn settled(server: &Server) -> Result<Figures> {
     is_healthy(server)?;
     let mut last = server.figures()?;
     let until = Instant::now() + RETURN;
-    // Its threads have left when nothing has changed for longer than they wait.
+    // Its threads have left when nothing has changed for longer than their idle timeout.
     let mut since = Instant::now();
     while since.elapsed() < Duration::from_secs(6) && Instant::now() < until {
         thread::sleep(Duration::from_millis(200));

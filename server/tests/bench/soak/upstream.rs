@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How far apart drops are.
+/// The pause between drops.
 const DRIP: Duration = Duration::from_millis(20);
 
-/// What it has to do with the server right now.
+/// What it serves at this moment.
 #[derive(Default)]
 pub(crate) struct Upstream {
     /// Connections that are open.
     pub(crate) open: AtomicUsize,
-    /// Attempts that are being treated; those that hang until the server closes.
+    /// Attempts in work, including those that hang until the server closes.
     pub(crate) busy: AtomicUsize,
     /// Attempts seen so far.
     pub(crate) seen: AtomicUsize,
@@ -36,7 +36,7 @@ impl Upstream {
                 let shared = shared.clone();
                 let serve = move || {
                     let _open = Counted::one_more(&shared.open);
-                    // Any error is the server's leaving.
+                    // Any error means that the server has left.
                     let _ = serve(&stream, &shared);
                 };
                 thread::Builder::new().stack_size(128 << 10).spawn(serve).expect("a thread for the upstream");
@@ -84,7 +84,7 @@ fn serve(stream: &TcpStream, upstream: &Upstream) -> io::Result<()> {
     }
 }
 
-/// Treats one attempt. `false` when the connection is to be closed.
+/// Handles one attempt. `false` when the connection is to be closed.
 fn act(deed: Deed, mut stream: &TcpStream, json: &str) -> io::Result<bool> {
     const OPEN: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
     let length = json.len();
@@ -174,7 +174,7 @@ fn reset(stream: &TcpStream) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Sends `drop` again and again, or nothing, until the server is gone.
+/// Sends `drop` repeatedly, or nothing, until the server has left.
 fn until_gone(mut stream: &TcpStream, drop: &str) -> io::Result<()> {
     stream.set_read_timeout((!drop.is_empty()).then_some(DRIP))?;
     loop {

@@ -1,7 +1,7 @@
-//! What was typed.
+//! The command line.
 //!
-//! Cargo speaks to a bench in libtest's words: `cargo bench` adds `--bench`; `cargo test --benches` does not, and
-//! wants a test: it is called `smoke`, and is as short as still means something.
+//! Cargo calls a bench with libtest's flags: `cargo bench` adds `--bench`; `cargo test --benches` does not, and
+//! expects a test: it is called `smoke`, and is as short as possible.
 
 use super::Result;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// The words after `--bench`.
 pub(crate) struct Words(Vec<String>);
 
-/// How a trial is wanted.
+/// How a trial was started.
 pub(crate) enum Asked {
     /// By `cargo bench`, with these options.
     Bench(Words),
@@ -49,13 +49,13 @@ pub(crate) fn main(help: &str, run: impl FnOnce(Asked) -> Result<bool>) -> ExitC
 }
 
 impl Words {
-    /// Takes the switch `flag` out, and says whether it was there.
+    /// Removes the switch `flag`, and returns whether it was there.
     pub(crate) fn take(&mut self, flag: &str) -> bool {
         let at = self.0.iter().position(|word| word == flag);
         at.map(|at| self.0.remove(at)).is_some()
     }
 
-    /// Takes `flag` and its value out.
+    /// Removes `flag` and its value.
     pub(crate) fn take_value<T: FromStr>(&mut self, flag: &str) -> Result<Option<T>> {
         let Some(at) = self.0.iter().position(|word| word == flag) else { return Ok(None) };
         self.0.remove(at);
@@ -66,7 +66,7 @@ impl Words {
         value.parse().map(Some).map_err(|_| format!("{flag} cannot be '{value}'").into())
     }
 
-    /// Refuses what nobody took.
+    /// Refuses arguments that are left.
     pub(crate) fn end(self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),

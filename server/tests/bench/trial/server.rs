@@ -1,4 +1,4 @@
-//! The built binary as a process, watched from outside.
+//! The built binary as a process, observed from outside.
 
 use super::Result;
 use std::fs;
@@ -15,10 +15,10 @@ pub(crate) struct Server {
     reader: Option<JoinHandle<()>>,
 }
 
-/// What the kernel says of a process at one moment.
+/// The kernel's figures of a process at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
-    /// Resident memory that is no file's, in KiB.
+    /// Resident memory that is not backed by a file, in KiB.
     pub(crate) memory: u64,
     pub(crate) threads: u64,
     pub(crate) descriptors: u64,
@@ -29,9 +29,9 @@ impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Result<Server> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_headstart"));
         command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        // No proxies, no settings meant for something else; access lines would be most of the work.
+        // No proxies, no settings of other programs, no access lines: they would be most of the work.
         command.env_clear().env("RUST_LOG", "warn,headstart::cli=info");
-        // The allocator's setting goes through: it tells a leak from an allocator that keeps what it was given.
+        // The allocator's setting is kept: with it a leak can be told from an allocator that keeps memory.
         if let Some(arenas) = std::env::var_os("MALLOC_ARENA_MAX") {
             command.env("MALLOC_ARENA_MAX", arenas);
         }

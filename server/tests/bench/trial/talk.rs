@@ -1,4 +1,4 @@
-//! One connection to the server, spoken to byte for byte.
+//! One connection to the server, at the level of bytes.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    /// Whether it says that the connection ends with it.
+    /// Whether it announces the end of the connection.
     pub(crate) is_last: bool,
 }
 

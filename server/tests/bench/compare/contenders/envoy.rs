@@ -1,9 +1,9 @@
 //! Envoy with its `hedge_policy`, from the same virtual environment.
 //!
-//! It is a proxy, not a server of this API, and differs in what it does: the body passes through unread and unwrapped,
+//! It is a proxy, not a server of this API, and differs in these points: the body passes through unread and unwrapped,
 //! the deadline is the route's and not the request's, and a hedge starts whenever the latest attempt has not answered
-//! for 300 ms, which makes 0, 300 and 600 ms, each with a random back-off below 2 ms. Raised are the circuit breakers,
-//! whose 1,024 connections and three retries at a time are not made for such loads, and the backlog.
+//! for 300 ms, which makes 0, 300 and 600 ms, each with a random back-off below 2 ms. The backlog is raised, and the
+//! circuit breakers, because their 1,024 connections and three retries at a time are too few for these loads.
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};

@@ -1,4 +1,4 @@
-//! Who is compared, a file for each kind.
+//! The contenders, one file for each kind.
 
 mod envoy;
 mod ours;
@@ -8,7 +8,7 @@ mod rust;
 use crate::floor::FLOOR;
 use crate::harness::contender::{Contender, Launch};
 
-/// Ours first; `direct` is no contender but what all of them add to.
+/// Ours first. `direct` is not a contender: the latency of the others is added to it.
 pub(crate) const ALL: [Contender; 11] = [
     ours::HEADSTART,
     ours::PLAIN,
@@ -26,5 +26,5 @@ pub(crate) const ALL: [Contender; 11] = [
 pub(crate) const DIRECT: Contender =
     Contender::new("direct", "no contender: the load asks the upstream itself", Launch::Direct).without_wrapper();
 
-/// Those that are here for a test of the bench: nothing to be fetched from anywhere but Cargo's registry.
+/// Those that a test of the bench can use: they need nothing but Cargo's registry.
 pub(crate) const SMOKE: [&str; 4] = ["headstart", "floor", "hyper", "direct"];

@@ -1,6 +1,6 @@
 //! Ours: the binary as it is installed, with either half of the plain stack, and with both.
 //!
-//! Its limits are raised to what the loads ask for; whatever else is set has its default.
+//! Its limits are raised above the loads; all other settings have their defaults.
 
 use crate::harness::Result;
 use crate::harness::contender::{Contender, Launch, Site};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_headstart");
 
-/// Above every load of the bench, so that what gives way first is the process's own bound on threads and files.
+/// Above every load of the bench, so that the first bound reached is that of threads or files.
 const REQUESTS: [&str; 2] = ["--max-in-flight", "16384"];
 /// Of our front; the plain one has no such limit.
 const CONNECTIONS: [&str; 2] = ["--max-connections", "16384"];

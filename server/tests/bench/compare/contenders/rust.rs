@@ -1,4 +1,4 @@
-//! The async rivals in Rust, from the package in `tests/bench/rivals`, built when they are wanted.
+//! The async rivals in Rust, from the package in `tests/bench/rivals`, built when they are selected.
 //!
 //! A package of their own keeps async out of the library's own dependencies, down to its lock file.
 
@@ -19,14 +19,14 @@ pub(crate) const AXUM: Contender =
     Contender::new("axum", "axum with reqwest", Launch::Program(|site| Ok(command("rival-axum", site))))
         .prepared_by(build);
 
-/// As this bench was built: an unoptimised one is a test.
+/// Built like this bench: unoptimised for a test.
 const PROFILE: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 
 fn build() -> Result<()> {
     let arguments = ["build", "--quiet", "--locked", "--profile", PROFILE, "--manifest-path", places::RIVALS];
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(arguments).arg("--target-dir").arg(target().join("rivals"));
-    // Its output would be the table's neighbour.
+    // Its output would mix with the table.
     let status = cargo.stdout(Stdio::null()).status()?;
     if status.success() {
         return Ok(());

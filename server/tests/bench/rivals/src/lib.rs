@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// When the hedges start.
 const HEDGES_AT: Duration = Duration::from_millis(300);
 const HEDGES: usize = 2;
-/// What a request may take that names no timeout.
+/// The timeout of a request that names none.
 const CEILING: Duration = Duration::from_secs(60);
 
 /// How a race ended.
@@ -28,7 +28,7 @@ pub async fn race<F: Future<Output = Option<Bytes>>>(timeout: Duration, attempt:
 
 async fn first_success<F: Future<Output = Option<Bytes>>>(began: Instant, attempt: impl Fn() -> F) -> Outcome {
     let mut primary = std::pin::pin!(attempt());
-    // Mostly it ends here, without a list of futures.
+    // Most races end here, without a list of futures.
     let failed = tokio::select! {
         biased;
         result = &mut primary => match result {
@@ -99,7 +99,7 @@ pub fn answer(outcome: Outcome) -> (u16, Bytes) {
     }
 }
 
-/// Listens with room for a burst of connections, which what tokio asks for by itself is not.
+/// Listens with a queue for a burst of connections. Tokio's default is too short.
 pub fn listen(address: std::net::SocketAddr) -> tokio::net::TcpListener {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("an open socket");

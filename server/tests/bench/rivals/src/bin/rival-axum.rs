@@ -1,4 +1,4 @@
-//! axum with reqwest: what most people would take.
+//! axum with reqwest, the common choice.
 
 use axum::Router;
 use axum::extract::{RawQuery, State};

@@ -1,4 +1,4 @@
-//! hyper on tokio, without a framework: the least that async Rust takes.
+//! hyper on tokio, without a framework: the least cost in async Rust.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
@@ -55,7 +55,7 @@ fn main() {
             let upstream = upstream.clone();
             tokio::spawn(async move {
                 let service = service_fn(move |request| serve(upstream.clone(), request));
-                // A connection that breaks is the client's matter.
+                // A broken connection is the client's problem.
                 let _ = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .serve_connection(TokioIo::new(socket), service)
