@@ -1,6 +1,7 @@
 //! A hedged request in its plainest form, without this crate: a worker thread for each request starts three more. One
-//! calls at once, two sleep 300 ms first; the first success is the answer. The form to read first. What it leaves out is
-//! what `headstart` is for: a loser is not ended but runs on to its timeout, and every request pays for four threads.
+//! calls at once, two sleep 300 ms first; the first success is the answer. The form to read first. What it leaves out
+//! is what `headstart` is for: a loser is not ended but runs on to its timeout, and every request pays for four
+//! threads.
 //!
 //! ```sh
 //! cargo run --example plain -- http://127.0.0.1:9000/api/work 127.0.0.1:8081

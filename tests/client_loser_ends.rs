@@ -47,8 +47,8 @@ fn endings(count: usize) -> [Vec<Duration>; 2] {
     [by_client, by_hand]
 }
 
-/// Three threads, waiting: the first hears a word and writes it to a connection, the second reads it there and writes it
-/// to another, the third reads it and says when: the way of an answer and of the ending that follows.
+/// Three threads, waiting: the first hears a word and writes it to a connection, the second reads it there and writes
+/// it to another, the third reads it and says when: the way of an answer and of the ending that follows.
 struct ByHand {
     tell: Sender<()>,
     gone: Receiver<Instant>,

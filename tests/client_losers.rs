@@ -1,4 +1,5 @@
-//! A decided race leaves nothing behind: the loser's connection is closed, seen by the upstream, and its thread is back.
+//! A decided race leaves nothing behind: the loser's connection is closed, seen by the upstream, and its thread is
+//! back.
 
 #![cfg(feature = "http")]
 

@@ -1,6 +1,7 @@
 //! The call without a library reads responses as ureq does, or refuses more.
 //!
-//! A client that follows redirects goes through ureq, one that does not goes without: both are shown the same responses.
+//! A client that follows redirects goes through ureq, one that does not goes without: both are shown the same
+//! responses.
 
 #![cfg(feature = "http")]
 

@@ -186,7 +186,8 @@ fn a_limit_that_is_over_starts_nothing() {
 fn a_program_that_ends_itself_when_asked_is_given_the_time() {
     let (crew, mark) = (crew(4), Mark::new());
     let file = std::env::temp_dir().join(format!("headstart-command-{}", std::process::id()));
-    // Says its last words to a file, since nobody reads its output any more; what a child does takes longer than any switch.
+    // Says its last words to a file, since nobody reads its output any more; what a child does takes longer than any
+    // switch.
     let script = "trap 'sleep 0.2; echo bye > \"$1\"; exit 0' TERM; sleep 300 & wait";
     let program = mark.program("sh").args(["-c", script, "sh"]).arg(&file).grace(PATIENT);
     let (token, results) = begin(&crew, program);
@@ -381,7 +382,6 @@ fn a_program_that_prints_json_is_a_source() {
     let json = run(&Program::new("echo").arg("{\"a\": 1}")).json().unwrap();
     assert_eq!(json.as_str(), "{\"a\": 1}\n");
     let failed = run(&Program::new("sh").args(["-c", "echo '{}'; echo no table >&2; exit 2"])).json();
-    assert!(
-        matches!(&failed, Err(Error::ProgramFailed { how, said: Some(said) }) if how == "exit code 2" && said == "no table")
-    );
+    let Err(Error::ProgramFailed { how, said }) = failed else { panic!("{failed:?}") };
+    assert_eq!((how.as_str(), said.as_deref()), ("exit code 2", Some("no table")));
 }

@@ -1,5 +1,5 @@
-//! Programs by the dozen, ended in every way, leave no process, zombie, thread or descriptor. Alone in its process, whose figures it
-//! reads.
+//! Programs by the dozen, ended in every way, leave no process, zombie, thread or descriptor. Alone in its process,
+//! whose figures it reads.
 
 #![cfg(all(feature = "command", target_os = "linux"))]
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A package: where its sources are, and its rooms from the ground up. A module may use its own row and those before it.
+/// A package: where its sources are, and its rooms from the ground up. A module may use its own row and those before
+/// it.
 struct House {
     src: &'static str,
     floors: &'static [&'static [&'static str]],

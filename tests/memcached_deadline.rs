@@ -1,5 +1,5 @@
-//! A memcached call ends by its deadline whatever the server does, closes its connection then, and no reply is ever taken for
-//! the answer to another call.
+//! A memcached call ends by its deadline whatever the server does, closes its connection then, and no reply is ever
+//! taken for the answer to another call.
 
 #![cfg(all(feature = "memcached", target_os = "linux"))]
 
@@ -273,7 +273,8 @@ fn a_server_that_closes_is_told_as_a_lost_connection() {
     assert!(matches!(error, Error::Lost { .. }), "{error:?}");
 }
 
-/// Closes the connection of the second request instead of answering, as a server does whose idle timeout has just struck.
+/// Closes the connection of the second request instead of answering, as a server does whose idle timeout has just
+/// struck.
 fn closes_on_second() -> FakeMemcached {
     FakeMemcached::start(|request| match request.number {
         1 => vec![Deed::Closes],
@@ -336,8 +337,8 @@ fn stalls_as_the_key_says() -> FakeMemcached {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Each value is its key, so a reply read by the wrong call shows. A timeout is the only way in which a call may fail: a
-    /// connection with an old reply on its way that is used again shows as a malformed one.
+    /// Each value is its key, so a reply read by the wrong call shows. A timeout is the only way in which a call may
+    /// fail: a connection with an old reply on its way that is used again shows as a malformed one.
     #[test]
     fn no_reply_is_taken_for_the_answer_to_another_call(
         calls in prop::collection::vec((0..12_u64, 0..12_u64, 1..16_u64, 1..4_usize), 1..20),
@@ -348,11 +349,13 @@ proptest! {
             let callers: Vec<_> = (0..3).map(|caller| {
                 let (client, calls) = (&client, &calls);
                 scope.spawn(move || calls.iter().enumerate().filter_map(|(at, (before, within, timeout, count))| {
-                    let keys: Vec<_> = (0..*count).map(|key_at| key(caller * 1000 + at * 10 + key_at, [*before, *within])).collect();
+                    let first = caller * 1000 + at * 10;
+                    let keys: Vec<_> = (0..*count).map(|key_at| key(first + key_at, [*before, *within])).collect();
                     match client.get_many(&keys, Duration::from_millis(*timeout)) {
                         Err(Error::TimedOut { .. }) => None,
                         Ok(items) => {
-                            let right = items.iter().zip(&keys).all(|(item, key)| item.as_ref().unwrap().value == key.as_bytes());
+                            let mut pairs = items.iter().zip(&keys);
+                            let right = pairs.all(|(item, key)| item.as_ref().unwrap().value == key.as_bytes());
                             (!right).then(|| format!("{keys:?} got {items:?}"))
                         }
                         Err(error) => Some(format!("{keys:?}: {error:?}")),

@@ -109,7 +109,7 @@ fn what_a_call_had_begun_to_change_is_rolled_back_when_it_is_ended() {
 }
 
 #[test]
-fn a_cancelled_call_ends_at_once_and_says_why() {
+fn a_canceled_call_ends_at_once_and_says_why() {
     if !mariadb::is_here() {
         return;
     }

@@ -1,7 +1,7 @@
 //! Whatever the schedule, the outcomes and their order: a race ends as a model of a few lines says.
 //!
-//! Time is taken out of it: an attempt is due at once or never, its call returns when the script says so, and each step of
-//! the script waits until the one before has arrived.
+//! Time is taken out of it: an attempt is due at once or never, its call returns when the script says so, and each
+//! step of the script waits until the one before has arrived.
 
 #[path = "support/core.rs"]
 mod support;

@@ -1,4 +1,5 @@
-//! A network that stalls, drips or breaks in the middle ends every resource's call in time, and does it no lasting harm.
+//! A network that stalls, drips or breaks in the middle ends every resource's call in time, and does it no lasting
+//! harm.
 
 #![cfg(all(feature = "memcached", feature = "mysql", feature = "xmlrpc", target_os = "linux"))]
 
@@ -25,7 +26,8 @@ use xmlrpc::Peer;
 const PATIENCE: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Has `call` made over every fault in turn, on new connections and on one that was good before, and over none in between.
+/// Has `call` made over every fault in turn, on new connections and on one that was good before, and over none in
+/// between.
 fn try_all_faults<T>(resource: impl Display, call: impl Fn(&FaultProxy, Duration) -> Result<T, Error>) {
     let crew = Crew::new(CrewSettings::default()).unwrap();
     let proxy = FaultProxy::start(&crew, "127.0.0.1:0", resource, Faults::default()).unwrap();

@@ -1,4 +1,5 @@
-//! A time-limited call returns what it returns or ends by its time, its cleanup runs then and only then, its thread comes home.
+//! A time-limited call returns what it returns or ends by its time, its cleanup runs then and only then, its thread
+//! comes home.
 
 #[path = "support/core.rs"]
 mod support;

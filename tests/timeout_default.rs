@@ -1,4 +1,5 @@
-//! A call without a timeout asks for one, each time anew; with nobody to ask it is refused. One test: the default is the process's.
+//! A call without a timeout asks for one, each time anew; with nobody to ask it is refused. One test: the default is
+//! the process's.
 
 use headstart::timeout::{Budget, DefaultTimeout};
 use headstart::{Error, TimedCall, with_timeout};

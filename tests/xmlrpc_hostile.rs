@@ -1,5 +1,5 @@
-//! XML-RPC with servers that misbehave: every phase of a call ends by its deadline, nothing odd is taken for an answer, and
-//! no call is sent twice.
+//! XML-RPC with servers that misbehave: every phase of a call ends by its deadline, nothing odd is taken for an
+//! answer, and no call is sent twice.
 
 #![cfg(feature = "xmlrpc")]
 

@@ -316,5 +316,5 @@ on_every_stack! {
     a_success_is_answered_even_when_the_other_attempts_fail,
     without_threads_for_hedges_the_primary_answers_alone;
     not_on_tiny_http:
-    a_client_that_leaves_ends_its_race_within_50_ms = "tiny_http shows no socket on which a client could be seen to leave",
+    a_client_that_leaves_ends_its_race_within_50_ms = "tiny_http shows no socket, so a client cannot be seen to leave",
 }

@@ -1,4 +1,5 @@
-//! A route races its sources as the endpoint of its strategy does, is counted, described, and refused when it cannot be served.
+//! A route races its sources as the endpoint of its strategy does, is counted, described, and refused when it cannot
+//! be served.
 
 #[path = "support/http.rs"]
 mod http;

@@ -106,7 +106,8 @@ fn rows_of_mariadb_and_a_statement_that_hangs_is_ended_there() {
         format!("mysql://shop@127.0.0.1:{}/shop?password-file={}&query={query}", database.port, password.path())
     };
     let (mut process, server, _file) = serve(&format!(
-        "[[route]]\npath = '/rows'\nsource = '{}'\n[[route]]\npath = '/hangs'\nsource = '{}'\nschedule = [0]\ntimeout = 300",
+        "[[route]]\npath = '/rows'\nsource = '{}'\n\
+         [[route]]\npath = '/hangs'\nsource = '{}'\nschedule = [0]\ntimeout = 300",
         url("SELECT * FROM item WHERE id > ? ORDER BY id&param=6"),
         url("SELECT SLEEP(1000)"),
     ));

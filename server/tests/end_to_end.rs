@@ -1,5 +1,5 @@
-//! The built binary between a client and an upstream that are not ours: `curl`, and the HTTP server of Python's standard
-//! library.
+//! The built binary between a client and an upstream that are not ours: `curl`, and the HTTP server of Python's
+//! standard library.
 
 #![cfg(all(feature = "cli", unix))]
 
@@ -203,8 +203,8 @@ fn a_client_that_leaves_ends_its_race() {
     assert_eq!(upstream.requests.len(), 9);
 }
 
-/// Sends request after request, each with a trace of its own, until the server ends the connection. Returns the traces of
-/// those that were answered.
+/// Sends request after request, each with a trace of its own, until the server ends the connection. Returns the traces
+/// of those that were answered.
 fn ask_until_closed(address: SocketAddr, number: usize) -> Vec<String> {
     let mut client = Client::connect(address);
     let mut answered = Vec::new();

@@ -49,8 +49,8 @@ fn every_primary_that_hangs_is_closed_and_threads_do_not_pile_up() {
     }
 }
 
-/// With so many threads for each connection at most: its own, its worker's, its attempts', and as many fresh ones about to end.
-/// If they piled up, there would be three thousand.
+/// With so many threads for each connection at most: its own, its worker's, its attempts', and as many fresh ones
+/// about to end. If they piled up, there would be three thousand.
 fn closes_every_primary_that_hangs(stack: &[&str], threads_each: usize) {
     let upstream = FakeUpstream::start(Behavior::Chooses(hang_the_primary));
     let options = ["--listen", "127.0.0.1:0", "--schedule", "0,100,100", "--upstream", &upstream.url()];

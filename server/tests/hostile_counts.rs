@@ -1,4 +1,5 @@
-//! However many clients come, and however the system refuses: those admitted are served, and all others again within a second.
+//! However many clients come, and however the system refuses: those admitted are served, and all others again within a
+//! second.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
 #[path = "support/client.rs"]

@@ -1,5 +1,5 @@
-//! Clients that connect to a TLS server and stall, before or within the handshake: each is closed at its deadline, and the
-//! others do not notice.
+//! Clients that connect to a TLS server and stall, before or within the handshake: each is closed at its deadline, and
+//! the others do not notice.
 #![cfg(all(target_os = "linux", feature = "cli", feature = "tls"))]
 
 #[path = "support/client.rs"]

@@ -1,5 +1,5 @@
-//! However an upstream misbehaves: clients have an answer by their timeout, it is never a part of one, and neither memory nor
-//! other requests suffer.
+//! However an upstream misbehaves: clients have an answer by their timeout, it is never a part of one, and neither
+//! memory nor other requests suffer.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
 #[path = "support/client.rs"]

@@ -1,5 +1,6 @@
-//! After 10,000 requests over 64 connections with an upstream that is slow, wrong and silent by turns, the process has what
-//! it had before: threads, descriptors, sockets. And each of the requests got the answer that its attempts add up to.
+//! After 10,000 requests over 64 connections with an upstream that is slow, wrong and silent by turns, the process has
+//! what it had before: threads, descriptors, sockets. And each of the requests got the answer that its attempts add up
+//! to.
 //!
 //! Alone in its file: the machine's time is what most of it depends on.
 

@@ -1,9 +1,9 @@
-//! When the system refuses threads: the process lives, what is admitted gets its answer, the rest `503`, and all is as before
-//! once there are threads again.
+//! When the system refuses threads: the process lives, what is admitted gets its answer, the rest `503`, and all is as
+//! before once there are threads again.
 //!
-//! Admitted is what got no `503`. Its primary runs on the thread that read the request, so it needs no other one; hedges are
-//! left out. The upstream is a healthy one of another process: the embedded sample has its threads from the same server, and
-//! what it refuses counts as an upstream's failure.
+//! Admitted is what got no `503`. Its primary runs on the thread that read the request, so it needs no other one;
+//! hedges are left out. The upstream is a healthy one of another process: the embedded sample has its threads from the
+//! same server, and what it refuses counts as an upstream's failure.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
 #[path = "support/client.rs"]

@@ -13,7 +13,7 @@ use headstart_server::front::{Request, Response};
 use server::{Fixture, settings, start};
 use std::time::{Duration, Instant};
 
-/// A server whose handler works until its token is cancelled, or until it is told to answer.
+/// A server whose handler works until its token is canceled, or until it is told to answer.
 struct Works {
     fixture: Fixture,
     begins: Receiver<()>,
@@ -50,7 +50,7 @@ impl Works {
         client
     }
 
-    /// How long after `left` the request was cancelled.
+    /// How long after `left` the request was canceled.
     fn assert_canceled(&self, left: Instant) -> Duration {
         let (reason, at) = self.ends.recv_timeout(PATIENCE).unwrap();
         assert_eq!(reason, Some(CancelReason::ClientGone));
@@ -86,7 +86,7 @@ fn a_client_that_closes_ends_its_request() {
         works.assert_canceled(left);
     }
     works.fixture.wait_until("all is over", |fixture| fixture.server.stats().connections == 0);
-    // The watch counts after it has cancelled.
+    // The watch counts after it has canceled.
     works.fixture.wait_until("all are counted", |fixture| fixture.server.stats().clients_gone >= REQUESTS.len() as u64);
     assert_eq!(works.fixture.server.stats().clients_gone, REQUESTS.len() as u64);
     assert_eq!(works.fixture.server.stats().answered, 0);

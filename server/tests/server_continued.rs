@@ -1,4 +1,5 @@
-//! A process that was stopped and continued (Ctrl-Z and `fg`) goes on serving. One test, because it stops the whole process.
+//! A process that was stopped and continued (Ctrl-Z and `fg`) goes on serving. One test, because it stops the whole
+//! process.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]

@@ -1,5 +1,5 @@
-//! A process out of descriptors answers, and serves again as soon as there are some. One test, because the limit belongs to
-//! the whole process.
+//! A process out of descriptors answers, and serves again as soon as there are some. One test, because the limit
+//! belongs to the whole process.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]
@@ -14,8 +14,8 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::process::{Command, Stdio};
 
-/// Opens twice as many connections as the server has descriptors, from a process of its own, which says when they are open and holds
-/// them until it is told to end.
+/// Opens twice as many connections as the server has descriptors, from a process of its own, which says when they are
+/// open and holds them until it is told to end.
 const STORM: &str = "
 import socket, sys
 resource = __import__('resource')

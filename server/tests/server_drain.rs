@@ -87,7 +87,7 @@ fn a_request_that_is_half_here_is_still_taken() {
 }
 
 #[test]
-fn what_is_not_done_by_the_timeout_is_cancelled_and_answered() {
+fn what_is_not_done_by_the_timeout_is_canceled_and_answered() {
     let (begun, begins) = unbounded();
     let fixture = start(settings(), move |request: &Request<'_>| {
         let token = request.token();
@@ -119,7 +119,7 @@ fn what_was_answered_before_the_stop_is_not_counted_to_it() {
 }
 
 #[test]
-fn what_cannot_be_cancelled_is_cut() {
+fn what_cannot_be_canceled_is_cut() {
     let (begun, begins) = unbounded();
     let (go, told) = bounded::<()>(1);
     let fixture = start(settings(), move |_: &Request<'_>| {
@@ -139,7 +139,7 @@ fn what_cannot_be_cancelled_is_cut() {
 }
 
 #[test]
-fn a_token_asked_for_after_the_timeout_is_cancelled_already() {
+fn a_token_asked_for_after_the_timeout_is_canceled_already() {
     let (begun, begins) = unbounded();
     let fixture = start(settings(), move |request: &Request<'_>| {
         begun.send(()).unwrap();

@@ -1,5 +1,5 @@
-//! A server takes all the open files it may have, and says so when they are too few. One test, because limit and logger belong
-//! to the whole process.
+//! A server takes all the open files it may have, and says so when they are too few. One test, because limit and
+//! logger belong to the whole process.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]

@@ -45,7 +45,7 @@ fn assert_all_gone(fixture: &Fixture) {
     fixture.wait_until("no connection is left", |fixture| fixture.server.stats().connections == 0);
 }
 
-/// Works until it is told to answer or cancelled, and tells of both.
+/// Works until it is told to answer or canceled, and tells of both.
 fn works() -> (impl Handler, crossbeam_channel::Receiver<()>, crossbeam_channel::Receiver<Option<CancelReason>>) {
     let ((begun, begins), (ended, ends)) = (unbounded(), unbounded());
     let handler = move |request: &Request<'_>| {

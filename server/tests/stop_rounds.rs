@@ -1,10 +1,10 @@
 //! SIGTERM under load, twenty times over: nothing that was admitted is lost.
 //!
-//! A request is **admitted** when all its bytes were in the server's receive buffer, or its connection in the accept queue
-//! with them, before the server closed that connection for reading. A client cannot see that moment, so two sides witness
-//! it: what was written before the signal was sent is admitted (over the loopback interface a write that has returned has
-//! arrived), and what the upstream has seen is. An admitted request gets its whole answer. Any other one gets either that or
-//! not a single byte, so that its client may safely send it again elsewhere.
+//! A request is **admitted** when all its bytes were in the server's receive buffer, or its connection in the accept
+//! queue with them, before the server closed that connection for reading. A client cannot see that moment, so two
+//! sides witness it: what was written before the signal was sent is admitted (over the loopback interface a write that
+//! has returned has arrived), and what the upstream has seen is. An admitted request gets its whole answer. Any other
+//! one gets either that or not a single byte, so that its client may safely send it again elsewhere.
 
 #![cfg(all(unix, feature = "cli"))]
 
@@ -30,7 +30,8 @@ const KEPT: usize = 16;
 const FRESH: usize = 4;
 /// Requests that are at the upstream when the signal comes, and stay there until the server drains.
 const HELD: usize = 4;
-/// Connections opened, with a request each, in the last moment before the signal: many are still in the accept queue then.
+/// Connections opened, with a request each, in the last moment before the signal: many are still in the accept queue
+/// then.
 const BURST: usize = 50;
 /// Answers after which the server is under load.
 const WARM: u64 = 300;

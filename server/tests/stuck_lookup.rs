@@ -1,8 +1,9 @@
-//! A name that the system's resolver never finds an answer for: requests end in time all the same, the lookups that cannot be
-//! ended are counted and do not pile up, and their threads come home.
+//! A name that the system's resolver never finds an answer for: requests end in time all the same, the lookups that
+//! cannot be ended are counted and do not pile up, and their threads come home.
 //!
-//! The binary runs with a `resolv.conf` of its own, in a mount namespace of its own, whose name server is a socket of this
-//! test on loopback that never answers. Where the system does not let a test do that, it says so loudly and passes.
+//! The binary runs with a `resolv.conf` of its own, in a mount namespace of its own, whose name server is a socket of
+//! this test on loopback that never answers. Where the system does not let a test do that, it says so loudly and
+//! passes.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
@@ -23,10 +24,10 @@ use std::time::{Duration, Instant};
 const NAME_SERVER: &str = "127.13.37.53";
 /// How long the resolver waits before it gives up.
 const RESOLVER_SECONDS: u64 = 4;
-/// Enters a mount namespace, as somebody who may mount there, puts `$1` and `$2` in the system's files' places, and becomes the
-/// rest of its arguments.
-const ENTER: &str = "mount --bind \"$1\" /etc/resolv.conf; [ ! -e /etc/nsswitch.conf ] || mount --bind \"$2\" /etc/nsswitch.conf; \
-                     shift 2; exec \"$@\"";
+/// Enters a mount namespace, as somebody who may mount there, puts `$1` and `$2` in the system's files' places, and
+/// becomes the rest of its arguments.
+const ENTER: &str = "mount --bind \"$1\" /etc/resolv.conf; [ ! -e /etc/nsswitch.conf ] || \
+                     mount --bind \"$2\" /etc/nsswitch.conf; shift 2; exec \"$@\"";
 
 /// Two files that take the place of the system's. They go with the test.
 struct ResolverFiles {

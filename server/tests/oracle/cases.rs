@@ -1,8 +1,8 @@
 //! Requests by a grammar that often strays, and then by chance.
 //!
-//! A case is what one client sends over one connection: one to three requests, each put together from parts that are right
-//! most of the time, and in a third of the cases changed afterwards, a few bytes at a time. The same seed and number
-//! give the same case everywhere.
+//! A case is what one client sends over one connection: one to three requests, each put together from parts that are
+//! right most of the time, and in a third of the cases changed afterwards, a few bytes at a time. The same seed and
+//! number give the same case everywhere.
 
 /// Case number `number` of the seed.
 pub fn case(seed: u64, number: u64) -> Vec<u8> {

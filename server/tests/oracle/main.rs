@@ -1,9 +1,9 @@
 //! The framing against an independent parser, over generated requests: valid, borderline and hostile.
 //!
-//! Whoever frames requests otherwise than the next parser in the chain lets requests be smuggled. So the same bytes go through our
-//! framing and through h11 (Python), and the two have to agree on every request: accepted or refused, what it says, where the
-//! next one begins. Where ours differs on purpose, `compare.py` lists the choice and finds its reason in the bytes by itself;
-//! any other disagreement fails.
+//! Whoever frames requests otherwise than the next parser in the chain lets requests be smuggled. So the same bytes go
+//! through our framing and through h11 (Python), and the two have to agree on every request: accepted or refused, what
+//! it says, where the next one begins. Where ours differs on purpose, `compare.py` lists the choice and finds its
+//! reason in the bytes by itself; any other disagreement fails.
 //!
 //! `cargo test` judges 30,000 cases; a million, in a minute on four idle cores:
 //!
@@ -11,8 +11,8 @@
 //! HEADSTART_ORACLE_CASES=1000000 cargo test --test oracle -- --nocapture
 //! ```
 //!
-//! `HEADSTART_ORACLE_SEED` chooses other ones, `PYTHON` another interpreter than `python3`. The front's own files are compiled here, and [`over_sockets`] shows that a server
-//! does with the bytes what they say.
+//! `HEADSTART_ORACLE_SEED` chooses other ones, `PYTHON` another interpreter than `python3`. The front's own files are
+//! compiled here, and [`over_sockets`] shows that a server does with the bytes what they say.
 
 #![allow(dead_code, unreachable_pub)] // the front's files have more in them than is judged here
 
@@ -107,7 +107,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn where_the_bytes_are_cut_changes_no_verdict(seed in any::<u64>(), cuts in prop::collection::vec(any::<usize>(), 0..8)) {
+    fn where_the_bytes_are_cut_changes_no_verdict(
+        seed in any::<u64>(),
+        cuts in prop::collection::vec(any::<usize>(), 0..8),
+    ) {
         let case = cases::case(seed, 0);
         prop_assert_eq!(verdict::in_pieces(&case, &cuts), verdict::of(&case), "{}", case.escape_ascii());
     }
