@@ -8,10 +8,10 @@
 //! # Where to start
 //!
 //! - [`Race`] races any blocking closure. It knows no HTTP.
-//! - [`Client`] is a hedged GET over one or several upstreams.
+//! - `Client` (feature `http`) is a hedged GET over one or several upstreams.
 //! - [`with_timeout`] runs one blocking call against a deadline, with a cleanup that frees what it waits in. The
 //!   [guide](timeout::guide) compares the ways to end a slow call.
-//! - [`fetch`], and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource
+//! - `fetch`, and with their features the modules `memcached`, `mysql`, `xmlrpc` and `command`, call one resource
 //!   each within a [`TimeLimit`]. Each of their calls can be an attempt of a [`Race`].
 //! - [`CancelToken`] ends a blocking call of your own; [`Observer`] sees what happens; [`Crew`] owns the threads.
 //!
