@@ -1,4 +1,4 @@
-//! The first success wins, whoever it comes from; the others are told; failures are kept and wait for the hedges.
+//! The first success wins, from any attempt; the others are told; failures are kept and wait for the hedges.
 
 #[macro_use]
 #[path = "support/core.rs"]

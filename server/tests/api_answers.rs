@@ -292,7 +292,7 @@ fn without_threads_for_hedges_the_primary_answers_alone(stack: Stack) {
     assert_json(&get(served.address(), "/api/smart"), r#"{"success":true,"response":{"late":true}}"#);
     assert_json(&get(served.address(), "/api/all"), r#"[{"late":true}]"#);
     assert_eq!(upstream.requests(), 2);
-    // Once the thread of an attempt is home, there is one for whoever asks.
+    // Once the thread of an attempt is back, the next request gets it.
     eventually("four are shed", || served::figure(served.address(), "headstart_hedges_shed_total") == 4);
 }
 

@@ -1,4 +1,4 @@
-//! Whoever leaves, whenever and however: the upstreams are let go within 50 ms, and it is counted.
+//! A client that leaves, at any moment and in any way, ends its upstream calls within 50 ms and is counted.
 #![cfg(target_os = "linux")]
 
 #[path = "support/client.rs"]

@@ -76,7 +76,7 @@ fn requests_admitted_while_threads_are_refused_succeed_and_the_others_are_told_a
         assert!(answer.status == 503 || answer.text() == TOLD, "{answer:?}");
     }
 
-    // Once the storm is over, the threads there are serve whoever comes, though no other ones can be had.
+    // After the storm the existing threads serve all clients, although no new ones can be had.
     drop((others, admitted));
     let over = Instant::now();
     loop {

@@ -1,9 +1,9 @@
 //! The framing against an independent parser, over generated requests: valid, borderline and hostile.
 //!
-//! Whoever frames requests otherwise than the next parser in the chain lets requests be smuggled. So the same bytes go
-//! through our framing and through h11 (Python), and the two have to agree on every request: accepted or refused, what
-//! it says, where the next one begins. Where ours differs on purpose, `compare.py` lists the choice and finds its
-//! reason in the bytes by itself; any other disagreement fails.
+//! A server that frames requests in another way than the next parser in the chain lets requests be smuggled. So the
+//! same bytes go through our framing and through h11 (Python), and the two have to agree on every request: accepted or
+//! refused, what it says, where the next one begins. Where ours differs on purpose, `compare.py` lists the choice and
+//! finds its reason in the bytes by itself; any other disagreement fails.
 //!
 //! `cargo test` judges 30,000 cases; a million, in a minute on four idle cores:
 //!
