@@ -125,7 +125,8 @@ fn a_statement_that_is_late_is_not_run_after_its_call_was_ended() {
         client.query("SELECT 1", &[], PATIENCE).unwrap();
     }
     eventually("the connection is clean", || client.idle_connections() == 1);
-    // What prepares the statement still passes, and what runs it is held back: 4 bytes of length and number, 1 of command.
+    // What prepares the statement still passes, and what runs it is held back: 4 bytes of length and number, 1 of
+    // command.
     assert_eq!(proxy.stats().total, 1);
     let stall_after = Some(proxy.stats().to_upstream.bytes + 5 + INSERT.len() as u64);
     proxy.set(Faults { to_upstream: Direction { stall_after, ..Direction::default() }, ..Faults::default() });

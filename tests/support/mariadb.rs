@@ -76,8 +76,8 @@ fn template() -> &'static Path {
     &TEMPLATE.1
 }
 
-/// A port that nobody uses, below those that the system gives to whoever asks for any (from 32,768 on Linux), so that it stays
-/// free unless it is asked for by its number.
+/// A port that nobody uses, below those that the system gives to whoever asks for any (from 32,768 on Linux), so that
+/// it stays free unless it is asked for by its number.
 fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
