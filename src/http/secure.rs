@@ -1,6 +1,6 @@
 //! TLS over ureq's transports, which can be lost at any moment.
 //!
-//! The handshake reads and writes through the [`Plain`](super::transport::Plain) below like everything else, so cancelling its
+//! The handshake reads and writes through the [`Plain`](super::transport::Plain) below like everything else, so canceling its
 //! call ends it.
 //!
 //! A peer that closes without saying so in TLS (`close_notify`) has not ended its answer: that is a failure here, where

@@ -224,7 +224,7 @@ mod tests {
     fn a_blocked_write_comes_back_when_its_call_is_canceled() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        // Whoever accepts reads nothing, so a write blocks once the buffers on the way are full.
+        // Nobody accepts or reads, so a write blocks once the buffers on the way are full.
         socket.set_nonblocking(true).unwrap();
         while (&socket).write(&[0; 1 << 16]).is_ok() {}
         socket.set_nonblocking(false).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! The problem: a cache is asked to save time, and a cache that hangs takes it. Blocking clients have socket timeouts at best,
 //! which a server that drips bytes defeats, and after a timeout some hand the connection to the next call, with the old reply
-//! still on its way. The answer: a [`Memcached`] ends each call by its deadline or when its token is cancelled, in every phase
+//! still on its way. The answer: a [`Memcached`] ends each call by its deadline or when its token is canceled, in every phase
 //! (name lookup, connect, send, receive), by closing the connection; and a reply is taken only if it repeats the number and
 //! the key of the request.
 //!
@@ -10,8 +10,12 @@
 //! - `connection`: one connection and the call that has it; `connections`: those of one server
 //! - `address`: servers, keys, URLs; `item`: what is stored; `settings`: how the server is called
 //!
+//! A server may close an idle connection at any moment. A read is then made once more over a fresh one. A change is made once:
+//! before it goes over an idle connection the server has to answer a no-op (`mn`), which costs a round trip, and if it does not,
+//! the change goes over a fresh connection. So an idle connection that is closed costs no call.
+//!
 //! Invariants: calls run on the calling thread; nothing else is started but name lookups, on the crew. A connection is pooled
-//! only after a whole reply with nothing left over. Only reads are tried again.
+//! only after a whole reply with nothing left over. No change is sent twice.
 //!
 //! What this does not do: spread keys over servers (one client is one server), compress, authenticate, encrypt. A call that
 //! was ended or lost may still have been carried out by the server: see [`Memcached::set`].
@@ -84,7 +88,7 @@ const PIPELINED: usize = 16 << 10;
 ///
 /// # Errors
 ///
-/// Of every call: [`Error::TimedOut`] when its time was over; [`Error::Canceled`] when its token was cancelled;
+/// Of every call: [`Error::TimedOut`] when its time was over; [`Error::Canceled`] when its token was canceled;
 /// [`Error::Lookup`], [`Error::Connect`] and [`Error::Lost`] as their names say; [`Error::Refused`] with the server's words;
 /// [`Error::Protocol`] when what came is no reply to what was asked; [`Error::BodyTooLarge`] for a value beyond
 /// [`MemcachedSettings::max_value`]; [`Error::Setting`] for a key that is empty, longer than 250 bytes or has a space or
@@ -114,7 +118,7 @@ impl Memcached {
 
     /// The value of `key`, or `None` when there is none.
     ///
-    /// Asked once more on a fresh connection when an idle one turns out to have been closed by the server.
+    /// Made once more over a fresh connection when an idle one turns out to have been closed by the server.
     pub fn get(&self, key: impl AsRef<[u8]>, limit: impl Into<TimeLimit>) -> Result<Option<Item>, Error> {
         let mut items = self.get_many(&[key], limit)?;
         Ok(items.pop().flatten())
@@ -123,7 +127,7 @@ impl Memcached {
     /// The values of `keys`, in their order, with `None` for those that are not there: all of them or an error.
     ///
     /// The requests are pipelined over one connection. The values are held in memory together: at most `max_value` for each
-    /// key. Asked once more like [`get`](Memcached::get).
+    /// key. Made once more like [`get`](Memcached::get).
     pub fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
@@ -218,7 +222,7 @@ impl Memcached {
         self.change(key.as_ref(), Command::Decrement(by), limit, counted)
     }
 
-    /// The server's version: a way to learn whether it is there. Asked once more like [`get`](Memcached::get).
+    /// The server's version: a way to learn whether it is there. Made once more like [`get`](Memcached::get).
     pub fn version(&self, limit: impl Into<TimeLimit>) -> Result<String, Error> {
         let mut request = Vec::new();
         protocol::write_version(&mut request);

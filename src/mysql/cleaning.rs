@@ -71,7 +71,7 @@ impl Shared {
         let _canceled = limit.token().on_cancel({
             let under_way = under_way.clone();
             move |_| {
-                drop(lock(&under_way.count)); // whoever has just looked at the token waits by now
+                drop(lock(&under_way.count)); // a waiter that has just looked at the token waits by now
                 under_way.changed.notify_all();
             }
         });

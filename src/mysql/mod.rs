@@ -143,7 +143,8 @@ impl MySql {
     ///   Of a result beyond both limits either may be told.
     /// - [`Error::Setting`]: there are not as many parameters as placeholders.
     /// - [`Error::Lookup`], [`Error::Connect`]: there was no connection. [`Error::Lost`]: it broke, and whether the statement was
-    ///   run is not known. [`Error::Protocol`]: it made no sense.
+    ///   run is not known. (An idle connection that breaks while the statement is prepared, which is before it runs, is
+    ///   replaced by a fresh one.) [`Error::Protocol`]: it made no sense.
     /// - [`Error::NoThread`], [`Error::ThreadStart`]: nothing was run.
     pub fn query(&self, sql: &str, params: &[Value], limit: impl Into<TimeLimit>) -> Result<Rows, Error> {
         self.run(sql, params, &limit.into(), connection::query)

@@ -90,7 +90,7 @@ impl MySqlSettings {
         self
     }
 
-    /// How long to try to have a statement ended on the server, counted from the end of its call. Defaults to 10 s.
+    /// How long to try to have a statement ended on the server, or a connection made clean, counted from the end of the call. Defaults to 10 s.
     pub fn kill_timeout(mut self, kill_timeout: Duration) -> MySqlSettings {
         self.kill_timeout = kill_timeout;
         self

@@ -1,7 +1,7 @@
-//! What is known of host names, and which look-ups are under way.
+//! What is known of host names, and which lookups are under way.
 //!
-//! Answers are used for 30 s as they are and for five minutes while a new look-up runs beside; a failure is the answer for
-//! one second. There is one look-up per name, or two when the first was abandoned and has not returned for long, and at most
+//! Answers are used for 30 s as they are and for five minutes while a new lookup runs beside; a failure is the answer for
+//! one second. There is one lookup per name, or two when the first was abandoned and has not returned for long, and at most
 //! 16 in all.
 //!
 //! Invariant: the book starts nothing and waits for nothing. It is asked under a lock and only says what is to be done.
@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 const AT_ONCE: usize = 16;
 /// For how long an answer is used as it is.
 const FRESH: Duration = Duration::from_secs(30);
-/// For how long it is used while a new look-up runs.
+/// For how long it is used while a new lookup runs.
 const USABLE: Duration = Duration::from_secs(300);
 /// For how long a failure is the answer.
 const FAILED: Duration = Duration::from_secs(1);
-/// After so long an abandoned look-up gets company, since it may never return.
+/// After so long an abandoned lookup gets company, since it may never return.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Names kept at a time; redirects can bring any number.
 const MAX_NAMES: usize = 256;
@@ -43,11 +43,11 @@ struct Entry {
     search: Option<Search>,
 }
 
-/// A look-up under way.
+/// A lookup under way.
 struct Search {
     id: u64,
     since: Instant,
-    /// Cancelled when nobody waits any more, which ends nothing but shows the look-up among the stuck.
+    /// Canceled when nobody waits any more, which ends nothing but shows the lookup among the stuck.
     token: CancelToken,
     waiters: Vec<(u64, Sender<Wake>)>,
 }
@@ -74,7 +74,7 @@ pub(super) type Found = Result<Arc<[IpAddr]>, Failed>;
 /// All that wakes a call that waits.
 pub(super) enum Wake {
     Found(Found),
-    /// There is no thread for the look-up.
+    /// There is no thread for the lookup.
     Refused,
     Canceled(CancelReason),
 }
@@ -86,11 +86,11 @@ pub(super) enum Advice {
     Wait { waiter: u64, arrivals: Receiver<Wake>, inbox: Sender<Wake> },
 }
 
-/// A look-up to be started: its number and its token.
+/// A lookup to be started: its number and its token.
 pub(super) type Start = (u64, CancelToken);
 
 impl Book {
-    /// What to do about `host`, and the look-up to be started, if any.
+    /// What to do about `host`, and the lookup to be started, if any.
     pub(super) fn advise(&mut self, host: &str, now: Instant) -> (Advice, Option<Start>) {
         if !self.names.contains_key(host) {
             if self.names.len() >= MAX_NAMES {
@@ -111,7 +111,7 @@ impl Book {
         let under_way = entry.search.as_ref().is_some_and(|search| !search.is_overdue(now));
         let wants_start = !is_fresh && !under_way && failed.is_none();
         if wants_start && at_bound && known.is_none() {
-            let message = format!("{AT_ONCE} look-ups are already under way");
+            let message = format!("{AT_ONCE} lookups are already under way");
             return (Advice::Fail(Failed::new(io::ErrorKind::WouldBlock, message)), None);
         }
         let start = (wants_start && !at_bound).then(|| {
@@ -133,14 +133,14 @@ impl Book {
         (Advice::Wait { waiter, arrivals, inbox }, start)
     }
 
-    /// A waiter has given up. Returns the token of the look-up that nobody waits for any more.
+    /// A waiter has given up. Returns the token of the lookup that nobody waits for any more.
     pub(super) fn leave(&mut self, host: &str, waiter: u64) -> Option<CancelToken> {
         let search = self.names.get_mut(host)?.search.as_mut()?;
         search.waiters.retain(|(other, _)| *other != waiter);
         search.waiters.is_empty().then(|| search.token.clone())
     }
 
-    /// The look-up `id` has ended, now.
+    /// The lookup `id` has ended, now.
     pub(super) fn finish(&mut self, host: &str, id: u64, found: Found, now: Instant) {
         self.running -= 1;
         let Some(entry) = self.names.get_mut(host) else { return };
@@ -148,7 +148,7 @@ impl Book {
             Ok(addresses) => (entry.known, entry.failed) = (Some((addresses.clone(), now)), None),
             Err(failed) => entry.failed = Some((failed.clone(), now)),
         }
-        // A late success of an abandoned look-up serves those who wait for its successor too.
+        // A late success of an abandoned lookup serves those who wait for its successor too.
         if let Some(search) = entry.search.take_if(|search| search.id == id || found.is_ok()) {
             for (_, inbox) in search.waiters {
                 let _ = inbox.try_send(Wake::Found(found.clone()));
@@ -156,7 +156,7 @@ impl Book {
         }
     }
 
-    /// The look-up `id` found no thread. That says nothing about the name, so the next call tries again.
+    /// The lookup `id` found no thread. That says nothing about the name, so the next call tries again.
     pub(super) fn refuse(&mut self, host: &str, id: u64) {
         self.running -= 1;
         let Some(entry) = self.names.get_mut(host) else { return };
@@ -185,11 +185,11 @@ mod tests {
     fn begin(book: &mut Book, host: &str, now: Instant) -> u64 {
         let (advice, start) = book.advise(host, now);
         assert!(matches!(advice, Advice::Wait { .. }));
-        start.expect("a look-up to be started").0
+        start.expect("a lookup to be started").0
     }
 
     #[test]
-    fn waiters_share_a_look_up_and_all_hear_of_it() {
+    fn waiters_share_a_lookup_and_all_hear_of_it() {
         let (mut book, now) = (Book::default(), Instant::now());
         let (first, start) = book.advise("a", now);
         let (second, none) = book.advise("a", now);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_used_while_one_look_up_refreshes_it() {
+    fn an_answer_is_used_while_one_lookup_refreshes_it() {
         let (mut book, now) = (Book::default(), Instant::now());
         let id = begin(&mut book, "a", now);
         book.finish("a", id, found(), now);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_without_a_thread_is_tried_again_and_all_hear_of_it() {
+    fn a_lookup_without_a_thread_is_tried_again_and_all_hear_of_it() {
         let (mut book, now) = (Book::default(), Instant::now());
         let (_, start) = book.advise("a", now);
         let (Advice::Wait { arrivals, .. }, None) = book.advise("a", now) else { panic!("no wait") };
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_look_ups_than_the_bound_are_under_way() {
+    fn no_more_lookups_than_the_bound_are_under_way() {
         let (mut book, now) = (Book::default(), Instant::now());
         let ids: Vec<u64> = (0..AT_ONCE).map(|number| begin(&mut book, &number.to_string(), now)).collect();
         assert!(matches!(book.advise("one more", now).0, Advice::Fail(_)));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_look_up_is_joined_and_gets_company_when_it_does_not_return() {
+    fn an_abandoned_lookup_is_joined_and_gets_company_when_it_does_not_return() {
         let (mut book, now) = (Book::default(), Instant::now());
         let (advice, start) = book.advise("a", now);
         let Advice::Wait { waiter, .. } = advice else { panic!("no wait") };
@@ -266,7 +266,7 @@ mod tests {
         assert!(second.is_some());
         let Advice::Wait { arrivals, .. } = advice else { panic!("no wait") };
         book.finish("a", start.unwrap().0, found(), now + PATIENCE);
-        assert!(matches!(arrivals.try_recv(), Ok(Wake::Found(Ok(_)))), "whoever is first serves all");
+        assert!(matches!(arrivals.try_recv(), Ok(Wake::Found(Ok(_)))), "the first one serves all");
         book.finish("a", second.unwrap().0, found(), now + PATIENCE);
         assert_eq!(book.running, 0);
     }

@@ -1,10 +1,10 @@
 //! Host names to addresses, without a call ever hanging in the C library.
 //!
-//! The problem: `getaddrinfo` blocks for as long as it likes and nothing ends it. The answer: look-ups are jobs of the crew;
-//! a call waits for one with its own token and gives up when that is cancelled, the look-up runs on, is counted among the
+//! The problem: `getaddrinfo` blocks for as long as it likes and nothing ends it. The answer: lookups are jobs of the crew;
+//! a call waits for one with its own token and gives up when that is canceled, the lookup runs on, is counted among the
 //! crew's stuck calls once nobody waits for it any more, and its thread comes home when it returns.
 //!
-//! Calls for the same name share one look-up, and answers are kept: the [`book`](super::book) says for how long.
+//! Calls for the same name share one lookup, and answers are kept: the [`book`](super::book) says for how long.
 //!
 //! What this does not do: know the DNS's own times to live, which the system's resolver does not tell.
 
@@ -72,7 +72,7 @@ impl Names {
         Names { shared: Arc::new(Shared { lookup, crew: crew.clone(), book: Mutex::default() }) }
     }
 
-    /// The addresses of `host`, at least one. Waits until `until` or until `token` is cancelled.
+    /// The addresses of `host`, at least one. Waits until `until` or until `token` is canceled.
     pub(crate) fn addresses(&self, host: &str, until: Deadline, token: &CancelToken) -> Result<Arc<[IpAddr]>, Error> {
         if let Ok(literal) = host.parse::<IpAddr>() {
             return Ok([literal].into());
@@ -108,14 +108,14 @@ impl Names {
         }
     }
 
-    /// Starts the look-up that a call waits for.
+    /// Starts the lookup that a call waits for.
     fn start(&self, host: &str, start: Start) -> Result<(), Error> {
         let id = start.0;
         // Others may have joined meanwhile.
         self.spawn(host, start, Claim::Request).inspect_err(|_| lock(&self.shared.book).refuse(host, id))
     }
 
-    /// Starts a look-up beside an answer that is still used. Without a thread that is put off like after a failure.
+    /// Starts a lookup beside an answer that is still used. Without a thread that is put off like after a failure.
     fn refresh(&self, host: &str, start: Start) {
         let id = start.0;
         if let Err(error) = self.spawn(host, start, Claim::Hedge) {
@@ -134,7 +134,7 @@ impl Names {
         self.shared.crew.spawn(claim, job)
     }
 
-    /// A call waits no longer; with the last one the look-up is abandoned.
+    /// A call waits no longer; with the last one the lookup is abandoned.
     fn give_up(&self, host: &str, waiter: u64) {
         let abandoned = lock(&self.shared.book).leave(host, waiter);
         if let Some(token) = abandoned {
@@ -153,7 +153,7 @@ impl Shared {
             Ok(Err(error)) => Err(Failed::new(error.kind(), error.to_string())),
             Err(panic) => {
                 let message = panic_message(&*panic);
-                Err(Failed::new(io::ErrorKind::Other, format!("the look-up panicked: {message}")))
+                Err(Failed::new(io::ErrorKind::Other, format!("the lookup panicked: {message}")))
             }
         };
         lock(&self.book).finish(host, id, found, Instant::now());

@@ -4,13 +4,17 @@
 //! answer: [`XmlRpc`] calls over the connections of the hedged GET, which can be ended in every phase (name lookup, connect, TLS
 //! handshake, request, head, body), within any [limit](TimeLimit): a `Duration`, a `Deadline`, the `Attempt` of a race.
 //!
+//! Each call has a connection of its own, closed after it. A method must not be called twice, and XML-RPC has nothing harmless
+//! to ask a server first, so of an idle connection it could not be known whether the server still reads from it. It costs a
+//! connect for each call (with TLS a handshake), and leaves a server that serves one connection at a time to the others.
+//!
 //! The values, and how they are written and read, are those of the crate `dxr`: every type of the
 //! [specification](http://xmlrpc.com/spec.md) with `i8` and `nil`. XML is taken in UTF-8 only. An answer's document type is
 //! refused, so there are no entities but XML's five, and nothing outside of the answer is ever read. Dates have the
 //! specification's one form, without a time zone. White space alone is the empty string in an untyped value, and malformed as the
 //! name of a struct's member.
 //!
-//! What this does not do: serve, follow redirects, repeat a call that the server may have seen (see [`XmlRpc::call`]), log in:
+//! What this does not do: serve, follow redirects, repeat a call, log in:
 //! a URL with a user name is refused.
 
 mod call; // a call as XML
@@ -34,7 +38,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client of one XML-RPC server. Clones are handles to the same client and share its connections.
+/// A client of one XML-RPC server. Clones are handles to the same client.
 ///
 /// ```no_run
 /// use headstart::xmlrpc::{TryFromValue, XmlRpc, XmlRpcSettings};
@@ -123,8 +127,7 @@ impl XmlRpc {
     ///
     /// Runs on the calling thread and ends by the deadline in every phase, the connection closed; only while XML is written or
     /// read, 10 to 50 ms for each megabyte, nobody looks at the clock. The server may have
-    /// carried the call out nonetheless: a call is sent once, and again only when the connection it was to go by had been closed
-    /// before the first byte left.
+    /// carried the call out all the same. A call is sent once.
     ///
     /// # Errors
     ///
