@@ -5,7 +5,8 @@ use rustix::event::{PollFd, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
 
-/// Waits until something happens to one of `descriptors`, at most until `until`, and returns to how many. May return 0 earlier.
+/// Waits until something happens to one of `descriptors`, at most until `until`, and returns to how many. May return 0
+/// earlier.
 pub(crate) fn wait(descriptors: &mut [PollFd<'_>], until: Deadline) -> io::Result<usize> {
     // A duration that the clock cannot express is no limit.
     let left = until.remaining().and_then(|left| Timespec::try_from(left).ok());

@@ -1,4 +1,5 @@
-//! The query of an upstream's URL may hold a key, and is shown nowhere: not in errors, in the log, among stuck calls, as `Debug`.
+//! The query of an upstream's URL may hold a key, and is shown nowhere: not in errors, in the log, among stuck calls,
+//! as `Debug`.
 
 #![cfg(feature = "http")]
 

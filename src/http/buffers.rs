@@ -1,7 +1,7 @@
 //! Buffers that start small and grow for large response heads.
 //!
-//! ureq's own take 128 KiB each from the start, which is a lot for a connection that carries a few hundred bytes, and do
-//! not grow, while a response head has to fit as a whole before it is parsed.
+//! ureq's own take 128 KiB each from the start, which is a lot for a connection that carries a few hundred bytes, and
+//! do not grow, while a response head has to fit as a whole before it is parsed.
 
 use ureq::unversioned::transport::Buffers;
 

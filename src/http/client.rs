@@ -54,8 +54,8 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call that is over within `limit`. With [`Deadline::Never`](crate::Deadline::Never) it takes as long as its slowest
-    /// attempt.
+    /// A call that is over within `limit`. With [`Deadline::Never`](crate::Deadline::Never) it takes as long as its
+    /// slowest attempt.
     pub fn new(limit: impl Into<TimeLimit>) -> Call<'a> {
         Call { start: Start::Hedged, limit: limit.into(), traceparent: None }
     }
@@ -83,8 +83,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] names the setting that cannot be used: a URL that is not `http` or `https`, has no host or carries a
-    /// user name (which would end up in logs), certificates that cannot be read, and so on.
+    /// [`Error::Setting`] names the setting that cannot be used: a URL that is not `http` or `https`, has no host or
+    /// carries a user name (which would end up in logs), certificates that cannot be read, and so on.
     pub fn new(crew: &Crew, settings: ClientSettings) -> Result<Client, Error> {
         let upstreams = Upstreams::new(
             crew,
@@ -167,9 +167,11 @@ impl Client {
         })
     }
 
-    /// One attempt of a race that is not this client's: a GET at the upstream whose turn it is, with no schedule of its own.
+    /// One attempt of a race that is not this client's: a GET at the upstream whose turn it is, with no schedule of its
+    /// own.
     ///
-    /// It ends soon after the attempt's token is canceled, in every phase, so it may run on the thread that waits for the race.
+    /// It ends soon after the attempt's token is canceled, in every phase, so it may run on the thread that waits for
+    /// the race.
     ///
     /// # Errors
     ///

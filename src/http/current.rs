@@ -1,8 +1,8 @@
 //! The call that this thread makes, for the connection code beneath ureq.
 //!
-//! The problem: the traits by which ureq is given connections carry no context, so a transport that is taken from the pool
-//! does not learn for whom. The answer: ureq runs a call on the thread that made it, so the call's token waits in a
-//! thread-local for as long as the call lasts, and what the connection saw is left there for the caller to judge.
+//! The problem: the traits by which ureq is given connections carry no context, so a transport that is taken from the
+//! pool does not learn for whom. The answer: ureq runs a call on the thread that made it, so the call's token waits in
+//! a thread-local for as long as the call lasts, and what the connection saw is left there for the caller to judge.
 //!
 //! What this does not do: hold anything beyond a call, or reach another thread.
 

@@ -1,8 +1,9 @@
 //! A request of any method and its whole answer, whatever that is made of.
 //!
-//! The problem: a race ends its attempts, but a single call on the caller's own thread has nobody beside it to watch the
-//! clock. The answer: the call gets a token of its own, which the crew's alarm cancels at the deadline and the limit's token
-//! when that is canceled. From there everything is as with the hedged GET: whatever the connection is doing, it is shut down.
+//! The problem: a race ends its attempts, but a single call on the caller's own thread has nobody beside it to watch
+//! the clock. The answer: the call gets a token of its own, which the crew's alarm cancels at the deadline and the
+//! limit's token when that is canceled. From there everything is as with the hedged GET: whatever the connection is
+//! doing, it is shut down.
 //!
 //! A request other than a GET is never sent twice, and gets a fresh connection: see [`lease`](crate::net::lease).
 //!
@@ -42,7 +43,8 @@ pub(crate) struct Received {
 }
 
 impl Upstreams {
-    /// Calls the upstream whose turn it is, on this thread, and returns its whole answer. Ends within `limit`, whatever it is doing.
+    /// Calls the upstream whose turn it is, on this thread, and returns its whole answer. Ends within `limit`, whatever
+    /// it is doing.
     pub(crate) fn exchange(&self, turn: usize, exchange: &Exchange<'_>, limit: &TimeLimit) -> Result<Received, Error> {
         limit.check(Phase::Wait)?;
         let token = CancelToken::new();

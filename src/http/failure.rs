@@ -1,7 +1,7 @@
 //! ureq's errors as ours.
 //!
-//! Errors of our own connector and transport travel through ureq wrapped in its `Error::Io`, sometimes in several layers;
-//! here they come out again.
+//! Errors of our own connector and transport travel through ureq wrapped in its `Error::Io`, sometimes in several
+//! layers; here they come out again.
 
 use crate::error::Error;
 use std::io;

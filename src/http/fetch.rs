@@ -71,7 +71,8 @@ impl Fetch {
         self
     }
 
-    /// How many redirects are followed. Defaults to 0: a redirect is [`Error::Status`]. None is followed from `https` to `http`.
+    /// How many redirects are followed. Defaults to 0: a redirect is [`Error::Status`]. None is followed from `https`
+    /// to `http`.
     pub fn max_redirects(mut self, count: u32) -> Fetch {
         self.max_redirects = count;
         self
@@ -89,8 +90,8 @@ impl Fetch {
     ///
     /// - [`Error::TimedOut`], [`Error::Canceled`] when the limit is over, [`Error::NoDefaultTimeout`] without one.
     /// - [`Error::Setting`] for a URL of another scheme (`ftp:`, `file:`), without a host, or with a user name.
-    /// - [`Error::Lookup`], [`Error::Connect`] (a refused connection, as the system said it), [`Error::Tls`], [`Error::Lost`],
-    ///   [`Error::Protocol`] for what can go wrong on the way.
+    /// - [`Error::Lookup`], [`Error::Connect`] (a refused connection, as the system said it), [`Error::Tls`],
+    ///   [`Error::Lost`], [`Error::Protocol`] for what can go wrong on the way.
     /// - [`Error::Status`] for a status other than 2xx, [`Error::BodyTooLarge`] for more content than is taken.
     pub fn run(&self, limit: impl Into<TimeLimit>) -> Result<Fetched, Error> {
         let limit = limit.into();

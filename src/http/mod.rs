@@ -1,12 +1,12 @@
 //! The hedged GET: a race whose attempts are HTTP requests.
 //!
-//! The problem: an upstream that usually answers in milliseconds and sometimes not at all. The answer: a [`Client`] whose
-//! calls are [races](crate::race) of up to sixteen GET requests. Attempt 0 runs on the calling thread, hedges on the crew's,
-//! and each can be ended in every phase (name lookup, connect, TLS handshake, request, head, body), so losers give their
-//! connection up at once and the caller comes back by its deadline.
+//! The problem: an upstream that usually answers in milliseconds and sometimes not at all. The answer: a [`Client`]
+//! whose calls are [races](crate::race) of up to sixteen GET requests. Attempt 0 runs on the calling thread, hedges on
+//! the crew's, and each can be ended in every phase (name lookup, connect, TLS handshake, request, head, body), so
+//! losers give their connection up at once and the caller comes back by its deadline.
 //!
-//! A success is an answer with status 200, a JSON media type and a body that is complete and parses. Everything else is a
-//! failure of that attempt.
+//! A success is an answer with status 200, a JSON media type and a body that is complete and parses. Everything else is
+//! a failure of that attempt.
 //!
 //! What this does not do: other methods than GET (only what may be sent twice can be hedged), caching, cookies.
 
@@ -14,7 +14,8 @@
 //! - [`client`], [`settings`], [`racer`]: the hedged GET; [`fetch`](mod@fetch): the content of a URL
 //! - [`upstreams`], [`exchange`]: what is called, by which connection, and with what for an answer
 //! - [`wire`], [`request`], [`response`]: the usual call, over plain HTTP and without a library
-//! - [`agent`], [`transport`], `secure`, [`buffers`], [`current`], [`failure`]: any other call, by ureq over connections of ours
+//! - [`agent`], [`transport`], `secure`, [`buffers`], [`current`], [`failure`]: any other call, by ureq over
+//!   connections of ours
 //! - [`answer`], [`trace`]: what is a success; the trace that goes on through us
 
 mod agent;

@@ -1,7 +1,7 @@
 //! TLS over ureq's transports, which can be lost at any moment.
 //!
-//! The handshake reads and writes through the [`Plain`](super::transport::Plain) below like everything else, so canceling its
-//! call ends it.
+//! The handshake reads and writes through the [`Plain`](super::transport::Plain) below like everything else, so
+//! canceling its call ends it.
 //!
 //! A peer that closes without saying so in TLS (`close_notify`) has not ended its answer: that is a failure here, where
 //! ureq would take it for the end of a body of undeclared length.

@@ -112,7 +112,8 @@ impl ClientSettings {
         self
     }
 
-    /// How long an idle connection is kept. Defaults to 4 s: less than the 5 s after which common servers close it themselves.
+    /// How long an idle connection is kept. Defaults to 4 s: less than the 5 s after which common servers close it
+    /// themselves.
     pub fn idle_timeout(mut self, idle_timeout: Duration) -> ClientSettings {
         self.idle_timeout = idle_timeout;
         self

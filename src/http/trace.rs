@@ -1,7 +1,8 @@
 //! W3C Trace Context: a trace goes on through us.
 //!
-//! A call passes the trace it was given on, with a parent id of its own for each attempt, so that who looks at the trace
-//! can tell attempts apart. Without one, or with a malformed one, a new trace begins (Trace Context, sections 3.2 and 4.3).
+//! A call passes the trace it was given on, with a parent id of its own for each attempt, so that who looks at the
+//! trace can tell attempts apart. Without one, or with a malformed one, a new trace begins (Trace Context, sections 3.2
+//! and 4.3).
 //!
 //! What this does not do: record spans. A new trace says so by its flags: not sampled.
 
@@ -51,7 +52,8 @@ impl TraceContext {
     }
 }
 
-/// Writes `number` in as many hexadecimal digits as there is room for. (With `format!` this was a fortieth of a request.)
+/// Writes `number` in as many hexadecimal digits as there is room for. (With `format!` this was a fortieth of a
+/// request.)
 fn put_hex(digits: &mut [u8], mut number: u128) {
     for digit in digits.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(number & 0xf) as usize];
@@ -65,8 +67,8 @@ fn hex(field: &str, digits: usize) -> Option<u128> {
     (field.len() == digits && all_hex).then(|| u128::from_str_radix(field, 16).ok()).flatten()
 }
 
-/// Never 0, not repeated within this process before 2^64 calls, and different from process to process: SplitMix64 (Steele,
-/// Lea and Flood, 2014) from a random start. Identifiers, not secrets.
+/// Never 0, not repeated within this process before 2^64 calls, and different from process to process: SplitMix64
+/// (Steele, Lea and Flood, 2014) from a random start. Identifiers, not secrets.
 fn random_id() -> u64 {
     static STATE: LazyLock<AtomicU64> =
         LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(std::process::id())));

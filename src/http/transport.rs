@@ -1,10 +1,11 @@
 //! ureq's transport: a TCP connection that its call can lose at any moment.
 //!
-//! A call on a pooled connection takes three system calls: a peek that tells whether the peer has gone meanwhile, a send, a
-//! receive. There are no socket timeouts but while the connection is being made: the deadline cancels the token.
+//! A call on a pooled connection takes three system calls: a peek that tells whether the peer has gone meanwhile, a
+//! send, a receive. There are no socket timeouts but while the connection is being made: the deadline cancels the
+//! token.
 //!
-//! Failures are passed on as `io::ErrorKind::Other` whatever they were, because ureq tries some kinds again and takes others
-//! (a reset) for the regular end of a body.
+//! Failures are passed on as `io::ErrorKind::Other` whatever they were, because ureq tries some kinds again and takes
+//! others (a reset) for the regular end of a body.
 //!
 //! Names are looked up here, not in ureq's resolver, which is asked on every call: on a pooled connection no address is
 //! needed.

@@ -1,7 +1,7 @@
 //! Upstreams that take calls in turn.
 //!
-//! The usual call, over plain HTTP without proxy and redirects, goes by a [`Wire`]; everything else by ureq, with an agent for
-//! each connection: one agent for all would serialise the calls on its pool's lock.
+//! The usual call, over plain HTTP without proxy and redirects, goes by a [`Wire`]; everything else by ureq, with an
+//! agent for each connection: one agent for all would serialise the calls on its pool's lock.
 
 use super::agent::ReusableAgent;
 use super::request::{PreparedRequest, target};
@@ -66,8 +66,8 @@ pub(crate) struct Upstreams {
 
 /// One URL, made ready to be called.
 pub(super) struct Upstream {
-    /// The request, complete but for the values that differ from call to call: to clone it and set these takes a fraction of
-    /// the time it takes to build one.
+    /// The request, complete but for the values that differ from call to call: to clone it and set these takes a
+    /// fraction of the time it takes to build one.
     pub(super) request: Request<()>,
     address: Address,
     /// Host and port, for messages.
@@ -155,8 +155,8 @@ impl Upstreams {
         &self.label
     }
 
-    /// Calls the upstream whose turn it is and returns its JSON. Ends soon after the attempt's token is canceled, whatever
-    /// it is doing.
+    /// Calls the upstream whose turn it is and returns its JSON. Ends soon after the attempt's token is canceled,
+    /// whatever it is doing.
     pub(crate) fn get(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
         let upstream = self.at_turn(turn);
         if attempt.deadline().has_passed() {

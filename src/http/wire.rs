@@ -1,11 +1,13 @@
 //! A GET over plain HTTP/1.1: one write, one read, no library between.
 //!
 //! The problem: a call on a connection that is there costs a few microseconds of kernel, and twice as many in a client
-//! library that can do everything: a third of a whole request's CPU. The answer: for `http://` without proxy and redirects, which
-//! is what a hedging server calls nearly always, the request is written from a prepared text and the response read here, in
-//! some 200 lines. Everything else goes through ureq; `tests/client_oracle.rs` has both read the same responses.
+//! library that can do everything: a third of a whole request's CPU. The answer: for `http://` without proxy and
+//! redirects, which is what a hedging server calls nearly always, the request is written from a prepared text and the
+//! response read here, in some 200 lines. Everything else goes through ureq; `tests/client_oracle.rs` has both read the
+//! same responses.
 //!
-//! The connection can be lost at any moment: see [`Hold`]. There are no socket timeouts: the deadline cancels the token.
+//! The connection can be lost at any moment: see [`Hold`]. There are no socket timeouts: the deadline cancels the
+//! token.
 
 use super::answer::MAX_DRAINED;
 use super::current::Patience;
@@ -313,8 +315,8 @@ impl Wire {
     }
 }
 
-/// Whether the line of a chunk's size begins with a digit, without which httparse reads a 0, the end of the body, and holds no line
-/// feed but its own, which others take for its end.
+/// Whether the line of a chunk's size begins with a digit, without which httparse reads a 0, the end of the body, and
+/// holds no line feed but its own, which others take for its end.
 fn is_strict(line: &[u8]) -> bool {
     line.first().is_some_and(u8::is_ascii_hexdigit) && line.iter().filter(|byte| **byte == b'\n').count() == 1
 }

@@ -21,8 +21,8 @@ pub(super) fn checked_key(key: &[u8]) -> Result<&[u8], Error> {
 
 /// A key and the server that has it, as one URL: `memcached://host[:port]/key`.
 ///
-/// The port defaults to 11211. Everything after the first slash is the key, percent-encoded where a URL needs it (`%20` would
-/// be a space, which no key may have; `%3F` is a question mark).
+/// The port defaults to 11211. Everything after the first slash is the key, percent-encoded where a URL needs it (`%20`
+/// would be a space, which no key may have; `%3F` is a question mark).
 ///
 /// ```
 /// use headstart::memcached::MemcachedUrl;

@@ -1,12 +1,12 @@
 //! One connection, and one exchange over it.
 //!
-//! The problem: a connection whose call was given up in the middle still has that call's reply on its way, and the next call
-//! would read it as its own answer. The answer: an exchange owns the connection, every wait ends by the call's deadline, the
-//! call's token shuts the socket down, and a connection is kept only after whole, well-formed replies to all that was
-//! asked, with nothing left over. Whatever else happens closes it.
+//! The problem: a connection whose call was given up in the middle still has that call's reply on its way, and the next
+//! call would read it as its own answer. The answer: an exchange owns the connection, every wait ends by the call's
+//! deadline, the call's token shuts the socket down, and a connection is kept only after whole, well-formed replies to
+//! all that was asked, with nothing left over. Whatever else happens closes it.
 //!
-//! The socket does not block; `poll` waits, each time with what is left until the deadline, so that a peer who drips bytes
-//! gains no time. Where there is no `poll` (Windows), socket timeouts are set anew before each read and write.
+//! The socket does not block; `poll` waits, each time with what is left until the deadline, so that a peer who drips
+//! bytes gains no time. Where there is no `poll` (Windows), socket timeouts are set anew before each read and write.
 
 use super::protocol::{self, Asked, Decoder, Flaw, Reply};
 use crate::cancel::CancelToken;
@@ -76,8 +76,8 @@ impl<'a> Exchange<'a> {
         Exchange { connection, limit, to, max_value, reached: Reached::Unsent }
     }
 
-    /// Has a server whose connection was idle answer a no-op, so that what must not be repeated does not meet a connection that
-    /// the server has closed.
+    /// Has a server whose connection was idle answer a no-op, so that what must not be repeated does not meet a
+    /// connection that the server has closed.
     pub(super) fn check_idle_connection(&mut self) -> Result<(), Error> {
         if !self.connection.was_idle {
             return Ok(());

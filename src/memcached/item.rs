@@ -27,9 +27,9 @@ pub enum Expiry {
     /// Not by time. The default.
     #[default]
     Never,
-    /// So long after the call reached the server, rounded up to whole seconds, at least one. The server's clock ticks in
-    /// seconds, so it can be up to one less. Counted by this machine's clock when longer than 30 days, and ended in January
-    /// 2038 at the latest: later the protocol cannot tell.
+    /// So long after the call reached the server, rounded up to whole seconds, at least one. The server's clock ticks
+    /// in seconds, so it can be up to one less. Counted by this machine's clock when longer than 30 days, and ended in
+    /// January 2038 at the latest: later the protocol cannot tell.
     After(Duration),
 }
 

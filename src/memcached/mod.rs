@@ -1,24 +1,24 @@
 //! A memcached client whose every call has a deadline and can be ended.
 //!
-//! The problem: a cache is asked to save time, and a cache that hangs takes it. Blocking clients have socket timeouts at best,
-//! which a server that drips bytes defeats, and after a timeout some hand the connection to the next call, with the old reply
-//! still on its way. The answer: a [`Memcached`] ends each call by its deadline or when its token is canceled, in every phase
-//! (name lookup, connect, send, receive), by closing the connection; and a reply is taken only if it repeats the number and
-//! the key of the request.
+//! The problem: a cache is asked to save time, and a cache that hangs takes it. Blocking clients have socket timeouts
+//! at best, which a server that drips bytes defeats, and after a timeout some hand the connection to the next call,
+//! with the old reply still on its way. The answer: a [`Memcached`] ends each call by its deadline or when its token is
+//! canceled, in every phase (name lookup, connect, send, receive), by closing the connection; and a reply is taken only
+//! if it repeats the number and the key of the request.
 //!
 //! - `protocol`: requests and replies as bytes
 //! - `connection`: one connection and the call that has it; `connections`: those of one server
 //! - `address`: servers, keys, URLs; `item`: what is stored; `settings`: how the server is called
 //!
-//! A server may close an idle connection at any moment. A read is then made once more over a fresh one. A change is made once:
-//! before it goes over an idle connection the server has to answer a no-op (`mn`), which costs a round trip, and if it does not,
-//! the change goes over a fresh connection. So an idle connection that is closed costs no call.
+//! A server may close an idle connection at any moment. A read is then made once more over a fresh one. A change is
+//! made once: before it goes over an idle connection the server has to answer a no-op (`mn`), which costs a round trip,
+//! and if it does not, the change goes over a fresh connection. So an idle connection that is closed costs no call.
 //!
-//! Invariants: calls run on the calling thread; nothing else is started but name lookups, on the crew. A connection is pooled
-//! only after a whole reply with nothing left over. No change is sent twice.
+//! Invariants: calls run on the calling thread; nothing else is started but name lookups, on the crew. A connection is
+//! pooled only after a whole reply with nothing left over. No change is sent twice.
 //!
-//! What this does not do: spread keys over servers (one client is one server), compress, authenticate, encrypt. A call that
-//! was ended or lost may still have been carried out by the server: see [`Memcached::set`].
+//! What this does not do: spread keys over servers (one client is one server), compress, authenticate, encrypt. A call
+//! that was ended or lost may still have been carried out by the server: see [`Memcached::set`].
 
 mod address;
 mod connection;
@@ -49,8 +49,8 @@ const PIPELINED: usize = 16 << 10;
 
 /// A client of one memcached server. Clones are handles to the same client and share its connections.
 ///
-/// Each call takes as its last argument how long it may take: a [`Duration`](std::time::Duration), a [`Deadline`](crate::Deadline),
-/// the [`Attempt`](crate::Attempt) of a race, a [`TimeLimit`].
+/// Each call takes as its last argument how long it may take: a [`Duration`](std::time::Duration), a
+/// [`Deadline`](crate::Deadline), the [`Attempt`](crate::Attempt) of a race, a [`TimeLimit`].
 ///
 /// ```no_run
 /// use headstart::memcached::{Memcached, MemcachedSettings, SetOptions};
@@ -65,8 +65,8 @@ const PIPELINED: usize = 16 << 10;
 /// # Ok::<(), headstart::Error>(())
 /// ```
 ///
-/// A read hedged over two servers that hold the same is a race over two clients: the primary asks one, and if it has not
-/// answered after 5 ms a hedge asks the other.
+/// A read hedged over two servers that hold the same is a race over two clients: the primary asks one, and if it has
+/// not answered after 5 ms a hedge asks the other.
 ///
 /// ```no_run
 /// use headstart::memcached::{Memcached, MemcachedSettings};
@@ -89,10 +89,10 @@ const PIPELINED: usize = 16 << 10;
 /// # Errors
 ///
 /// Of every call: [`Error::TimedOut`] when its time was over; [`Error::Canceled`] when its token was canceled;
-/// [`Error::Lookup`], [`Error::Connect`] and [`Error::Lost`] as their names say; [`Error::Refused`] with the server's words;
-/// [`Error::Protocol`] when what came is no reply to what was asked; [`Error::BodyTooLarge`] for a value beyond
-/// [`MemcachedSettings::max_value`]; [`Error::Setting`] for a key that is empty, longer than 250 bytes or has a space or
-/// control character in it. A key that is not there is no error.
+/// [`Error::Lookup`], [`Error::Connect`] and [`Error::Lost`] as their names say; [`Error::Refused`] with the server's
+/// words; [`Error::Protocol`] when what came is no reply to what was asked; [`Error::BodyTooLarge`] for a value beyond
+/// [`MemcachedSettings::max_value`]; [`Error::Setting`] for a key that is empty, longer than 250 bytes or has a space
+/// or control character in it. A key that is not there is no error.
 #[derive(Clone)]
 pub struct Memcached {
     shared: Arc<Shared>,
@@ -105,7 +105,8 @@ struct Shared {
 }
 
 impl Memcached {
-    /// A client whose calls run on the calling threads, and whose name lookups on threads of `crew`. Connects nowhere yet.
+    /// A client whose calls run on the calling threads, and whose name lookups on threads of `crew`. Connects nowhere
+    /// yet.
     ///
     /// # Errors
     ///
@@ -126,8 +127,8 @@ impl Memcached {
 
     /// The values of `keys`, in their order, with `None` for those that are not there: all of them or an error.
     ///
-    /// The requests are pipelined over one connection. The values are held in memory together: at most `max_value` for each
-    /// key. Made once more like [`get`](Memcached::get).
+    /// The requests are pipelined over one connection. The values are held in memory together: at most `max_value` for
+    /// each key. Made once more like [`get`](Memcached::get).
     pub fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
@@ -166,8 +167,9 @@ impl Memcached {
 
     /// Stores `value` under `key`, whatever was there.
     ///
-    /// Like every call that changes something it is made once: when it fails by [`Error::TimedOut`], [`Error::Canceled`] or
-    /// [`Error::Lost`], the server may have carried it out all the same, or may yet do so, also after a later call.
+    /// Like every call that changes something it is made once: when it fails by [`Error::TimedOut`],
+    /// [`Error::Canceled`] or [`Error::Lost`], the server may have carried it out all the same, or may yet do so, also
+    /// after a later call.
     pub fn set(
         &self,
         key: impl AsRef<[u8]>,
@@ -181,7 +183,8 @@ impl Memcached {
         })
     }
 
-    /// Stores `value` under `key` if nothing is there. `false` when something is. Made once, like [`set`](Memcached::set).
+    /// Stores `value` under `key` if nothing is there. `false` when something is. Made once, like
+    /// [`set`](Memcached::set).
     pub fn add(
         &self,
         key: impl AsRef<[u8]>,
@@ -208,16 +211,16 @@ impl Memcached {
         self.change(key.as_ref(), Command::Touch { expiry }, limit, found)
     }
 
-    /// Adds to the number that `key` holds as decimal digits and returns the sum, which wraps at 2⁶⁴; `None` when `key` is not
-    /// there. Made once, like [`set`](Memcached::set): made twice it would count twice.
+    /// Adds to the number that `key` holds as decimal digits and returns the sum, which wraps at 2⁶⁴; `None` when `key`
+    /// is not there. Made once, like [`set`](Memcached::set): made twice it would count twice.
     ///
     /// A value that is no number is [`Error::Refused`].
     pub fn incr(&self, key: impl AsRef<[u8]>, by: u64, limit: impl Into<TimeLimit>) -> Result<Option<u64>, Error> {
         self.change(key.as_ref(), Command::Increment(by), limit, counted)
     }
 
-    /// The same downwards, to 0 at the least. The server keeps the value's length, so [`get`](Memcached::get) may find spaces
-    /// after the digits.
+    /// The same downwards, to 0 at the least. The server keeps the value's length, so [`get`](Memcached::get) may find
+    /// spaces after the digits.
     pub fn decr(&self, key: impl AsRef<[u8]>, by: u64, limit: impl Into<TimeLimit>) -> Result<Option<u64>, Error> {
         self.change(key.as_ref(), Command::Decrement(by), limit, counted)
     }
@@ -246,8 +249,8 @@ impl Memcached {
         if value.len() > limit { Err(Error::BodyTooLarge { limit: limit as u64 }) } else { Ok(value) }
     }
 
-    /// Makes a call that changes something. `judge` says what the reply means while the connection is still the call's, so that
-    /// one with a reply that means nothing is not kept.
+    /// Makes a call that changes something. `judge` says what the reply means while the connection is still the call's,
+    /// so that one with a reply that means nothing is not kept.
     fn change<T>(
         &self,
         key: &[u8],

@@ -1,18 +1,19 @@
 //! The meta protocol, as bytes: requests written, replies read. Knows no sockets.
 //!
-//! The problem: a reply that is taken for the answer to another request is worse than none. The answer: every request carries
-//! an opaque number that no other request of this client has, the server repeats it and the key in its reply, and a reply
-//! is taken only with both. memcached's `doc/protocol.txt`, "Meta Commands", is the source.
+//! The problem: a reply that is taken for the answer to another request is worse than none. The answer: every request
+//! carries an opaque number that no other request of this client has, the server repeats it and the key in its reply,
+//! and a reply is taken only with both. memcached's `doc/protocol.txt`, "Meta Commands", is the source.
 //!
-//! A reply costs no more memory than what was received of it, and is given up as soon as it is seen to be wrong: a line longer
-//! than [`MAX_LINE`], a length beyond the limit, any code, flag or ending that was not asked for.
+//! A reply costs no more memory than what was received of it, and is given up as soon as it is seen to be wrong: a line
+//! longer than [`MAX_LINE`], a length beyond the limit, any code, flag or ending that was not asked for.
 //!
 //! What this does not do: the classic text commands and the binary protocol, which memcached calls deprecated.
 
 use crate::error::Error;
 use std::io::Write;
 
-/// The longest reply line taken. A key and all flags asked for take less than 330 bytes, an error message says what it has to.
+/// The longest reply line taken. A key and all flags asked for take less than 330 bytes, an error message says what it
+/// has to.
 const MAX_LINE: usize = 1024;
 
 /// What one request asks of one key.

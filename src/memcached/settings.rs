@@ -38,13 +38,15 @@ impl MemcachedSettings {
         }
     }
 
-    /// How long to wait for a connection (name lookup and TCP), at most; a call with less time waits less. Defaults to 2 s.
+    /// How long to wait for a connection (name lookup and TCP), at most; a call with less time waits less. Defaults to
+    /// 2 s.
     pub fn connect_timeout(mut self, connect_timeout: Duration) -> MemcachedSettings {
         self.connect_timeout = connect_timeout;
         self
     }
 
-    /// The largest value sent or taken, in bytes. Defaults to 1 MiB, which is memcached's own limit (`-I`) unless changed.
+    /// The largest value sent or taken, in bytes. Defaults to 1 MiB, which is memcached's own limit (`-I`) unless
+    /// changed.
     pub fn max_value(mut self, max_value: usize) -> MemcachedSettings {
         self.max_value = max_value;
         self

@@ -1,11 +1,12 @@
 //! Making a connection clean after its call.
 //!
-//! The problem: what a call leaves on its connection (a transaction, a lock, a variable) must not come to the next one, and the
-//! new login that takes it away is a round trip, which the caller has no part in: its rows are here, its `INSERT` is
-//! committed. The answer: the caller is told at once, and a job of the crew cleans the connection and puts it into the pool.
+//! The problem: what a call leaves on its connection (a transaction, a lock, a variable) must not come to the next one,
+//! and the new login that takes it away is a round trip, which the caller has no part in: its rows are here, its
+//! `INSERT` is committed. The answer: the caller is told at once, and a job of the crew cleans the connection and puts
+//! it into the pool.
 //!
-//! The permit of the call is kept meanwhile, so there are never more connections than there may be. A clean-up that takes too
-//! long costs the connection.
+//! The permit of the call is kept meanwhile, so there are never more connections than there may be. A clean-up that
+//! takes too long costs the connection.
 
 use super::Shared;
 use super::connection::Connection;

@@ -253,8 +253,8 @@ pub(super) fn execute(conn: &mut Conn, statement: &Statement, control: &Control)
     Ok(executed)
 }
 
-/// Has a statement prepared and then run. While it is being prepared it has done nothing: a connection that is lost until then
-/// costs no call.
+/// Has a statement prepared and then run. While it is being prepared it has done nothing: a connection that is lost
+/// until then costs no call.
 fn begin<'c>(
     conn: &'c mut Conn,
     statement: &Statement,
@@ -276,7 +276,8 @@ fn pass_over(mut result: QueryResult<'_, '_, '_, Binary>) -> Result<(), CallErro
     Ok(())
 }
 
-/// Ends the statement of another connection, and that connection: its end may come before the server has read the statement.
+/// Ends the statement of another connection, and that connection: its end may come before the server has read the
+/// statement.
 pub(super) fn kill(conn: &mut Conn, id: u32) -> Result<(), CallError> {
     /// There is no such connection (any more).
     const ER_NO_SUCH_THREAD: u16 = 1094;

@@ -1,12 +1,13 @@
 //! Ending statements on the server.
 //!
-//! The problem: a server does not look whether its client is still there. A statement whose client has gone sleeps, waits for
-//! its lock or scans on, and keeps its own locks meanwhile. The answer: whenever a call was ended, a job of the crew tells the
-//! server over another connection, an idle one if there is one. Each ending has a job of its own, since MariaDB takes up to two
-//! seconds for a `KILL` that meets a statement about to wait, and the others are not to queue for that.
+//! The problem: a server does not look whether its client is still there. A statement whose client has gone sleeps,
+//! waits for its lock or scans on, and keeps its own locks meanwhile. The answer: whenever a call was ended, a job of
+//! the crew tells the server over another connection, an idle one if there is one. Each ending has a job of its own,
+//! since MariaDB takes up to two seconds for a `KILL` that meets a statement about to wait, and the others are not to
+//! queue for that.
 //!
-//! The permit of the call is kept until its statement is ended or given up, so what is being ended counts against the bound
-//! of connections and can never pile up.
+//! The permit of the call is kept until its statement is ended or given up, so what is being ended counts against the
+//! bound of connections and can never pile up.
 
 use super::Shared;
 use super::connection::{Connection, kill};

@@ -77,8 +77,9 @@ impl MySqlSettings {
         self
     }
 
-    /// The most calls at a time, those included whose statement is being ended; further ones wait. 1 to 100,000, defaults to 8. The server sees
-    /// no more connections than these, and one more for each statement that is being ended.
+    /// The most calls at a time, those included whose statement is being ended; further ones wait. 1 to 100,000,
+    /// defaults to 8. The server sees no more connections than these, and one more for each statement that is being
+    /// ended.
     pub fn max_connections(mut self, max_connections: usize) -> MySqlSettings {
         self.max_connections = max_connections;
         self
@@ -90,7 +91,8 @@ impl MySqlSettings {
         self
     }
 
-    /// How long to try to have a statement ended on the server, or a connection made clean, counted from the end of the call. Defaults to 10 s.
+    /// How long to try to have a statement ended on the server, or a connection made clean, counted from the end of the
+    /// call. Defaults to 10 s.
     pub fn kill_timeout(mut self, kill_timeout: Duration) -> MySqlSettings {
         self.kill_timeout = kill_timeout;
         self

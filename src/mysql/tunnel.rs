@@ -1,19 +1,20 @@
 //! The connection beneath the `mysql` crate, kept where it can be ended.
 //!
-//! The problem: the crate opens its socket itself and hands it to nobody; all it offers are timeouts per read, which a server
-//! that drips never exceeds, and nothing that another thread could pull. The answer: the crate, on a thread of the crew,
-//! talks over the loopback to the calling thread, which has nothing else to do, holds the only connection to the server and
-//! passes the bytes on. It waits in one `poll` with the call's deadline; when that comes, in whatever phase, it shuts both
-//! sockets down, and the crate's thread comes home within microseconds.
+//! The problem: the crate opens its socket itself and hands it to nobody; all it offers are timeouts per read, which a
+//! server that drips never exceeds, and nothing that another thread could pull. The answer: the crate, on a thread of
+//! the crew, talks over the loopback to the calling thread, which has nothing else to do, holds the only connection to
+//! the server and passes the bytes on. It waits in one `poll` with the call's deadline; when that comes, in whatever
+//! phase, it shuts both sockets down, and the crate's thread comes home within microseconds.
 //!
 //! A [`Waker`] (a pair of sockets) wakes the poll: when the crate is done, and when the call is canceled.
 //!
-//! Rejected: a second descriptor of the crate's socket by `pidfd_getfd` (Linux only, refused in most containers, and not there
-//! before the handshake is over); timeouts per read (a drip); a Unix socket instead of the loopback (the crate takes it for a
-//! private way and would send the password readable). Cost: a copy and two thread switches per round trip, some tens of microseconds.
+//! Rejected: a second descriptor of the crate's socket by `pidfd_getfd` (Linux only, refused in most containers, and
+//! not there before the handshake is over); timeouts per read (a drip); a Unix socket instead of the loopback (the
+//! crate takes it for a private way and would send the password readable). Cost: a copy and two thread switches per
+//! round trip, some tens of microseconds.
 //!
-//! The listener on the loopback takes one connection and is closed. A foreign process that connected first would reach the server's
-//! login, which it can reach without us as well, and the call would fail.
+//! The listener on the loopback takes one connection and is closed. A foreign process that connected first would reach
+//! the server's login, which it can reach without us as well, and the call would fail.
 
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
@@ -84,8 +85,8 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// That the call was ended: then the connection is shut down and `work`'s thread is home, or is given up after [`GRACE`].
-    /// That no thread could be had, or that `work` panicked.
+    /// That the call was ended: then the connection is shut down and `work`'s thread is home, or is given up after
+    /// [`GRACE`]. That no thread could be had, or that `work` panicked.
     pub(super) fn run<T: Send + 'static>(
         &mut self,
         bounds: Bounds<'_>,
@@ -217,8 +218,8 @@ impl Pipe {
         }
     }
 
-    /// Reads and writes what can be read and written now. The end of the source is passed on as such, and so is its failure:
-    /// the target learns as much from the one as from the other.
+    /// Reads and writes what can be read and written now. The end of the source is passed on as such, and so is its
+    /// failure: the target learns as much from the one as from the other.
     fn advance(&mut self, mut from: &TcpStream, mut to: &TcpStream) {
         if self.ended {
             return;

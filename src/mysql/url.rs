@@ -15,9 +15,9 @@ use percent_encoding::percent_decode_str;
 /// | `password-file` | a file with the password, whose last line end does not count |
 /// | `password-env` | the environment variable with the password |
 ///
-/// A command line is public to every user of the machine and an environment to the user's own processes: the password's place is
-/// a file. User name, password and database are percent-encoded where they have to be; in values, a plus sign is a
-/// space too, and `&`, `+`, `#` and `%` are written `%26`, `%2B`, `%23` and `%25`.
+/// A command line is public to every user of the machine and an environment to the user's own processes: the password's
+/// place is a file. User name, password and database are percent-encoded where they have to be; in values, a plus sign
+/// is a space too, and `&`, `+`, `#` and `%` are written `%26`, `%2B`, `%23` and `%25`.
 ///
 /// ```
 /// use headstart::mysql::MySqlUrl;

@@ -9,15 +9,15 @@ use serde::ser::{Serialize, Serializer};
 /// | SQL type | variant | JSON |
 /// |---|---|---|
 /// | any, when `NULL` | [`Null`](Value::Null) | `null` |
-/// | `TINYINT` (and `BOOLEAN`) to `BIGINT`, `YEAR` | [`Int`](Value::Int), [`Unsigned`](Value::Unsigned) if declared so | number, all digits |
+/// | `TINYINT` (and `BOOLEAN`) to `BIGINT`, `YEAR` | [`Int`](Value::Int) or [`Unsigned`](Value::Unsigned) | number, all digits |
 /// | `BIT` | [`Unsigned`](Value::Unsigned) | number |
 /// | `FLOAT`, `DOUBLE` | [`Float`](Value::Float) | number |
 /// | `DECIMAL` | [`Text`](Value::Text), all digits: `"1.50"` | string |
 /// | `DATE` | [`Text`](Value::Text): `"2024-02-29"` | string |
-/// | `DATETIME`, `TIMESTAMP` | [`Text`](Value::Text): `"2024-02-29 23:59:59"`, with as many decimals as declared | string |
+/// | `DATETIME`, `TIMESTAMP` | [`Text`](Value::Text): `"2024-02-29 23:59:59"`, decimals as declared | string |
 /// | `TIME` | [`Text`](Value::Text): `"-838:59:59"`, with as many decimals as declared | string |
 /// | `CHAR`, `VARCHAR`, `TEXT`, `ENUM`, `SET`, `JSON` | [`Text`](Value::Text) | string |
-/// | `BINARY`, `VARBINARY`, `BLOB`, spatial types, `INET6` | [`Bytes`](Value::Bytes) | string of hexadecimal digits, as `HEX()` makes it |
+/// | `BINARY`, `VARBINARY`, `BLOB`, spatial types, `INET6` | [`Bytes`](Value::Bytes) | string: hexadecimal digits |
 ///
 /// A number beyond 2^53 keeps its digits in the JSON; whether they survive is up to who reads it.
 #[derive(Clone, Debug, PartialEq)]

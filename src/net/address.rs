@@ -55,8 +55,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// What may be shown of a URL that may be wrong in any way: neither what stands between its scheme and an `@`, which may be
-/// a password, nor its query, which may hold a key.
+/// What may be shown of a URL that may be wrong in any way: neither what stands between its scheme and an `@`, which
+/// may be a password, nor its query, which may hold a key.
 pub(crate) fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (&url[..scheme.len() + 3], rest));
     let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));

@@ -1,8 +1,8 @@
 //! What is known of host names, and which lookups are under way.
 //!
-//! Answers are used for 30 s as they are and for five minutes while a new lookup runs beside; a failure is the answer for
-//! one second. There is one lookup per name, or two when the first was abandoned and has not returned for long, and at most
-//! 16 in all.
+//! Answers are used for 30 s as they are and for five minutes while a new lookup runs beside; a failure is the answer
+//! for one second. There is one lookup per name, or two when the first was abandoned and has not returned for long, and
+//! at most 16 in all.
 //!
 //! Invariant: the book starts nothing and waits for nothing. It is asked under a lock and only says what is to be done.
 

@@ -1,12 +1,13 @@
 //! Connecting, in a way that can be ended.
 //!
-//! The problem: `connect(2)` blocks for minutes when nobody answers, and a socket that does not exist yet cannot be shut
-//! down. The answer: connect without blocking, then let the call's token have the socket, then `poll`. A shutdown ends a
-//! pending connection on Linux and wakes the poll; on the other Unix systems, where it does not, the poll looks at the token
-//! every 50 ms. In this order no cancellation falls through: a token that was canceled before runs the cleanup at once.
+//! The problem: `connect(2)` blocks for minutes when nobody answers, and a socket that does not exist yet cannot be
+//! shut down. The answer: connect without blocking, then let the call's token have the socket, then `poll`. A shutdown
+//! ends a pending connection on Linux and wakes the poll; on the other Unix systems, where it does not, the poll looks
+//! at the token every 50 ms. In this order no cancellation falls through: a token that was canceled before runs the
+//! cleanup at once.
 //!
-//! What this does not do: try addresses in parallel. They get their turn with half of what is left of the time each. Where
-//! there is no `poll` (Windows), a pending connection ends with the connect timeout only.
+//! What this does not do: try addresses in parallel. They get their turn with half of what is left of the time each.
+//! Where there is no `poll` (Windows), a pending connection ends with the connect timeout only.
 
 use super::address::Address;
 use super::hold::Hold;
@@ -35,13 +36,13 @@ impl Dialer {
         Dialer { names: Names::new(lookup, crew) }
     }
 
-    /// A blocking socket connected to `address`, which the token of `limit` can shut down. There is time until `until` and
-    /// within `limit`.
+    /// A blocking socket connected to `address`, which the token of `limit` can shut down. There is time until `until`
+    /// and within `limit`.
     ///
     /// # Errors
     ///
-    /// [`Error::Lookup`] and [`Error::Connect`], also when `until` has passed; [`Error::TimedOut`] and [`Error::Canceled`] when
-    /// it was `limit` that ended it.
+    /// [`Error::Lookup`] and [`Error::Connect`], also when `until` has passed; [`Error::TimedOut`] and
+    /// [`Error::Canceled`] when it was `limit` that ended it.
     pub(crate) fn open(&self, address: &Address, until: Deadline, limit: &TimeLimit) -> Result<Connected, Error> {
         let (until, token) = (until.earlier(limit.deadline()), limit.token());
         // Each step knows one moment to be over by. Whose it was, the limit tells.

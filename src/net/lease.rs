@@ -1,21 +1,22 @@
 //! A connection for one call: an idle one or a fresh one.
 //!
-//! The problem: a server may close an idle connection at any moment, also while a request is on its way to it. A look at
-//! the socket before its use finds most of them. Of the rest the client only learns that the connection is lost, and not
-//! whether the server has seen the request. The answer is one rule, written once, with what differs from call to call as
-//! a value: [`Resend`].
+//! The problem: a server may close an idle connection at any moment, also while a request is on its way to it. A look
+//! at the socket before its use finds most of them. Of the rest the client only learns that the connection is lost, and
+//! not whether the server has seen the request. The answer is one rule, written once, with what differs from call to
+//! call as a value: [`Resend`].
 //!
-//! - A read may be repeated. It takes an idle connection, and when that is lost before any answer it goes out once more,
-//!   over a fresh one.
+//! - A read may be repeated. It takes an idle connection, and when that is lost before any answer it goes out once
+//!   more, over a fresh one.
 //! - A call that must not be repeated, of a protocol in which the client can first ask something harmless over the same
-//!   connection (Memcached's no-op, the `PREPARE` of a statement), takes an idle connection too. When that is lost before
-//!   the call itself was sent, the call goes out over a fresh one.
+//!   connection (Memcached's no-op, the `PREPARE` of a statement), takes an idle connection too. When that is lost
+//!   before the call itself was sent, the call goes out over a fresh one.
 //! - Any other call that must not be repeated gets a fresh connection from the start.
 //!
-//! So an idle connection that its server closes costs no call, and no call that must not be repeated is sent twice. A fresh
-//! connection that is lost is a failure in each case.
+//! So an idle connection that its server closes costs no call, and no call that must not be repeated is sent twice. A
+//! fresh connection that is lost is a failure in each case.
 //!
-//! What it costs: a change in Memcached over an idle connection one more round trip, an XML-RPC call a connection of its own.
+//! What it costs: a change in Memcached over an idle connection one more round trip, an XML-RPC call a connection of
+//! its own.
 
 use super::pool::Pool;
 use crate::cancel::CancelToken;
@@ -54,11 +55,12 @@ pub(crate) struct Talk<C, T> {
 
 /// A connection that can be idle.
 pub(crate) trait Reusable: Sized + Send + 'static {
-    /// Gives an idle connection to the call that `token` ends; `None` when the server has closed it meanwhile, or has sent
-    /// what nobody asked for.
+    /// Gives an idle connection to the call that `token` ends; `None` when the server has closed it meanwhile, or has
+    /// sent what nobody asked for.
     fn resume(self, token: &CancelToken) -> Option<Self>;
 
-    /// Makes ready to be idle; `None` when the call's token may have shut the connection down, or something is left on it.
+    /// Makes ready to be idle; `None` when the call's token may have shut the connection down, or something is left on
+    /// it.
     fn rest(self) -> Option<Self>;
 }
 
@@ -72,8 +74,9 @@ impl Resend {
     }
 }
 
-/// Has `talk` make a call over an idle connection of `pool` or one that `connect` makes, and keeps the connection if it can
-/// serve another call. `to` is the server's name, for the log. What `token` did to the call is its caller's to tell.
+/// Has `talk` make a call over an idle connection of `pool` or one that `connect` makes, and keeps the connection if it
+/// can serve another call. `to` is the server's name, for the log. What `token` did to the call is its caller's to
+/// tell.
 pub(crate) fn lease<C: Reusable, T>(
     (pool, origin): (&Arc<Pool<C>>, usize),
     (token, to): (&CancelToken, &str),
@@ -135,8 +138,8 @@ mod tests {
         Err(Error::Lost { to: String::new(), source: io::ErrorKind::UnexpectedEof.into() })
     }
 
-    /// Makes a call with the idle connections 1, dead, and 2 on top; on 2 the call is lost when it has reached `reached`.
-    /// Returns the connections talked over, the result, and how many connections are idle afterwards.
+    /// Makes a call with the idle connections 1, dead, and 2 on top; on 2 the call is lost when it has reached
+    /// `reached`. Returns the connections talked over, the result, and how many connections are idle afterwards.
     fn called(resend: Resend, reached: Reached, token: &CancelToken) -> (Vec<usize>, Result<usize, Error>, usize) {
         let crew = Crew::new(CrewSettings::default()).unwrap();
         let pool = Pool::new(&crew, 1, 8, Duration::from_secs(60));

@@ -1,8 +1,8 @@
 //! Connections to servers, for every client of this crate.
 //!
-//! The problem: a blocking client hangs in the system: in `getaddrinfo`, in `connect(2)`, in a read. And an idle connection
-//! may be closed by its server at any moment, also while the next request is on its way. The answer: connections that a
-//! [token](crate::CancelToken) can end in every phase, and one rule for their reuse.
+//! The problem: a blocking client hangs in the system: in `getaddrinfo`, in `connect(2)`, in a read. And an idle
+//! connection may be closed by its server at any moment, also while the next request is on its way. The answer:
+//! connections that a [token](crate::CancelToken) can end in every phase, and one rule for their reuse.
 //!
 //! - [`address`]: `host:port` and what may be shown of a URL
 //! - [`names`] with its [`book`]: host names to addresses

@@ -1,8 +1,8 @@
 //! Host names to addresses, without a call ever hanging in the C library.
 //!
-//! The problem: `getaddrinfo` blocks for as long as it likes and nothing ends it. The answer: lookups are jobs of the crew;
-//! a call waits for one with its own token and gives up when that is canceled, the lookup runs on, is counted among the
-//! crew's stuck calls once nobody waits for it any more, and its thread comes home when it returns.
+//! The problem: `getaddrinfo` blocks for as long as it likes and nothing ends it. The answer: lookups are jobs of the
+//! crew; a call waits for one with its own token and gives up when that is canceled, the lookup runs on, is counted
+//! among the crew's stuck calls once nobody waits for it any more, and its thread comes home when it returns.
 //!
 //! Calls for the same name share one lookup, and answers are kept: the [`book`](super::book) says for how long.
 //!
@@ -36,8 +36,8 @@ use std::time::Instant;
 /// }
 /// ```
 pub trait Lookup: Send + Sync {
-    /// The addresses of `host`, in the order in which to try them. Called on a thread of its own, so it may block; nobody
-    /// who waits for it is held up beyond their deadline.
+    /// The addresses of `host`, in the order in which to try them. Called on a thread of its own, so it may block;
+    /// nobody who waits for it is held up beyond their deadline.
     ///
     /// # Errors
     ///

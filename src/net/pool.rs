@@ -1,8 +1,8 @@
 //! Idle connections.
 //!
-//! The problem: a pool that probes its connections under its lock, as those of client libraries do, serialises all calls.
-//! The answer: a connection is leased to one call at a time, and the lock is held for a push or a pop. The idle ones lie on
-//! a stack per origin, last used first, so that what is not needed grows old and can go.
+//! The problem: a pool that probes its connections under its lock, as those of client libraries do, serialises all
+//! calls. The answer: a connection is leased to one call at a time, and the lock is held for a push or a pop. The idle
+//! ones lie on a stack per origin, last used first, so that what is not needed grows old and can go.
 //!
 //! The alarm of the crew rings when the oldest has waited too long, and only then: nothing runs while nothing is idle.
 
@@ -77,7 +77,8 @@ impl<C: Send + 'static> Pool<C> {
         lock(&self.shelves).idle
     }
 
-    /// Has the alarm sweep when what is idle since `since` has waited too long. An idle time beyond the clock never ends.
+    /// Has the alarm sweep when what is idle since `since` has waited too long. An idle time beyond the clock never
+    /// ends.
     fn sweep_after(self: &Arc<Self>, since: Instant) -> Option<AlarmGuard> {
         let pool = Arc::downgrade(self);
         let at = since.checked_add(self.idle_timeout)?;

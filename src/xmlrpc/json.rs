@@ -7,9 +7,9 @@ use serde::ser::{Serialize, Serializer};
 
 /// The value as JSON text.
 ///
-/// Numbers, strings, booleans, arrays, structs (members by name) and nil are what JSON has for them. A date is a string in the
-/// extended form of ISO 8601, without a time zone, since XML-RPC has none (`"1998-07-17T14:08:55"`); base64 is a string of base64;
-/// a double that is no number in JSON (infinite, NaN), as some servers send them, is `null`.
+/// Numbers, strings, booleans, arrays, structs (members by name) and nil are what JSON has for them. A date is a string
+/// in the extended form of ISO 8601, without a time zone, since XML-RPC has none (`"1998-07-17T14:08:55"`); base64 is a
+/// string of base64; a double that is no number in JSON (infinite, NaN), as some servers send them, is `null`.
 ///
 /// ```
 /// use headstart::xmlrpc::{Value, to_json};

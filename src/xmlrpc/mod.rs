@@ -1,18 +1,20 @@
 //! XML-RPC, with calls that end in time.
 //!
-//! The problem: XML-RPC peers are mostly old, single-threaded and slow, and the usual clients wait for them without end. The
-//! answer: [`XmlRpc`] calls over the connections of the hedged GET, which can be ended in every phase (name lookup, connect, TLS
-//! handshake, request, head, body), within any [limit](TimeLimit): a `Duration`, a `Deadline`, the `Attempt` of a race.
+//! The problem: XML-RPC peers are mostly old, single-threaded and slow, and the usual clients wait for them without
+//! end. The answer: [`XmlRpc`] calls over the connections of the hedged GET, which can be ended in every phase (name
+//! lookup, connect, TLS handshake, request, head, body), within any [limit](TimeLimit): a `Duration`, a `Deadline`, the
+//! `Attempt` of a race.
 //!
-//! Each call has a connection of its own, closed after it. A method must not be called twice, and XML-RPC has nothing harmless
-//! to ask a server first, so of an idle connection it could not be known whether the server still reads from it. It costs a
-//! connect for each call (with TLS a handshake), and leaves a server that serves one connection at a time to the others.
+//! Each call has a connection of its own, closed after it. A method must not be called twice, and XML-RPC has nothing
+//! harmless to ask a server first, so of an idle connection it could not be known whether the server still reads from
+//! it. It costs a connect for each call (with TLS a handshake), and leaves a server that serves one connection at a
+//! time to the others.
 //!
 //! The values, and how they are written and read, are those of the crate `dxr`: every type of the
-//! [specification](http://xmlrpc.com/spec.md) with `i8` and `nil`. XML is taken in UTF-8 only. An answer's document type is
-//! refused, so there are no entities but XML's five, and nothing outside of the answer is ever read. Dates have the
-//! specification's one form, without a time zone. White space alone is the empty string in an untyped value, and malformed as the
-//! name of a struct's member.
+//! [specification](http://xmlrpc.com/spec.md) with `i8` and `nil`. XML is taken in UTF-8 only. An answer's document
+//! type is refused, so there are no entities but XML's five, and nothing outside of the answer is ever read. Dates have
+//! the specification's one form, without a time zone. White space alone is the empty string in an untyped value, and
+//! malformed as the name of a struct's member.
 //!
 //! What this does not do: serve, follow redirects, repeat a call, log in:
 //! a URL with a user name is refused.
@@ -87,13 +89,13 @@ impl From<Fault> for Error {
 }
 
 impl XmlRpc {
-    /// A client whose calls run on the calling threads; `crew` has the threads for name lookups and keeps the deadlines.
-    /// Connects nowhere yet.
+    /// A client whose calls run on the calling threads; `crew` has the threads for name lookups and keeps the
+    /// deadlines. Connects nowhere yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] names the setting that cannot be used: a URL that is not `http` or `https`, has no host or carries a
-    /// user name (which would end up in logs), certificates that cannot be read, and so on.
+    /// [`Error::Setting`] names the setting that cannot be used: a URL that is not `http` or `https`, has no host or
+    /// carries a user name (which would end up in logs), certificates that cannot be read, and so on.
     pub fn new(crew: &Crew, settings: XmlRpcSettings) -> Result<XmlRpc, Error> {
         if settings.max_nesting > MOST_NESTING {
             return Err(Error::Setting {
@@ -122,30 +124,32 @@ impl XmlRpc {
         Ok(XmlRpc { shared: Arc::new(shared) })
     }
 
-    /// Calls `method` within `limit` and returns its value. `params` are `()`, one value, a tuple of up to eight, or a slice or
-    /// `Vec` of them; an array as the only parameter is a [`Value::Array`] or a tuple of one.
+    /// Calls `method` within `limit` and returns its value. `params` are `()`, one value, a tuple of up to eight, or a
+    /// slice or `Vec` of them; an array as the only parameter is a [`Value::Array`] or a tuple of one.
     ///
-    /// Runs on the calling thread and ends by the deadline in every phase, the connection closed; only while XML is written or
-    /// read, 10 to 50 ms for each megabyte, nobody looks at the clock. The server may have
-    /// carried the call out all the same. A call is sent once.
+    /// Runs on the calling thread and ends by the deadline in every phase, the connection closed; only while XML is
+    /// written or read, 10 to 50 ms for each megabyte, nobody looks at the clock. The server may have carried the call
+    /// out all the same. A call is sent once.
     ///
     /// # Errors
     ///
     /// - [`Error::Fault`] when the method failed.
     /// - [`Error::TimedOut`] and [`Error::Canceled`] when the call was ended.
-    /// - [`Error::XmlRpc`] when a parameter cannot be said in XML-RPC (a control character, an infinite number, too many arrays
-    ///   around it) or the answer is not XML-RPC or nested deeper than allowed.
-    /// - [`Error::Status`] when the status is not 200, [`Error::ContentType`] when the answer is declared to be something
-    ///   other than XML (undeclared will do), [`Error::BodyTooLarge`].
-    /// - [`Error::Lookup`], [`Error::Connect`], [`Error::Tls`], [`Error::Lost`] and [`Error::Protocol`] of the connection.
+    /// - [`Error::XmlRpc`] when a parameter cannot be said in XML-RPC (a control character, an infinite number, too
+    ///   many arrays around it) or the answer is not XML-RPC or nested deeper than allowed.
+    /// - [`Error::Status`] when the status is not 200, [`Error::ContentType`] when the answer is declared to be
+    ///   something other than XML (undeclared will do), [`Error::BodyTooLarge`].
+    /// - [`Error::Lookup`], [`Error::Connect`], [`Error::Tls`], [`Error::Lost`] and [`Error::Protocol`] of the
+    ///   connection.
     pub fn call(&self, method: &str, params: impl TryToParams, limit: impl Into<TimeLimit>) -> Result<Value, Error> {
         let limit = limit.into();
         let params = params.try_to_params().map_err(|error| Error::XmlRpc(error.to_string()))?;
         self.send(method, params, &limit)
     }
 
-    /// Calls several methods in one request, by `system.multicall`, and returns what each of them came to, in their order: its
-    /// value, or its own fault. A server need not know `system.multicall`; then the whole is [`Error::Fault`].
+    /// Calls several methods in one request, by `system.multicall`, and returns what each of them came to, in their
+    /// order: its value, or its own fault. A server need not know `system.multicall`; then the whole is
+    /// [`Error::Fault`].
     ///
     /// Counts as three arrays or structs around each parameter and one around each value.
     ///

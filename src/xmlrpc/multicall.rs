@@ -1,5 +1,6 @@
-//! Several calls in one, as [Eric Kidd's proposal](http://mirrors.talideon.com/articles/multicall.html) has it and every server
-//! of note does it: one array of structs there, one array back, each result in an array of its own and each fault bare.
+//! Several calls in one, as [Eric Kidd's proposal](http://mirrors.talideon.com/articles/multicall.html) has it and
+//! every server of note does it: one array of structs there, one array back, each result in an array of its own and
+//! each fault bare.
 
 use super::reply::fault;
 use super::{Fault, Value};

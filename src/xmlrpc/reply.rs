@@ -1,9 +1,9 @@
 //! An answer, from bytes to a value or a fault.
 //!
-//! The problem: what reads the values builds them on the stack, as deep as the answer is nested, and says nothing of what
-//! surrounds them. The answer: one pass over the XML beforehand, with the same parser. It checks the envelope
-//! (`methodResponse`, then `params` and `param`, or `fault`), finds the one value in it, and stops at nesting beyond the limit
-//! and at a document type, the place where entities are declared.
+//! The problem: what reads the values builds them on the stack, as deep as the answer is nested, and says nothing of
+//! what surrounds them. The answer: one pass over the XML beforehand, with the same parser. It checks the envelope
+//! (`methodResponse`, then `params` and `param`, or `fault`), finds the one value in it, and stops at nesting beyond
+//! the limit and at a document type, the place where entities are declared.
 
 use super::{Fault, Value};
 use crate::error::Error;
@@ -79,8 +79,8 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn scan(text: &'a str, max_nesting: usize) -> Result<Found<'a>, Error> {
-        // A value in an array is three elements further inside (`array`, `data`, `value`), in a struct too (`struct`, `member`,
-        // `value`), and has up to two more inside itself.
+        // A value in an array is three elements further inside (`array`, `data`, `value`), in a struct too (`struct`,
+        // `member`, `value`), and has up to two more inside itself.
         let max_open = max_nesting.saturating_mul(3).saturating_add(3);
         let is_ascii = text.is_ascii(); // asked once: a server may declare an encoding as often as it likes
         let mut reader = Reader::from_str(text);

@@ -41,14 +41,16 @@ impl XmlRpcSettings {
         }
     }
 
-    /// The largest answer taken, in bytes of XML. Defaults to 10 MiB. The values made of it may take some twenty times as much.
+    /// The largest answer taken, in bytes of XML. Defaults to 10 MiB. The values made of it may take some twenty times
+    /// as much.
     pub fn max_response(mut self, max_response: u64) -> XmlRpcSettings {
         self.max_response = max_response;
         self
     }
 
-    /// How many arrays and structs may lie around a value, in calls and in answers. Defaults to 32, which is the most: values
-    /// are read on the stack, and a level takes up to 20 KiB of it in a build without optimisation, 3 KiB otherwise.
+    /// How many arrays and structs may lie around a value, in calls and in answers. Defaults to 32, which is the most:
+    /// values are read on the stack, and a level takes up to 20 KiB of it in a build without optimisation, 3 KiB
+    /// otherwise.
     pub fn max_nesting(mut self, max_nesting: usize) -> XmlRpcSettings {
         self.max_nesting = max_nesting;
         self

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 /// A whole call in one line: `xmlrpc://HOST[:PORT][/PATH]?method=NAME[&param=TEXT]…`, or `xmlrpcs://` for TLS.
 ///
-/// Without a path it is `/RPC2`, as in most clients. Parameters are strings, in their order; names and texts are written as in any
-/// URL's query.
+/// Without a path it is `/RPC2`, as in most clients. Parameters are strings, in their order; names and texts are
+/// written as in any URL's query.
 ///
 /// ```
 /// use headstart::xmlrpc::XmlRpcUrl;
