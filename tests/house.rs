@@ -24,14 +24,7 @@ const HOUSES: [House; 3] = [
     },
     House {
         src: "server/src",
-        floors: &[
-            &["sync", "panics", "error", "deadline"],
-            // The library, and the front under its former name. TODO(split)
-            &["cancel", "crew", "event", "http", "race", "command", "memcached", "mysql", "xmlrpc"],
-            &["source", "front", "server"],
-            &["api", "metrics", "sample"],
-            &["main", "cli"],
-        ],
+        floors: &[&["sync", "panics", "error"], &["source", "front"], &["api", "metrics", "sample"], &["main", "cli"]],
     },
     House { src: "fault/src", floors: &[&["sync", "error"], &["faults", "lane", "flow", "connection", "relay"]] },
 ];

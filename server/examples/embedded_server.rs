@@ -3,7 +3,7 @@
 //! `cargo run --example embedded_server http://127.0.0.1:9000/api/work`, then `curl -i http://127.0.0.1:8081/api/smart`
 //! and `curl -i 'http://127.0.0.1:8081/hello?to=you'`; Enter stops it.
 
-use headstart::{Client, ClientSettings, Crew, CrewSettings};
+use headstart::{Crew, CrewSettings};
 use headstart_server::api::{Api, ApiSettings};
 use headstart_server::front::{Handler, Request, Response};
 use headstart_server::metrics::Metrics;
@@ -11,14 +11,12 @@ use headstart_server::{Server, ServerSettings};
 use std::sync::Arc;
 use std::time::Duration;
 
-fn main() -> Result<(), headstart::Error> {
+fn main() -> Result<(), headstart_server::Error> {
     let upstream = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:9000/api/work".to_owned());
     let crew = Crew::new(CrewSettings::default())?;
     let metrics = Metrics::new();
 
-    let settings = ClientSettings::new([upstream]).observer(metrics.clone());
-    let client = Client::new(&crew, settings)?;
-    let api = Api::new(&crew, ApiSettings::default(), client, metrics.clone());
+    let api = Api::new(&crew, ApiSettings::new([upstream]), metrics.clone())?;
 
     // The program's own paths first, everything else is the API's.
     let handler = move |request: &Request<'_>| match request.path() {
@@ -29,8 +27,7 @@ fn main() -> Result<(), headstart::Error> {
         _ => api.handle(request),
     };
     let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8081".to_owned());
-    let settings = ServerSettings { listen, ..ServerSettings::default() };
-    let server = Arc::new(Server::start(&crew, settings, Arc::new(handler))?);
+    let server = Arc::new(Server::start(&crew, ServerSettings::new(listen), Arc::new(handler))?);
     metrics.watch(&server);
 
     // Here the program goes on with what it is there for.

@@ -11,7 +11,7 @@
 //!
 //! # Features
 //!
-//! - `cli` (default): what the binary needs, `tiny_http` included. Who embeds the server turns it off with
+//! - `cli` (default): what the binary needs, `tiny_http` included. A program that embeds the server turns it off with
 //!   `default-features = false`.
 //! - `tls` (default): TLS through rustls, towards clients and for `https://` upstreams.
 //! - `memcached`, `mysql`, `xmlrpc`, `command` (default): routes to these sources.
@@ -27,6 +27,7 @@
 //! `docs/options.md` the options of the binary, and `docs/embedding/server.md` how to embed the server.
 
 pub mod api;
+mod error;
 pub mod front;
 pub mod metrics;
 mod panics;
@@ -34,30 +35,10 @@ pub mod sample;
 mod source;
 mod sync;
 
+pub use error::Error;
 pub use front::{Handler, Request, Response, Server, ServerSettings};
 
-// TODO(split): the names under which the rooms knew the library when they were part of it. A mechanical change
-// replaces them.
-use front as server;
-#[cfg(all(feature = "command", unix))]
-use headstart::command;
-#[cfg(feature = "memcached")]
-use headstart::memcached;
-#[cfg(all(feature = "mysql", unix))]
-use headstart::mysql;
-#[cfg(feature = "xmlrpc")]
-use headstart::xmlrpc;
-use headstart::{cancel, crew, event, http, race};
-
-mod deadline {
-    pub(crate) use headstart::Deadline;
-}
-mod error {
-    pub(crate) use crate::panics::panic_message;
-    pub(crate) use headstart::Error;
-}
-
-/// The examples of the documents are tests.
+/// The examples in the documents are tests.
 #[cfg(doctest)]
 mod documents {
     #[doc = include_str!("../../docs/embedding/server.md")]

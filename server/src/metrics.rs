@@ -1,21 +1,21 @@
 //! The figures, for Prometheus.
 //!
-//! The problem: whoever runs a hedging server wants to know two things, whether the hedges help (who wins) and what they
-//! cost (how many were begun), and counting that must not show in the figures itself.
+//! The problem: an operator of a hedging server wants to know two things, whether the hedges help (which attempt wins)
+//! and what they cost (how many were begun), and counting that must not show in the figures itself.
 //!
-//! The answer: [`Metrics`] is an [`Observer`] of the races and is told of each answer by the API. Every row is looked up
-//! once and kept, so an event costs one atomic addition, and an answer's duration a lock held for a few instructions. Rows
-//! appear with their first event; those of the API's answers are there from the beginning.
+//! The answer: [`Metrics`] is an [`Observer`] of the races and is told of each answer by the API. Every row is looked
+//! up once and kept, so an event costs one atomic addition, and an answer's duration a lock held for a few
+//! instructions. Rows appear with their first event; those of the API's answers are there from the beginning.
 //!
-//! What this does not do: push. The text is written when somebody asks for it, in the OpenMetrics format, which Prometheus
-//! asks for first. No other module knows Prometheus.
+//! What this does not do: push. The text is written when somebody asks for it, in the OpenMetrics format, which
+//! Prometheus asks for first. No other module knows Prometheus.
 
-use crate::cancel::CancelReason;
-use crate::crew::CrewStats;
-use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
-use crate::race::Schedule;
-use crate::server::{Front, ServerStats};
+use crate::front::{Front, ServerStats};
 use crate::sync::lock;
+use headstart::cancel::CancelReason;
+use headstart::crew::CrewStats;
+use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
+use headstart::race::Schedule;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -105,7 +105,8 @@ impl Metrics {
         *lock(&self.server) = Some(Arc::new(move || Some(server.upgrade()?.stats())));
     }
 
-    /// All figures, with those of the moment beside them: the crew's, how many requests are being raced, and the server's.
+    /// All figures, with those of the moment beside them: the crew's, how many requests are being raced, and the
+    /// server's.
     ///
     /// # Errors
     ///
@@ -120,8 +121,8 @@ impl Metrics {
         Ok(text)
     }
 
-    /// Where the answers of one endpoint are counted. `statuses` are those it is expected to answer with: their rows show
-    /// from the beginning.
+    /// Where the answers of one endpoint are counted. `statuses` are those it is expected to answer with: their rows
+    /// show from the beginning.
     pub(crate) fn endpoint(&self, path: &str, statuses: &[u16]) -> EndpointMetrics {
         let expected = statuses.iter().map(|status| (*status, self.answers(path, *status))).collect();
         EndpointMetrics { path: path.into(), expected, durations: None }

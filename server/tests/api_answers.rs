@@ -120,8 +120,9 @@ fn a_timeout_ends_every_race_in_time(stack: Stack) {
 
 fn without_a_timeout_the_ceiling_holds(stack: Stack) {
     let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
-    let served =
-        Served::start_on(stack, &upstream.url(), |settings| settings.api.timeout_ceiling = Duration::from_millis(100));
+    let served = Served::start_on(stack, &upstream.url(), |settings| {
+        settings.api.timeout_ceiling = Some(Duration::from_millis(100))
+    });
     assert_problem(&get(served.address(), "/api/smart"), 408, "Request Timeout", "in time");
     assert_json(&get(served.address(), "/api/within-timeout"), "[]");
     assert_problem(&get(served.address(), "/api/smart?timeout=101"), 400, "Bad Request", "from 1 to 100");
@@ -290,6 +291,8 @@ fn without_threads_for_hedges_the_primary_answers_alone(stack: Stack) {
         settings.crew = headstart::CrewSettings::default().max_threads(2).kept_for_requests(1);
     });
     assert_json(&get(served.address(), "/api/smart"), r#"{"success":true,"response":{"late":true}}"#);
+    // The next connection needs a thread that this one or its attempt has given back.
+    eventually("all threads are home", || served.crew.stats().idle == served.crew.stats().threads);
     assert_json(&get(served.address(), "/api/all"), r#"[{"late":true}]"#);
     assert_eq!(upstream.requests(), 2);
     // Once the thread of an attempt is back, the next request gets it.

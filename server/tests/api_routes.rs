@@ -11,7 +11,8 @@ mod stack;
 #[path = "../../tests/support/upstream.rs"]
 mod upstream;
 
-use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
+use headstart::{Crew, CrewSettings};
+use headstart_server::Error;
 use headstart_server::api::{Api, ApiSettings, RouteSettings, Strategy};
 use headstart_server::metrics::Metrics;
 use http::{ask, get};
@@ -37,8 +38,7 @@ fn serving(stack: Stack, routes: Vec<RouteSettings>) -> Served {
 }
 
 fn route(path: &str, strategy: Strategy, sources: &[&FakeUpstream]) -> RouteSettings {
-    let sources = sources.iter().map(|source| source.url()).collect();
-    RouteSettings { strategy, ..RouteSettings::new(path, sources) }
+    RouteSettings::new(path, sources.iter().map(|source| source.url())).strategy(strategy)
 }
 
 fn each_strategy_answers_as_the_endpoint_of_its_name(stack: Stack) {
@@ -72,10 +72,8 @@ fn attempts_take_the_sources_in_turn(stack: Stack) {
 fn a_route_has_a_schedule_and_a_timeout_of_its_own(stack: Stack) {
     let late = FakeUpstream::start(Behavior::TakesTurns([Behavior::HangsAfterRequest, Behavior::Answers("7")].into()));
     let hangs = FakeUpstream::start(Behavior::HangsAfterRequest);
-    let own_schedule =
-        RouteSettings { schedule: Some(schedule(&[0, 5])), ..route("/schedule", Strategy::Smart, &[&late]) };
-    let own_timeout =
-        RouteSettings { timeout: Some(Duration::from_millis(50)), ..route("/timeout", Strategy::Smart, &[&hangs]) };
+    let own_schedule = route("/schedule", Strategy::Smart, &[&late]).schedule(schedule(&[0, 5]));
+    let own_timeout = route("/timeout", Strategy::Smart, &[&hangs]).timeout(Duration::from_millis(50));
     let served = Served::start_on(stack, "http://127.0.0.1:9/", |settings| {
         settings.client.schedule = schedule(&[0, 100_000]);
         settings.routes = vec![own_schedule, own_timeout];
@@ -99,10 +97,10 @@ fn a_route_takes_the_methods_of_the_others_and_is_described_like_them(stack: Sta
 
 #[test]
 fn what_cannot_be_served_is_refused_by_name() {
-    let mut settings = ClientSettings::new(Vec::<String>::new());
-    settings.upstreams = vec!["http://127.0.0.1:9/".to_owned()];
     for (path, source, named, why) in [
-        ("/api/smart", "http://a/", "/api/smart", "fixed endpoints"),
+        ("/api/smart", "http://a/", "/api/smart", "not taken"),
+        ("/healthz", "http://a/", "/healthz", "not taken"),
+        ("/known", "http://a/", "/known", "not taken"),
         ("a", "http://a/", "a", "begins with a slash"),
         ("/a?b", "http://a/", "/a?b", "without a query"),
         ("/a", "gopher://a/", "/a=gopher:…", "begins with one of http:"),
@@ -111,9 +109,8 @@ fn what_cannot_be_served_is_refused_by_name() {
         ("/a", "http://u:p@a b/", "/a=http://***@a b/", "a URL that begins with"),
     ] {
         let crew = Crew::new(CrewSettings::default()).unwrap();
-        let client = Client::new(&crew, settings.clone()).unwrap();
-        let api = Api::new(&crew, ApiSettings::default(), client, Metrics::new());
-        let refused = api.with_routes(vec![RouteSettings::new(path, vec![source.to_owned()])], &settings);
+        let routes = [RouteSettings::new("/known", ["http://a/"]), RouteSettings::new(path, [source])];
+        let refused = Api::new(&crew, ApiSettings::new(["http://127.0.0.1:9/"]).routes(routes), Metrics::new());
         let Err(Error::Setting { key, value, allowed }) = refused else { panic!("{path} {source}: taken") };
         assert_eq!((key.as_str(), value.as_str()), ("route", named));
         assert!(allowed.contains(why), "{allowed}");

@@ -186,8 +186,8 @@ fn check_prints_the_faults_as_a_file_that_asks_for_them() {
 #[test]
 fn a_mistake_exits_2_and_says_what_is_allowed() {
     let cases: &[(&[&str], &[&str])] = &[
-        (&[], &["--to cannot be", "has to be given"]),
-        (&["--check"], &["--to cannot be", "has to be given"]),
+        (&[], &["--to has to be given", "such as --to"]),
+        (&["--check"], &["--to has to be given", "such as --to"]),
         (&["--to", "9000"], &["--to", "'9000'", "address:port"]),
         (&["--to", "a:1", "--delay", "sideways=1"], &["--delay", "to-client and to-upstream"]),
         (&["--to", "a:1", "--delay", "soon"], &["--delay", "'soon'", "from 0s to 1h"]),

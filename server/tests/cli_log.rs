@@ -75,7 +75,10 @@ fn rust_log_goes_before_the_file_and_behind_what_means_this_program_alone() {
 fn a_mistake_in_the_levels_is_found_at_start() {
     let file = ConfigFile::new("wrong.toml", "log = 'headstart=loud'\n");
     let finished = finish(headstart(&["--config", file.path()]));
-    let start = format!("headstart: log in {}:1 cannot be 'headstart=loud': allowed is a level", file.path());
+    let start = format!(
+        "headstart: log in {}:1 cannot be 'headstart=loud': 'loud' is not a level; expected a level",
+        file.path()
+    );
     assert!(finished.code == Some(2) && finished.stderr.starts_with(&start), "{finished:?}");
 }
 
@@ -133,9 +136,9 @@ mod signals {
         for (number, (text, complaint)) in [
             (
                 "log = 'headstart=loud'\n",
-                format!("log in {}:1 cannot be 'headstart=loud': allowed is a level", file.path()),
+                format!("log in {}:1 cannot be 'headstart=loud': 'loud' is not a level; expected a level", file.path()),
             ),
-            ("log = 3\n", format!("log in {}:1 cannot be '3': allowed is text in quotes", file.path())),
+            ("log = 3\n", format!("log in {}:1 cannot be 3: expected text in quotes", file.path())),
             ("log = 'off'\nuptsream = 'http://a/'\n", format!("uptsream in {}:2 is not an option", file.path())),
             ("log = 'off\n", format!("{}:1: ", file.path())),
         ]

@@ -38,17 +38,17 @@ fn files_that_cannot_be_used_are_mistakes() {
         (
             "/does/not/exist",
             key,
-            "headstart: --tls-cert cannot be '/does/not/exist': allowed is a readable file".to_owned(),
+            "headstart: --tls-cert cannot be '/does/not/exist': expected a readable file".to_owned(),
         ),
         (
             key,
             key,
-            format!("headstart: --tls-cert cannot be '{key}': allowed is a file in PEM format with the certificate"),
+            format!("headstart: --tls-cert cannot be '{key}': expected a file in PEM format with the certificate"),
         ),
         (
             cert,
             key,
-            format!("headstart: --tls-key cannot be '{key}': allowed is a file in PEM format with the private key"),
+            format!("headstart: --tls-key cannot be '{key}': expected a file in PEM format with the private key"),
         ),
     ] {
         let finished = finish(headstart(&["--check", "--tls-cert", cert, "--tls-key", key]));

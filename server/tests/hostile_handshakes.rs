@@ -14,7 +14,6 @@ mod server;
 mod tls;
 
 use client::Client;
-use headstart_server::ServerSettings;
 use hostile::within_three_tries;
 use server::{Fixture, echo, settings, start};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,8 +52,8 @@ fn p99(fixture: &Fixture, certificate: &Certificate, is_over: impl Fn(usize) -> 
 /// 500 clients connect, do what `stall` says with their first words, and no more. They are closed at their deadline.
 fn five_hundred_clients(stall: fn(&mut Client, &[u8])) -> Result<(), String> {
     let certificate = Certificate::new();
-    let tls = Some(certificate.files.clone());
-    let fixture = start(ServerSettings { tls, handshake_timeout: DEADLINE, ..settings() }, echo);
+    let tls = certificate.files.settings();
+    let fixture = start(settings().tls(tls).handshake_timeout(DEADLINE), echo);
     let hello = client_hello(&certificate);
     let before = p99(&fixture, &certificate, |asked| asked == 300);
     let is_over = AtomicBool::new(false);

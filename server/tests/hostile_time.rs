@@ -12,7 +12,6 @@ mod server;
 
 use client::{Client, End};
 use crossbeam_channel::{RecvTimeoutError, bounded};
-use headstart_server::ServerSettings;
 use headstart_server::front::{Request, Response};
 use hostile::{p99, within_three_tries};
 use server::{Fixture, settings, start, start_echo};
@@ -90,7 +89,7 @@ fn slow_senders(fixture: &Fixture, opening: &str) -> Result<(), String> {
 #[test]
 fn five_hundred_dripping_heads_are_closed_at_their_deadline() {
     within_three_tries(|| {
-        let fixture = start_echo(ServerSettings { head_timeout: DEADLINE, ..settings() });
+        let fixture = start_echo(settings().head_timeout(DEADLINE));
         slow_senders(&fixture, "GET / HTTP/1.1\r\nX: ")?;
         fixture.assert_serves();
         Ok(())
@@ -100,7 +99,7 @@ fn five_hundred_dripping_heads_are_closed_at_their_deadline() {
 #[test]
 fn five_hundred_dripping_bodies_are_closed_at_their_deadline() {
     within_three_tries(|| {
-        let fixture = start_echo(ServerSettings { body_timeout: DEADLINE, ..settings() });
+        let fixture = start_echo(settings().body_timeout(DEADLINE));
         slow_senders(&fixture, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")?;
         slow_senders(&fixture, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n")
     });
@@ -109,7 +108,7 @@ fn five_hundred_dripping_bodies_are_closed_at_their_deadline() {
 #[test]
 fn five_hundred_silent_clients_are_closed_at_their_deadline() {
     within_three_tries(|| {
-        let fixture = start_echo(ServerSettings { idle_timeout: DEADLINE, ..settings() });
+        let fixture = start_echo(settings().idle_timeout(DEADLINE));
         while_a_healthy_client_asks(&fixture, || {
             let clients: Vec<_> = (0..500).map(|_| (Instant::now(), fixture.connect())).collect();
             let mut latest = Duration::ZERO;
@@ -140,7 +139,7 @@ fn narrow(fixture: &Fixture) -> Client {
 
 /// Forty clients that ask for a long answer and read it by `step`.
 fn slow_readers(step: fn(&mut TcpStream)) -> Result<(), String> {
-    let fixture = start(ServerSettings { write_timeout: DEADLINE, ..settings() }, answer_at_length);
+    let fixture = start(settings().write_timeout(DEADLINE), answer_at_length);
     let attacked = while_a_healthy_client_asks(&fixture, || {
         let mut clients: Vec<Client> = (0..40).map(|_| narrow(&fixture)).collect();
         let streams: Vec<TcpStream> = clients.iter().map(|client| client.stream().try_clone().unwrap()).collect();

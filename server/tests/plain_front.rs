@@ -20,7 +20,7 @@ fn start(
     handler: impl Fn(&Request<'_>) -> Response + Send + Sync + 'static,
 ) -> (Crew, PlainServer) {
     let crew = Crew::new(crew).unwrap();
-    let settings = ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() };
+    let settings = ServerSettings::new("127.0.0.1:0");
     let server = PlainServer::start(&crew, settings, Arc::new(handler)).unwrap();
     (crew, server)
 }

@@ -45,21 +45,18 @@ impl Drop for Running {
 
 /// Answers soon and always rightly.
 fn reliable() -> SampleSettings {
-    SampleSettings {
-        error_rate: 0.0,
-        garbage_rate: 0.0,
-        hang_rate: 0.0,
-        min: Duration::from_millis(1),
-        max: Duration::from_millis(5),
-        nap: Duration::from_millis(400),
-        ..SampleSettings::default()
-    }
+    SampleSettings::default()
+        .error_rate(0.0)
+        .garbage_rate(0.0)
+        .hang_rate(0.0)
+        .min(Duration::from_millis(1))
+        .max(Duration::from_millis(5))
+        .nap(Duration::from_millis(400))
 }
 
 #[test]
 fn work_takes_the_time_it_answers_with() {
-    let sample =
-        Running::start(SampleSettings { min: Duration::from_millis(50), max: Duration::from_millis(80), ..reliable() });
+    let sample = Running::start(reliable().min(Duration::from_millis(50)).max(Duration::from_millis(80)));
     let began = Instant::now();
     let reply = get(sample.address(), "/api/work");
     let elapsed = began.elapsed();
@@ -72,9 +69,9 @@ fn work_takes_the_time_it_answers_with() {
 
 #[test]
 fn the_same_seed_and_sequence_bring_the_same_answers() {
-    let unreliable = SampleSettings { seed: 42, error_rate: 0.3, garbage_rate: 0.3, ..reliable() };
+    let unreliable = reliable().seed(42).error_rate(0.3).garbage_rate(0.3);
     let answers = |seed: u64| -> Vec<(u16, Vec<u8>)> {
-        let sample = Running::start(SampleSettings { seed, ..unreliable.clone() });
+        let sample = Running::start(unreliable.clone().seed(seed));
         (0..40).map(|_| get(sample.address(), "/api/work")).map(|reply| (reply.status, reply.body)).collect()
     };
     let once = answers(42);
@@ -84,13 +81,13 @@ fn the_same_seed_and_sequence_bring_the_same_answers() {
 
 #[test]
 fn errors_and_garbage_are_of_every_kind() {
-    let errors = Running::start(SampleSettings { error_rate: 1.0, ..reliable() });
+    let errors = Running::start(reliable().error_rate(1.0));
     let statuses: Vec<u16> = (0..40).map(|_| get(errors.address(), "/api/work").status).collect();
     assert!(statuses.contains(&500) && statuses.contains(&503), "{statuses:?}");
     assert!(statuses.iter().all(|status| [500, 503].contains(status)), "{statuses:?}");
     assert_eq!(errors.stat("/work/errors"), 40);
 
-    let garbage = Running::start(SampleSettings { garbage_rate: 1.0, ..reliable() });
+    let garbage = Running::start(reliable().garbage_rate(1.0));
     let replies: Vec<Reply> = (0..60).map(|_| get(garbage.address(), "/api/work")).collect();
     let is_json = |reply: &Reply| serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok();
     let declared = |reply: &Reply| reply.header("content-type") == Some("application/json");
@@ -106,7 +103,7 @@ fn errors_and_garbage_are_of_every_kind() {
 
 #[test]
 fn what_hangs_ends_when_its_client_leaves() {
-    let sample = Running::start(SampleSettings { hang_rate: 1.0, ..reliable() });
+    let sample = Running::start(reliable().hang_rate(1.0));
     let client = send(sample.address(), "GET", "/api/work", &["x-attempt: 1"]);
     eventually("it hangs", || sample.stat("/work/hangs") == 1);
     assert_eq!(sample.stat("/work/in_flight"), 1);
@@ -131,7 +128,7 @@ fn the_figures_tell_attempts_apart() {
 
 #[test]
 fn with_context_stops_when_its_client_leaves_and_no_context_does_not() {
-    let sample = Running::start(SampleSettings { nap: Duration::from_secs(3), ..reliable() });
+    let sample = Running::start(reliable().nap(Duration::from_secs(3)));
     let began = Instant::now();
     let clients = ["/no-context", "/with-context"].map(|path| send(sample.address(), "GET", path, &[]));
     for name in ["no_context", "with_context"] {

@@ -64,7 +64,7 @@ fn every_request_leaves_one_line() {
     log::set_logger(&LOG).unwrap();
     log::set_max_level(LevelFilter::Info);
     let short = Duration::from_millis(100);
-    let settings = headstart_server::ServerSettings { head_timeout: short, ..settings() };
+    let settings = settings().head_timeout(short);
     let fixture = start(settings, |request: &Request<'_>| match request.path() {
         "/wait" => {
             request.token().wait(Deadline::after(client::PATIENCE));

@@ -6,7 +6,6 @@ mod client;
 mod server;
 
 use client::{Client, End};
-use headstart_server::ServerSettings;
 use headstart_server::front::{Ending, Request, Response};
 use server::{settings, start, start_echo};
 
@@ -189,7 +188,7 @@ fn a_panic_of_the_handler_is_answered_and_costs_nothing_else() {
 
 #[test]
 fn a_connection_ends_after_as_many_requests_as_it_may_have() {
-    let fixture = start_echo(ServerSettings { max_requests_per_connection: Some(2), ..settings() });
+    let fixture = start_echo(settings().max_requests_per_connection(2));
     let mut client = fixture.connect();
     assert_eq!(client.get("/").answer().field("connection"), None);
     assert_eq!(client.get("/").answer().field("connection"), Some("close"));

@@ -6,9 +6,9 @@ mod client;
 mod server;
 
 use client::{Client, End, PATIENCE};
-use headstart::{Crew, CrewSettings, Error};
+use headstart::{Crew, CrewSettings};
 use headstart_server::front::{Request, Response};
-use headstart_server::{Server, ServerSettings};
+use headstart_server::{Error, Server};
 use server::{Fixture, settings, start, start_echo};
 use std::io::Read;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ fn a_body_within_the_limit_is_dropped() {
 
 #[test]
 fn a_head_that_drips_is_ended_at_its_deadline() {
-    let fixture = start_echo(ServerSettings { head_timeout: SHORT, ..settings() });
+    let fixture = start_echo(settings().head_timeout(SHORT));
     let mut client = fixture.connect();
     let began = Instant::now();
     client.send("GET / HTTP/1.1\r\nX: ");
@@ -102,7 +102,7 @@ fn a_head_that_drips_is_ended_at_its_deadline() {
 
 #[test]
 fn a_body_that_does_not_come_is_ended_at_its_deadline() {
-    let fixture = start_echo(ServerSettings { body_timeout: SHORT, ..settings() });
+    let fixture = start_echo(settings().body_timeout(SHORT));
     let mut client = fixture.connect();
     let began = Instant::now();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
@@ -112,7 +112,7 @@ fn a_body_that_does_not_come_is_ended_at_its_deadline() {
 
 #[test]
 fn a_body_that_came_in_time_leaves_no_deadline_behind() {
-    let fixture = start_echo(ServerSettings { body_timeout: SHORT, ..settings() });
+    let fixture = start_echo(settings().body_timeout(SHORT));
     let mut client = fixture.connect();
     client.send("POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     assert_eq!(client.head().status, 100);
@@ -123,7 +123,7 @@ fn a_body_that_came_in_time_leaves_no_deadline_behind() {
 
 #[test]
 fn a_head_that_came_in_time_leaves_no_deadline_behind() {
-    let fixture = start_echo(ServerSettings { head_timeout: SHORT, ..settings() });
+    let fixture = start_echo(settings().head_timeout(SHORT));
     let mut client = fixture.connect();
     client.send("GET /a HTTP/1.1\r\n");
     std::thread::sleep(SHORT / 3);
@@ -134,7 +134,7 @@ fn a_head_that_came_in_time_leaves_no_deadline_behind() {
 
 #[test]
 fn a_silent_connection_is_closed_without_a_word() {
-    let fixture = start_echo(ServerSettings { idle_timeout: SHORT, ..settings() });
+    let fixture = start_echo(settings().idle_timeout(SHORT));
     let (mut fresh, mut kept) = (fixture.connect(), fixture.connect());
     kept.get("/").answer();
     let began = Instant::now();
@@ -150,7 +150,7 @@ fn answer_at_length(_: &Request<'_>) -> Response {
 
 #[test]
 fn a_reader_that_stalls_is_closed() {
-    let fixture = start(ServerSettings { write_timeout: SHORT, ..settings() }, answer_at_length);
+    let fixture = start(settings().write_timeout(SHORT), answer_at_length);
     let mut client = fixture.connect();
     let began = Instant::now();
     client.get("/");
@@ -161,7 +161,7 @@ fn a_reader_that_stalls_is_closed() {
 
 #[test]
 fn a_reader_that_drips_is_closed() {
-    let fixture = start(ServerSettings { write_timeout: SHORT, ..settings() }, answer_at_length);
+    let fixture = start(settings().write_timeout(SHORT), answer_at_length);
     let mut client = fixture.connect();
     client.get("/");
     let began = Instant::now();
@@ -193,7 +193,7 @@ fn assert_not_reset(clients: Vec<Client>) {
 
 #[test]
 fn more_connections_than_allowed_are_refused_until_there_is_room() {
-    let fixture = start_echo(ServerSettings { max_connections: 2, ..settings() });
+    let fixture = start_echo(settings().max_connections(2));
     let mut admitted = [fixture.connect(), fixture.connect()];
     admitted.iter_mut().for_each(|client| assert_eq!(client.get("/").answer().status, 200));
     let turned_away = (0..50).map(|_| turned_away(&fixture)).collect();
@@ -207,7 +207,7 @@ fn more_connections_than_allowed_are_refused_until_there_is_room() {
 
 #[test]
 fn more_connections_of_one_client_than_allowed_are_refused_until_there_is_room() {
-    let fixture = start_echo(ServerSettings { max_connections_per_client: Some(2), ..settings() });
+    let fixture = start_echo(settings().max_connections_per_client(2));
     let mut admitted = [fixture.connect(), fixture.connect()];
     admitted.iter_mut().for_each(|client| assert_eq!(client.get("/").answer().status, 200));
     assert_not_reset((0..5).map(|_| turned_away(&fixture)).collect());
@@ -247,15 +247,12 @@ fn settings_that_cannot_be_are_named() {
         Error::Setting { key, .. } => key,
         other => panic!("{other}"),
     };
-    assert_eq!(named(start(ServerSettings { max_fields: 257, ..settings() })), "max_fields");
-    assert_eq!(
-        named(start(ServerSettings { max_connections_per_client: Some(0), ..settings() })),
-        "max_connections_per_client"
-    );
-    assert_eq!(named(start(ServerSettings { max_connections: 0, ..settings() })), "max_connections");
-    assert_eq!(named(start(ServerSettings { idle_timeout: Duration::ZERO, ..settings() })), "idle_timeout");
+    assert_eq!(named(start(settings().max_fields(257))), "max_fields");
+    assert_eq!(named(start(settings().max_connections_per_client(0))), "max_connections_per_client");
+    assert_eq!(named(start(settings().max_connections(0))), "max_connections");
+    assert_eq!(named(start(settings().idle_timeout(Duration::ZERO))), "idle_timeout");
     let taken = start_echo(settings());
     let listen = taken.server.local_addr().to_string();
-    let error = start(ServerSettings { listen: listen.clone(), ..settings() });
+    let error = start(settings().listen(listen.clone()));
     assert!(matches!(&error, Error::Listen { at, .. } if *at == listen), "{error}");
 }

@@ -7,7 +7,6 @@ mod client;
 #[path = "support/server.rs"]
 mod server;
 
-use headstart_server::ServerSettings;
 use log::{LevelFilter, Log, Metadata, Record};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{settings, start_echo};
@@ -34,7 +33,7 @@ impl Log for Keeps {
 
 /// What a server with room for so many connections warns of.
 fn warnings(max_connections: usize) -> Vec<String> {
-    let fixture = start_echo(ServerSettings { max_connections, ..settings() });
+    let fixture = start_echo(settings().max_connections(max_connections));
     fixture.assert_serves();
     std::mem::take(&mut *LOG.0.lock().unwrap())
 }

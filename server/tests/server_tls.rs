@@ -11,9 +11,9 @@ mod tls;
 
 use client::{Client, PATIENCE};
 use crossbeam_channel::unbounded;
-use headstart::{CancelReason, Deadline, Error};
+use headstart::{CancelReason, Deadline};
 use headstart_server::front::{Handler, Request, Response, TlsSettings};
-use headstart_server::{Server, ServerSettings};
+use headstart_server::{Error, Server, ServerSettings};
 use server::{Fixture, echo, eventually, settings, start};
 use socket2::SockRef;
 use std::fs;
@@ -28,14 +28,15 @@ const SHORT: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_secs(5);
 
 /// A server behind a certificate, with `change` made to its settings.
-fn secured(handler: impl Handler, change: impl FnOnce(&mut ServerSettings)) -> (Fixture, Certificate) {
+fn secured(handler: impl Handler, change: impl FnOnce(ServerSettings) -> ServerSettings) -> (Fixture, Certificate) {
     let certificate = Certificate::new();
-    let mut settings = ServerSettings { tls: Some(certificate.files.clone()), ..settings() };
-    change(&mut settings);
+    let settings = change(settings().tls(certificate.files.settings()));
     (start(settings, handler), certificate)
 }
 
-fn unchanged(_: &mut ServerSettings) {}
+fn unchanged(settings: ServerSettings) -> ServerSettings {
+    settings
+}
 
 fn connect(fixture: &Fixture, certificate: &Certificate) -> TlsClient {
     certificate.connect(fixture.server.local_addr())
@@ -122,7 +123,7 @@ fn a_refusal_arrives_before_the_end() {
 
 #[test]
 fn handshakes_that_stall_are_closed_at_their_deadline_and_harm_nobody() {
-    let (fixture, certificate) = secured(echo, |settings| settings.handshake_timeout = SHORT);
+    let (fixture, certificate) = secured(echo, |settings| settings.handshake_timeout(SHORT));
     let hello = client_hello(&certificate);
     let began = Instant::now();
     let mut stalled: Vec<Client> = (0..60)
@@ -151,7 +152,7 @@ fn handshakes_that_stall_are_closed_at_their_deadline_and_harm_nobody() {
 
 #[test]
 fn a_handshake_that_drips_gains_no_time() {
-    let (fixture, certificate) = secured(echo, |settings| settings.handshake_timeout = SHORT);
+    let (fixture, certificate) = secured(echo, |settings| settings.handshake_timeout(SHORT));
     let hello = client_hello(&certificate);
     let began = Instant::now();
     let mut client = fixture.connect();
@@ -266,7 +267,7 @@ fn a_client_that_only_says_that_it_will_send_no_more_gets_its_whole_answer() {
 
 #[test]
 fn an_idle_connection_is_closed_in_time_with_a_word() {
-    let (fixture, certificate) = secured(echo, |settings| settings.idle_timeout = SHORT);
+    let (fixture, certificate) = secured(echo, |settings| settings.idle_timeout(SHORT));
     let (mut fresh, mut kept) = (connect(&fixture, &certificate), connect(&fixture, &certificate));
     kept.ask("/");
     let began = Instant::now();
@@ -277,7 +278,7 @@ fn an_idle_connection_is_closed_in_time_with_a_word() {
 
 #[test]
 fn a_record_that_drips_gains_no_time() {
-    let (fixture, certificate) = secured(echo, |settings| settings.idle_timeout = SHORT);
+    let (fixture, certificate) = secured(echo, |settings| settings.idle_timeout(SHORT));
     let client = connect(&fixture, &certificate);
     let began = Instant::now();
     // A record of 16 KiB is announced, and comes byte by byte.
@@ -293,7 +294,7 @@ fn a_record_that_drips_gains_no_time() {
 
 #[test]
 fn a_head_that_takes_too_long_is_refused() {
-    let (fixture, certificate) = secured(echo, |settings| settings.head_timeout = SHORT);
+    let (fixture, certificate) = secured(echo, |settings| settings.head_timeout(SHORT));
     let mut client = connect(&fixture, &certificate);
     client.send("GET / HTTP/1.1\r\n");
     assert!(client.answer().0.starts_with("HTTP/1.1 408 "));
@@ -304,7 +305,7 @@ fn a_head_that_takes_too_long_is_refused() {
 fn readers_that_stall_or_drip_are_cut() {
     let (fixture, certificate) = secured(
         |_: &Request<'_>| Response::new(200, "text/plain", vec![b'x'; 32 << 20]),
-        |settings| settings.write_timeout = SHORT,
+        |settings| settings.write_timeout(SHORT),
     );
     let mut stalls = connect(&fixture, &certificate);
     stalls.get("/");
@@ -320,7 +321,7 @@ fn readers_that_stall_or_drip_are_cut() {
 
 #[test]
 fn a_connection_too_many_is_turned_away_in_the_language_of_tls() {
-    let (fixture, certificate) = secured(echo, |settings| settings.max_connections = 1);
+    let (fixture, certificate) = secured(echo, |settings| settings.max_connections(1));
     let mut first = connect(&fixture, &certificate);
     let refused = TlsClient::connect(fixture.server.local_addr(), certificate.trusting(&BOTH)).err().unwrap();
     assert!(refused.to_string().contains("InternalError"), "{refused}");
@@ -455,21 +456,21 @@ fn without_tls_a_reload_does_nothing() {
 #[test]
 fn files_that_cannot_be_used_are_refused_by_name() {
     let (ours, other) = (Certificate::new(), Certificate::new());
-    let TlsSettings { cert, key } = ours.files.clone();
+    let (cert, key) = (&ours.files.cert, &ours.files.key);
     let cases = [
-        (TlsSettings { cert: "/does/not/exist".into(), key: key.clone() }, "tls_cert"),
-        (TlsSettings { cert: key.clone(), key: key.clone() }, "tls_cert"),
-        (TlsSettings { cert: cert.clone(), key: cert.clone() }, "tls_key"),
-        (TlsSettings { cert, key: other.files.key.clone() }, "tls_key"),
+        (TlsSettings::new("/does/not/exist", key), "tls_cert"),
+        (TlsSettings::new(key, key), "tls_cert"),
+        (TlsSettings::new(cert, cert), "tls_key"),
+        (TlsSettings::new(cert, &other.files.key), "tls_key"),
     ];
     for (files, name) in cases {
         assert!(matches!(files.check(), Err(Error::Setting { key, .. }) if key == name), "{files:?}");
         let crew = headstart::Crew::new(headstart::CrewSettings::default()).unwrap();
-        let settings = ServerSettings { tls: Some(files), ..settings() };
+        let settings = settings().tls(files);
         let result = Server::start(&crew, settings, Arc::new(echo));
         assert!(matches!(&result, Err(Error::Setting { key, .. }) if key == name), "{result:?}");
     }
-    ours.files.check().unwrap();
+    ours.files.settings().check().unwrap();
 }
 
 #[test]

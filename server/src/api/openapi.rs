@@ -1,16 +1,19 @@
-//! The description of what is served: a fixed file, and the routes beside it.
+//! The description of what is served: a file, and the added routes beside what is in it.
 
-use super::served::Served;
+use super::route::Route;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
-/// What is served without routes.
-pub(super) const FIXED: &[u8] = include_bytes!("openapi.json");
+/// What is served without added routes.
+const FIXED: &[u8] = include_bytes!("openapi.json");
 
-/// The same with `routes`, each described as the endpoint that answers as it does.
-pub(super) fn with_routes(routes: &[Served]) -> Cow<'static, [u8]> {
+/// The same with `added` routes, each described as the built-in one that answers as it does.
+pub(super) fn describe(added: &[Route]) -> Cow<'static, [u8]> {
+    if added.is_empty() {
+        return Cow::Borrowed(FIXED);
+    }
     let Ok(mut description) = serde_json::from_slice::<Value>(FIXED) else { return Cow::Borrowed(FIXED) };
-    for route in routes {
+    for route in added {
         let model = format!("/api/{}", route.strategy.as_str());
         let mut item = description["paths"][&model].clone();
         for method in ["get", "head"] {

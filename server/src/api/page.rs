@@ -1,11 +1,11 @@
 //! The page at `/`: what this is, how it does, what to try.
 //!
-//! One file without a script and without anything from elsewhere. It is written on the server and reloads itself, so it is
-//! live with scripts off, and its security policy can forbid everything but its own style.
+//! One file without a script and without anything from elsewhere. It is written on the server and reloads itself, so it
+//! is live with scripts off, and its security policy can forbid everything but its own style.
 
-use crate::crew::{CrewStats, StuckCall};
+use crate::front::{Request, Response};
 use crate::metrics::Summary;
-use crate::server::{Request, Response};
+use headstart::crew::{CrewStats, StuckCall};
 use std::cmp::Reverse;
 use std::fmt::Write;
 use std::time::Duration;
@@ -129,10 +129,11 @@ fn in_words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cancel::{CancelReason, CancelToken};
-    use crate::crew::{Crew, CrewSettings};
-    use crate::deadline::Deadline;
-    use headstart::{TimeLimit, TimedCall};
+    use headstart::Deadline;
+    use headstart::TimeLimit;
+    use headstart::TimedCall;
+    use headstart::cancel::{CancelReason, CancelToken};
+    use headstart::crew::{Crew, CrewSettings};
 
     #[test]
     fn every_place_in_the_page_is_filled() {

@@ -1,114 +1,114 @@
-//! Which path is which endpoint, and what it may answer.
+//! A route: a path, and what is raced for it. The built-in ones and those that settings add differ in where their
+//! sources come from, and in nothing else.
 
+use super::answer;
+use super::method::{is_allowed, method_not_allowed};
+use super::permit::Permits;
+use super::race::SourceRace;
+use super::settings::{ApiSettings, RouteSettings};
+use super::strategy::Strategy;
+use super::timeout;
+use crate::error::Error;
+use crate::front::{Request, Response};
 use crate::metrics::{EndpointMetrics, Metrics};
+use crate::source::Sources;
+use headstart::Deadline;
+use headstart::crew::Crew;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Smart,
-    First,
-    All,
-    WithinTimeout,
-    Healthz,
-    Readyz,
-    Metrics,
-    Page,
-    OpenApi,
-    /// Every other path.
-    Unknown,
-}
-
-/// An endpoint's row in the table.
-pub(super) struct Route {
-    pub(super) endpoint: Endpoint,
-    /// The path, and the endpoint's name among the figures.
-    pub(super) path: &'static str,
-    /// All it answers with, save for defects: `500` is the server's own.
-    pub(super) statuses: &'static [u16],
-}
-
-/// One row for each endpoint, in the order of [`Endpoint`]. `openapi.json` says the same at length; a test compares them.
-pub(super) const ROUTES: [Route; 10] = [
-    route(Endpoint::Smart, "/api/smart", &[200, 400, 405, 408, 499, 503]),
-    route(Endpoint::First, "/api/first", &[200, 400, 405, 408, 499, 503]),
-    route(Endpoint::All, "/api/all", &[200, 400, 405, 408, 499, 502, 503]),
-    route(Endpoint::WithinTimeout, "/api/within-timeout", &[200, 400, 405, 499, 503]),
-    route(Endpoint::Healthz, "/healthz", &[200, 405]),
-    route(Endpoint::Readyz, "/readyz", &[200, 405, 503]),
-    route(Endpoint::Metrics, "/metrics", &[200, 405]),
-    route(Endpoint::Page, "/", &[200, 405]),
-    route(Endpoint::OpenApi, "/openapi.json", &[200, 405]),
-    route(Endpoint::Unknown, "unknown", &[404]),
+/// The routes that race the API's upstreams.
+pub(super) const BUILT_IN: [(&str, Strategy); 4] = [
+    ("/api/smart", Strategy::Smart),
+    ("/api/first", Strategy::First),
+    ("/api/all", Strategy::All),
+    ("/api/within-timeout", Strategy::WithinTimeout),
 ];
 
-const fn route(endpoint: Endpoint, path: &'static str, statuses: &'static [u16]) -> Route {
-    Route { endpoint, path, statuses }
+/// A route that is served.
+pub(super) struct Route {
+    pub(super) path: String,
+    pub(super) strategy: Strategy,
+    pub(super) answered: EndpointMetrics,
+    timeout: Option<Duration>,
+    ceiling: Option<Duration>,
+    race: SourceRace,
 }
 
 impl Route {
-    /// Where its answers are counted; those of races with the time they took.
-    pub(super) fn count_in(&self, metrics: &Metrics) -> EndpointMetrics {
-        match self.endpoint.is_raced() {
-            true => metrics.timed_endpoint(self.path, self.statuses),
-            false => metrics.endpoint(self.path, self.statuses),
+    /// The built-in routes, which take the upstreams in turn together.
+    pub(super) fn built_in(crew: &Crew, settings: &ApiSettings, metrics: &Arc<Metrics>) -> Result<Vec<Route>, Error> {
+        let upstreams = Arc::new(Sources::web(crew, &settings.upstreams, &settings.sources)?);
+        let route = |(path, strategy): (&str, Strategy)| {
+            let own = RouteSettings::new(path, [""; 0]).strategy(strategy);
+            Route::new(crew, own, upstreams.clone(), settings, metrics)
+        };
+        Ok(BUILT_IN.into_iter().map(route).collect())
+    }
+
+    /// A route that settings add. Whether its path is taken is for others to say.
+    pub(super) fn added(
+        crew: &Crew,
+        own: &RouteSettings,
+        settings: &ApiSettings,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Route, Error> {
+        check_path(&own.path)?;
+        if own.sources.is_empty() {
+            return Err(mistake(&own.path, "a path with a source"));
         }
+        let sources = Sources::for_route(crew, &own.path, &own.sources, &settings.sources)?;
+        let mut settings = settings.clone();
+        settings.schedule = own.schedule.clone().unwrap_or(settings.schedule);
+        settings.after_failure = own.after_failure.unwrap_or(settings.after_failure);
+        Ok(Route::new(crew, own.clone(), Arc::new(sources), &settings, metrics))
+    }
+
+    fn new(
+        crew: &Crew,
+        own: RouteSettings,
+        sources: Arc<Sources>,
+        settings: &ApiSettings,
+        metrics: &Arc<Metrics>,
+    ) -> Route {
+        Route {
+            race: SourceRace::new(crew, &own.path, sources, own.strategy, settings, metrics.clone()),
+            answered: metrics.timed_endpoint(&own.path, own.strategy.statuses()),
+            path: own.path,
+            strategy: own.strategy,
+            timeout: own.timeout,
+            ceiling: settings.timeout_ceiling,
+        }
+    }
+
+    /// The answer to `request`: what its race comes to, if it may be raced.
+    pub(super) fn answer(&self, request: &Request<'_>, permits: &Permits) -> Response {
+        if !is_allowed(request.method()) {
+            return method_not_allowed();
+        }
+        let timeout = match timeout::parse(request.query(), self.timeout, self.ceiling) {
+            Ok(timeout) => timeout,
+            Err(detail) => return Response::problem(400, &detail),
+        };
+        let Some(_permit) = permits.take() else {
+            return answer::overloaded(&format!("{} others are in flight", permits.most()));
+        };
+        // From the end of the head on: a body that comes late is the client's time.
+        let end = timeout.and_then(|timeout| request.received_at().checked_add(timeout));
+        let outcome = self.race.run(request, end.map_or(Deadline::Never, Deadline::At));
+        answer::of(self.strategy, &outcome)
     }
 }
 
-impl Endpoint {
-    /// The endpoint at `path`, compared as sent.
-    pub(super) fn at(path: &str) -> Endpoint {
-        let found = ROUTES.iter().find(|route| route.path == path && path.starts_with('/'));
-        found.map_or(Endpoint::Unknown, |route| route.endpoint)
+fn check_path(path: &str) -> Result<(), Error> {
+    let is_path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte);
+    if !path.starts_with('/') || !path.bytes().all(is_path_byte) {
+        return Err(mistake(path, "a path that begins with a slash, percent-encoded, without a query"));
     }
-
-    /// Whether it calls the upstream.
-    pub(super) fn is_raced(self) -> bool {
-        matches!(self, Endpoint::Smart | Endpoint::First | Endpoint::All | Endpoint::WithinTimeout)
-    }
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn each_endpoint_stands_at_its_own_place_in_the_table() {
-        for (place, route) in ROUTES.iter().enumerate() {
-            assert_eq!(route.endpoint as usize, place);
-        }
-    }
-
-    #[test]
-    fn the_unknown_endpoint_has_no_path_of_its_own() {
-        assert_eq!(Endpoint::at("unknown"), Endpoint::Unknown);
-        assert_eq!(Endpoint::at("/api/smart/"), Endpoint::Unknown);
-    }
-
-    #[test]
-    fn the_description_lists_exactly_the_routes_and_statuses_of_the_table() {
-        let description: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
-        let described = description["paths"].as_object().unwrap();
-        let known = ROUTES.iter().filter(|route| route.endpoint != Endpoint::Unknown);
-        assert_eq!(
-            described.keys().map(String::as_str).collect::<BTreeSet<_>>(),
-            known.clone().map(|route| route.path).collect::<BTreeSet<_>>(),
-        );
-        for route in known {
-            for method in ["get", "head"] {
-                let responses = described[route.path][method]["responses"].as_object().unwrap();
-                // Nobody receives a 499 (it is for figures and the log), and a 405 never answers GET or HEAD.
-                let sent: BTreeSet<String> =
-                    route.statuses.iter().filter(|status| !matches!(status, 405 | 499)).map(u16::to_string).collect();
-                assert_eq!(responses.keys().cloned().collect::<BTreeSet<_>>(), sent, "{method} {}", route.path);
-            }
-        }
-    }
-
-    #[test]
-    fn the_description_carries_this_version() {
-        let description: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
-        assert_eq!(description["info"]["version"], env!("CARGO_PKG_VERSION"));
-    }
+/// A mistake in the settings of the route for `path`.
+pub(super) fn mistake(path: &str, allowed: &str) -> Error {
+    Error::setting("route", path, allowed)
 }

@@ -1,37 +1,43 @@
 //! The `timeout` of a request's query.
 //!
-//! A timeout that is not understood is refused, never guessed: a client that asked for `5e3` or `-1` would otherwise wait
-//! for something else than it meant.
+//! A timeout that is not understood is refused, never guessed: a client that asked for `5e3` or `-1` would otherwise
+//! wait for something else than it meant.
 
 use std::time::Duration;
 
 /// How much of a wrong value is repeated to who sent it.
 const SHOWN: usize = 40;
 
-/// The timeout that `query` names, or `otherwise` (at most `ceiling`, which it is without one) when it names none. Other parameters are none of our business.
+/// The timeout that `query` names, or `otherwise` when it names none, or `ceiling`, which no timeout exceeds. `None`
+/// where there is none of the three. Other parameters are ignored.
 ///
 /// # Errors
 ///
 /// What is wrong, in words, with the value and what is allowed.
-pub(super) fn parse(query: Option<&str>, otherwise: Option<Duration>, ceiling: Duration) -> Result<Duration, String> {
-    let otherwise = otherwise.map_or(ceiling, |otherwise| otherwise.min(ceiling));
+pub(super) fn parse(
+    query: Option<&str>,
+    otherwise: Option<Duration>,
+    ceiling: Option<Duration>,
+) -> Result<Option<Duration>, String> {
+    let otherwise = otherwise.into_iter().chain(ceiling).min();
     let Some(query) = query else { return Ok(otherwise) };
     let mut values =
         form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "timeout").map(|(_, value)| value);
     let Some(value) = values.next() else { return Ok(otherwise) };
-    let most = ceiling.as_millis();
+    let most = ceiling.map(|ceiling| ceiling.as_millis());
+    let allowed = || match most {
+        Some(most) => format!("an integer from 1 to {most} (milliseconds)"),
+        None => "a positive integer (milliseconds)".to_owned(),
+    };
     if values.next().is_some() {
-        return Err(format!("timeout is given more than once: allowed is one integer from 1 to {most} (milliseconds)"));
+        return Err(format!("timeout is given more than once: it has to be {}", allowed()));
     }
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     // Digits that do not fit are above any ceiling.
     let millis = digits.then(|| value.parse::<u64>().unwrap_or(u64::MAX)).filter(|millis| *millis > 0);
     match millis {
-        Some(millis) if u128::from(millis) <= most => Ok(Duration::from_millis(millis)),
-        _ => Err(format!(
-            "timeout cannot be '{}': allowed is an integer from 1 to {most} (milliseconds)",
-            shorten(&value)
-        )),
+        Some(millis) if most.is_none_or(|most| u128::from(millis) <= most) => Ok(Some(Duration::from_millis(millis))),
+        _ => Err(format!("timeout cannot be '{}': it has to be {}", shorten(&value), allowed())),
     }
 }
 
@@ -50,15 +56,36 @@ mod tests {
     const CEILING: Duration = Duration::from_secs(60);
 
     fn millis(query: &str) -> Result<u128, String> {
-        parse(Some(query), None, CEILING).map(|timeout| timeout.as_millis())
+        parse(Some(query), None, Some(CEILING)).map(|timeout| timeout.unwrap().as_millis())
     }
 
     #[test]
     fn an_absent_timeout_is_the_ceiling() {
-        assert_eq!(parse(None, None, CEILING), Ok(CEILING));
+        assert_eq!(parse(None, None, Some(CEILING)), Ok(Some(CEILING)));
         for query in ["", "&", "Timeout=5", "xtimeout=5", "a=timeout", "timeout%3D5"] {
-            assert_eq!(parse(Some(query), None, CEILING), Ok(CEILING), "{query}");
+            assert_eq!(parse(Some(query), None, Some(CEILING)), Ok(Some(CEILING)), "{query}");
         }
+    }
+
+    #[test]
+    fn without_a_ceiling_every_positive_integer_is_taken_and_none_is_no_limit() {
+        assert_eq!(parse(None, None, None), Ok(None));
+        assert_eq!(parse(Some("timeout=86400000"), None, None), Ok(Some(Duration::from_secs(86_400))));
+        assert_eq!(parse(None, Some(CEILING), None), Ok(Some(CEILING)));
+        assert!(parse(Some("timeout=99999999999999999999999"), None, None).is_ok());
+        assert!(
+            parse(Some("timeout=0"), None, None)
+                .unwrap_err()
+                .ends_with("it has to be a positive integer (milliseconds)")
+        );
+    }
+
+    #[test]
+    fn a_route_s_own_timeout_holds_where_none_is_named_and_never_above_the_ceiling() {
+        let own = Some(Duration::from_secs(5));
+        assert_eq!(parse(None, own, Some(CEILING)), Ok(own));
+        assert_eq!(parse(None, Some(CEILING * 2), Some(CEILING)), Ok(Some(CEILING)));
+        assert_eq!(parse(Some("timeout=50000"), own, Some(CEILING)), Ok(Some(Duration::from_secs(50))));
     }
 
     #[test]
@@ -74,7 +101,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_integer_up_to_the_ceiling_is_taken(wanted in 1_u64..=60_000, zeros in 0_usize..4, noise in "[a-s]{0,5}=[0-9]{0,3}") {
+        fn every_integer_up_to_the_ceiling_is_taken(
+            wanted in 1_u64..=60_000,
+            zeros in 0_usize..4,
+            noise in "[a-s]{0,5}=[0-9]{0,3}",
+        ) {
             let value = format!("{}{wanted}", "0".repeat(zeros));
             prop_assert_eq!(millis(&format!("{noise}&timeout={value}&{noise}")), Ok(u128::from(wanted)));
         }

@@ -1,8 +1,9 @@
 //! What `--check` prints: the effective settings, as a file that would set them.
 
-use crate::cli::layers::{Effective, Given};
+use crate::cli::given::{Given, Written};
+use crate::cli::layers::Effective;
 use crate::cli::option::{Kind, Verb};
-use crate::cli::values::without_secrets;
+use crate::cli::shown::{HIDDEN, without_secrets};
 use std::fmt::Write;
 use toml::Value;
 
@@ -17,15 +18,19 @@ pub(super) fn print(verb: Verb, effective: &Effective) -> String {
         }
         let _ = writeln!(text, "{:<50} # {}", line(given), given.origin);
     }
+    if text.contains(HIDDEN) {
+        let _ = write!(text, "\n# {HIDDEN} stands for what is not shown: a login, or the query of a URL\n");
+    }
     text
 }
 
 fn line(given: &Given) -> String {
     let key = given.option.key();
-    if given.text.is_empty() {
-        return format!("# {key} is not set");
+    match &given.written {
+        Written::Text(text) if text.is_empty() => format!("# {key} is not set"),
+        Written::Text(text) => format!("{key} = {}", in_toml(given.option.kind, &without_secrets(text))),
+        Written::Routes(list) => format!("{key} = {}", redacted(&Value::Array(list.clone()))),
     }
-    format!("{key} = {}", in_toml(given.option.kind, &without_secrets(&given.text)))
 }
 
 /// `text`, which its option's parser has taken, in the TOML type that the file has for it.
@@ -39,16 +44,20 @@ fn in_toml(kind: Kind, text: &str) -> Value {
         Kind::List(separator) => {
             Value::Array(text.split(separator).filter(|element| !element.is_empty()).map(element_in_toml).collect())
         }
-        Kind::Routes => Value::Array(text.lines().map(route_in_toml).collect()),
+        Kind::Routes => Value::Array(text.lines().map(|line| Value::String(line.to_owned())).collect()),
     }
-}
-
-/// A route that was a table is one again.
-fn route_in_toml(line: &str) -> Value {
-    serde_json::from_str::<toml::Table>(line).map_or_else(|_| Value::String(line.to_owned()), Value::Table)
 }
 
 fn element_in_toml(text: &str) -> Value {
     let text = text.trim();
     text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
+}
+
+fn redacted(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(without_secrets(text)),
+        Value::Array(elements) => Value::Array(elements.iter().map(redacted).collect()),
+        Value::Table(table) => Value::Table(table.iter().map(|(key, value)| (key.clone(), redacted(value))).collect()),
+        other => other.clone(),
+    }
 }

@@ -44,11 +44,13 @@ Exit codes:
 const FAULT_HELP: &str = "\
 Starts a TCP proxy that is as bad a network as asked, to try a program on.
 
-A fault given once is for both directions; to-client=VALUE and to-upstream=VALUE, with a comma between them, are for one each: \
---delay to-client=100ms,to-upstream=5ms. Counts of bytes are those of one direction of one connection from its beginning on.
+A fault given once is for both directions; to-client=VALUE and to-upstream=VALUE, with a comma between them, are \
+for one each: --delay to-client=100ms,to-upstream=5ms. Counts of bytes are those of one direction of one connection \
+from its beginning on.
 
-SIGHUP reads the file that --config names again: the faults it asks for are in effect at once, on open connections too; flags and \
-variables still go before it. SIGTERM lets open connections finish within --drain-timeout. A log line per connection tells its end.";
+SIGHUP reads the file that --config names again: the faults it asks for are in effect at once, on open connections \
+too; flags and variables still go before it. SIGTERM lets open connections finish within --drain-timeout. A log line \
+per connection tells its end.";
 
 /// The whole command line.
 pub(super) fn command() -> Command {

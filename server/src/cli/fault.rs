@@ -1,18 +1,18 @@
-//! `headstart fault`: the fault proxy as a process, and how its faults are written.
+//! `headstart fault`: the fault proxy as a process.
 //!
-//! The faults can be changed while it runs: SIGHUP reads all layers of settings again, of which the file is the one that can have
-//! changed, and the proxy goes on with what they say now. Listening elsewhere takes a new start.
+//! The faults can be changed while it runs: SIGHUP reads all layers of settings again, of which the file is the one
+//! that can have changed, and the proxy goes on with what they say now. Listening elsewhere takes a new start.
 //!
 //! What this does not do: take orders over the network, where everybody could give them.
 
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use crate::cli::layers::Effective;
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
 use crate::cli::reload::LogReload;
-use crate::cli::serve::{cannot_listen, cannot_run, dismiss, register_signals};
+use crate::cli::run::{cannot_listen, cannot_run, dismiss, register_signals};
 use crate::cli::settings::Settings;
-use crate::cli::values::{duration, size};
+use crate::cli::values::ADMISSIONS;
 use headstart::Crew;
 use headstart_fault::{Admission, Direction, Drip, Error, FaultProxy, Faults};
 use std::time::Duration;
@@ -50,13 +50,10 @@ pub(super) fn run(
 
 /// The upstream, which has no default.
 pub(super) fn target(settings: &Settings) -> Result<&str, Failure> {
-    settings.fault_to.as_deref().ok_or_else(|| {
-        Failure::Mistakes(vec![Mistake::Value {
-            key: "--to".to_owned(),
-            value: String::new(),
-            allowed: "it has to be given, such as 127.0.0.1:9000".to_owned(),
-        }])
-    })
+    settings
+        .fault_to
+        .as_deref()
+        .ok_or_else(|| Failure::Mistakes(vec![Mistake::Missing { key: "--to", example: "127.0.0.1:9000" }]))
 }
 
 /// A mistake costs nothing: the proxy goes on with the faults it has.
@@ -84,7 +81,7 @@ fn say(faults: &Faults) {
 /// As they would be typed.
 fn described(faults: &Faults) -> String {
     let mut words = Vec::new();
-    if let Some((name, _)) = NAMED.iter().find(|(_, admission)| *admission == faults.admission) {
+    if let Some((name, _)) = ADMISSIONS.iter().find(|(_, admission)| *admission == faults.admission) {
         words.extend((faults.admission != Admission::Pass).then(|| format!("admission={name}")));
     }
     for (way, direction) in [("to-upstream", &faults.to_upstream), ("to-client", &faults.to_client)] {
@@ -108,102 +105,9 @@ fn described(faults: &Faults) -> String {
     words.join(" ")
 }
 
-/// One value for both directions, or `to-client=` and `to-upstream=` with one each. What is not named has none, whatever a
-/// lower layer says.
-pub(super) fn each_way<T: Copy + Default>(
-    faults: &mut Faults,
-    text: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
-    put: impl Fn(&mut Direction, T),
-) -> Result<(), String> {
-    let (mut to_client, mut to_upstream) = (None, None);
-    for part in text.split(',').map(str::trim) {
-        let (way, value) = part.split_once('=').unwrap_or(("", part));
-        let value = parse(value.trim())?;
-        let taken = match way.trim() {
-            "" => to_client.replace(value).or(to_upstream.replace(value)),
-            "to-client" => to_client.replace(value),
-            "to-upstream" => to_upstream.replace(value),
-            _ => return Err("allowed before the '=' are to-client and to-upstream".to_owned()),
-        };
-        if taken.is_some() {
-            return Err("allowed is one value for each direction".to_owned());
-        }
-    }
-    put(&mut faults.to_client, to_client.unwrap_or_default());
-    put(&mut faults.to_upstream, to_upstream.unwrap_or_default());
-    Ok(())
-}
-
-/// `SIZE/DURATION`.
-pub(super) fn drip(text: &str) -> Result<Option<Drip>, String> {
-    let parsed = text.split_once('/').and_then(|(bytes, every)| {
-        Some(Drip { bytes: size(1..=1 << 30, bytes.trim()).ok()?, every: duration(every.trim()).ok()? })
-    });
-    parsed.map(Some).ok_or_else(|| {
-        "allowed is a size and a duration with a slash between them, such as 1/50ms or 64KiB/1s".to_owned()
-    })
-}
-
-/// A count of bytes.
-pub(super) fn bytes(text: &str) -> Result<Option<u64>, String> {
-    size(0..=1 << 40, text).map(Some)
-}
-
-const NAMED: [(&str, Admission); 4] = [
-    ("pass", Admission::Pass),
-    ("silent", Admission::Silent),
-    ("reset", Admission::Reset),
-    ("never", Admission::Never),
-];
-
-/// The names of what can become of a connection.
-pub(super) const ADMISSIONS: &[&str] = &[NAMED[0].0, NAMED[1].0, NAMED[2].0, NAMED[3].0];
-
-/// What becomes of a connection.
-pub(super) fn admission(text: &str) -> Result<Admission, String> {
-    let named = NAMED.iter().find(|(name, _)| *name == text);
-    named.map(|(_, admission)| *admission).ok_or_else(|| format!("allowed are {}", ADMISSIONS.join(", ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::values::duration_or_zero;
-
-    fn delays(text: &str) -> Result<(u128, u128), String> {
-        let mut faults = Faults::both_ways(Direction { delay: Duration::from_secs(9), ..Direction::default() });
-        each_way(&mut faults, text, duration_or_zero, |way, delay| way.delay = delay)?;
-        Ok((faults.to_client.delay.as_millis(), faults.to_upstream.delay.as_millis()))
-    }
-
-    #[test]
-    fn a_fault_is_for_both_directions_or_for_those_that_are_named() {
-        assert_eq!(delays("100ms"), Ok((100, 100)));
-        assert_eq!(delays("to-client=1s"), Ok((1_000, 0)));
-        assert_eq!(delays("to-upstream=5, to-client = 1s"), Ok((1_000, 5)));
-        for (text, why) in [
-            ("5,6", "one value for each"),
-            ("5,to-client=6", "one value for each"),
-            ("to-client=5,to-client=6", "one value for each"),
-            ("client=5", "to-client and to-upstream"),
-            ("to-client", "duration"),
-            ("", "duration"),
-            ("5,", "duration"),
-        ] {
-            assert!(delays(text).unwrap_err().contains(why), "{text}: {:?}", delays(text));
-        }
-    }
-
-    #[test]
-    fn a_drip_is_a_size_and_a_duration() {
-        let taken = |bytes, millis| Ok(Some(Drip { bytes, every: Duration::from_millis(millis) }));
-        assert_eq!(drip("1/50ms"), taken(1, 50));
-        assert_eq!(drip("64KiB / 1s"), taken(65_536, 1_000));
-        for text in ["", "1", "1/", "/50ms", "0/50ms", "1/0", "1/50ms/2", "-1/50ms"] {
-            assert!(drip(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn what_is_in_effect_is_said_as_it_would_be_typed() {

@@ -1,12 +1,14 @@
 //! The configuration file: TOML, one key for each option; a route may be a table.
 //!
-//! A file is read at start, and again for the keys that SIGHUP reloads. Every value knows its line, so that a mistake can be found.
+//! A file is read at start, and again for the keys that SIGHUP reloads. Every value knows its line, so that a mistake
+//! can be found.
 
-use crate::cli::layers::{Given, Origin};
+use crate::cli::given::{Given, Origin, Written};
 use crate::cli::mistake::Mistake;
 use crate::cli::option::Kind;
-use crate::cli::options::OPTIONS;
+use crate::cli::options::{OPTIONS, nearest};
 use std::path::Path;
+use toml::Value;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 /// Reads what the file at `path` sets. `key` is the flag or variable that named it.
@@ -17,7 +19,7 @@ pub(super) fn read(key: &str, path: &Path, mistakes: &mut Vec<Mistake>) -> Vec<G
             mistakes.push(Mistake::Value {
                 key: key.to_owned(),
                 value: path.display().to_string(),
-                allowed: format!("allowed is a readable file in TOML format ({error})"),
+                why: format!("expected a readable file in TOML format ({error})"),
             });
             Vec::new()
         }
@@ -38,24 +40,36 @@ fn parse(name: &str, source: &str, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
     for (key, value) in &table {
         let origin = place(key.span().start);
         let Some(option) = OPTIONS.iter().find(|option| option.key() == key.get_ref()) else {
-            let name = key.get_ref().to_string();
-            mistakes.push(Mistake::Key { key: format!("{name} in {origin}"), name });
+            let name = key.get_ref();
+            mistakes.push(Mistake::Key { key: format!("{name} in {origin}"), near: nearest(name) });
             continue;
         };
-        match text_of(option.kind, value.get_ref()) {
-            Some(text) => given.push(Given { option, text, origin: Origin::File(origin) }),
-            None => mistakes.push(Mistake::Value {
+        match written(option.kind, value.get_ref()) {
+            Some(written) => given.push(Given { option, written, origin: Origin::File(origin) }),
+            None => mistakes.push(Mistake::Type {
                 key: format!("{} in {origin}", option.key()),
-                value: source[value.span()].to_owned(),
-                allowed: format!("allowed is {}, such as {}", type_of(option.kind), example(option.kind)),
+                source: source[value.span()].to_owned(),
+                expected: format!("{}, such as {}", type_of(option.kind), example(option.kind)),
             }),
         }
     }
     given
 }
 
-/// The value as it would be typed, if it has the right type.
-fn text_of(kind: Kind, value: &DeValue<'_>) -> Option<String> {
+/// The value, if it has the right type.
+fn written(kind: Kind, value: &DeValue<'_>) -> Option<Written> {
+    match (kind, value) {
+        (Kind::Routes, DeValue::Array(list)) => {
+            let list: Option<_> = list.iter().map(|route| owned_route(route.get_ref())).collect();
+            list.map(Written::Routes)
+        }
+        (Kind::Routes, one) => owned_route(one).map(|one| Written::Routes(vec![one])),
+        _ => as_typed(kind, value).map(Written::Text),
+    }
+}
+
+/// The value as it would be typed.
+fn as_typed(kind: Kind, value: &DeValue<'_>) -> Option<String> {
     match (kind, value) {
         (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Quantity | Kind::List(_), DeValue::String(text)) => {
             Some(text.to_string())
@@ -74,35 +88,30 @@ fn text_of(kind: Kind, value: &DeValue<'_>) -> Option<String> {
                 .collect();
             Some(texts?.join(&separator.to_string()))
         }
-        (Kind::Routes, DeValue::Array(elements)) => {
-            let lines: Option<Vec<String>> = elements.iter().map(|element| one_line(element.get_ref())).collect();
-            Some(lines?.join("\n"))
-        }
-        (Kind::Routes, one) => one_line(one),
         _ => None,
     }
 }
 
-/// A route on one line: text as it is, a table in JSON.
-fn one_line(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Table(_) => in_json(value).map(|json| json.to_string()),
-        _ => None,
-    }
+/// A route, which is a text or a table.
+fn owned_route(value: &DeValue<'_>) -> Option<Value> {
+    owned(value).filter(|value| value.is_str() || value.is_table())
 }
 
-fn in_json(value: &DeValue<'_>) -> Option<serde_json::Value> {
+fn owned(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
-        DeValue::String(text) => text.to_string().into(),
-        DeValue::Boolean(switch) => (*switch).into(),
-        DeValue::Integer(number) => in_decimal(number)?.parse::<i64>().ok()?.into(),
-        DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
-        DeValue::Array(elements) => elements.iter().map(|element| in_json(element.get_ref())).collect::<Option<_>>()?,
-        DeValue::Table(table) => table
-            .iter()
-            .map(|(key, value)| Some((key.get_ref().to_string(), in_json(value.get_ref())?)))
-            .collect::<Option<_>>()?,
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(switch) => Value::Boolean(*switch),
+        DeValue::Integer(number) => Value::Integer(in_decimal(number)?.parse().ok()?),
+        DeValue::Float(number) => Value::Float(number.as_str().parse().ok()?),
+        DeValue::Array(elements) => {
+            Value::Array(elements.iter().map(|element| owned(element.get_ref())).collect::<Option<_>>()?)
+        }
+        DeValue::Table(table) => Value::Table(
+            table
+                .iter()
+                .map(|(key, value)| Some((key.get_ref().to_string(), owned(value.get_ref())?)))
+                .collect::<Option<_>>()?,
+        ),
         DeValue::Datetime(_) => return None,
     })
 }
@@ -114,10 +123,10 @@ fn in_decimal(number: &DeInteger<'_>) -> Option<String> {
 fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::Path | Kind::Choice(_) => "text in quotes",
-        Kind::Integer => "an integer",
-        Kind::Float => "a number",
+        Kind::Integer => "an integer without quotes",
+        Kind::Float => "a number without quotes",
         Kind::Quantity => "an integer, or text with a unit",
-        Kind::Switch => "true or false",
+        Kind::Switch => "true or false without quotes",
         Kind::List(_) => "text in quotes, or an array",
         Kind::Routes => "text in quotes, or a table",
     }
@@ -146,7 +155,7 @@ mod tests {
         let mut mistakes = Vec::new();
         let given = parse("f.toml", source, &mut mistakes);
         match mistakes.is_empty() {
-            true => Ok(given.into_iter().map(|given| (given.key(), given.text)).collect()),
+            true => Ok(given.into_iter().map(|given| (given.key(), given.written.to_string())).collect()),
             false => Err(mistakes.iter().map(ToString::to_string).collect()),
         }
     }
@@ -170,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_names_line_value_and_what_is_allowed() {
+    fn a_wrong_type_names_line_value_and_what_is_expected() {
         for (source, message) in [
             (
                 "\nmax-in-flight = '16'",
-                "max-in-flight in f.toml:2 cannot be '\\'16\\'': allowed is an integer, such as 16",
+                "max-in-flight in f.toml:2 cannot be '16': expected an integer without quotes, such as 16",
             ),
-            ("listen = 8081", "listen in f.toml:1 cannot be '8081': allowed is text in quotes"),
-            ("hedge-on-failure = 1", "hedge-on-failure in f.toml:1 cannot be '1': allowed is true or false"),
-            ("schedule = [[0]]", "schedule in f.toml:1 cannot be '[[0]]': allowed is text in quotes, or an array"),
+            ("listen = 8081", "listen in f.toml:1 cannot be 8081: expected text in quotes"),
+            ("hedge-on-failure = 1", "hedge-on-failure in f.toml:1 cannot be 1: expected true or false"),
+            ("schedule = [[0]]", "schedule in f.toml:1 cannot be [[0]]: expected text in quotes, or an array"),
             ("[listen]", "listen in f.toml:1 cannot be"),
         ] {
             let mistakes = texts(source).unwrap_err();

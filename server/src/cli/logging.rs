@@ -1,14 +1,16 @@
 //! Log lines: which are written, where they go, and how they read.
 //!
-//! The contract of the levels, for the whole program: `error` and `warn` are what an operator has to act on; `info` is one
-//! access line per request, start and stop; `debug` is each attempt. The option `log` and `RUST_LOG` choose, in the form of
-//! env_logger; without them, `info`. The HTTP client's own lines are held at `warn` unless its module is asked for by name.
-//! The choice can be exchanged while the program runs ([`Log::choose`]): each line is judged by the old one or by the new.
+//! The contract of the levels, for the whole program: `error` and `warn` are what an operator has to act on; `info` is
+//! one access line per request, start and stop; `debug` is each attempt. The option `log` and `RUST_LOG` choose, in the
+//! form of env_logger; without them, `info`. The HTTP client's own lines are held at `warn` unless its module is asked
+//! for by name. The choice can be exchanged while the program runs ([`Log::choose`]): each line is judged by the old
+//! one or by the new.
 //!
-//! A line is put together first and then written to standard error at once, so that lines of several threads do not mix.
-//! Nobody reading it is no reason to stop: a failed write is ignored. Whatever a client or an upstream put into a field, it
-//! cannot start a line of its own: control characters are escaped in both formats.
+//! A line is put together first and then written to standard error at once, so that lines of several threads do not
+//! mix. Nobody reading it is no reason to stop: a failed write is ignored. Whatever a client or an upstream put into a
+//! field, it cannot start a line of its own: control characters are escaped in both formats.
 
+use crate::cli::shown::on_one_line;
 use env_filter::{Builder, Filter};
 use env_logger::Logger;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
@@ -22,6 +24,11 @@ use std::time::SystemTime;
 /// Modules whose lines below `warn` are about their own workings.
 const QUIET: [&str; 5] = ["ureq", "ureq_proto", "rustls", "mio", "polling"];
 
+/// Modules of this program.
+const OURS: [&str; 3] = ["headstart", "headstart_server", "headstart_fault"];
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum LogFormat {
@@ -33,31 +40,30 @@ pub(super) enum LogFormat {
 }
 
 impl LogFormat {
-    pub(super) const NAMES: &'static [&'static str] = &["text", "json"];
+    pub(super) const BY_NAME: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 }
 
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            _ => Err("allowed are text and json".to_owned()),
+/// What `directives` let through: a level, or `module=level` pairs, as `RUST_LOG` has them. A module without a level
+/// means all of its lines; so that a misspelt level is not taken for one, only modules of this program are known by
+/// their name alone.
+pub(super) fn filter(directives: &str) -> Result<Filter, String> {
+    let wrong = |what: String| {
+        format!("{what}; expected a level ({}), or module=level pairs separated by commas", LEVELS.join(", "))
+    };
+    let modules = directives.split('/').next().unwrap_or_default();
+    for directive in modules.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        let (module, level) = directive.split_once('=').unwrap_or((directive, directive));
+        let is_known = OURS.iter().chain(&QUIET).any(|known| module.split("::").next() == Some(known));
+        if LevelFilter::from_str(level.trim()).is_err() && (module != level || !is_known) && !level.is_empty() {
+            return Err(wrong(format!("'{level}' is not a level")));
         }
     }
-}
-
-/// What `directives` let through: a level, or `module=level` pairs, as `RUST_LOG` has them.
-pub(super) fn filter(directives: &str) -> Result<Filter, String> {
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
     for module in QUIET {
         builder.filter_module(module, LevelFilter::Warn);
     }
-    builder
-        .try_parse(directives)
-        .map_err(|error| format!("allowed is a level, or module=level pairs separated by commas ({error})"))?;
+    builder.try_parse(directives).map_err(|error| wrong(error.to_string()))?;
     Ok(builder.build())
 }
 
@@ -119,7 +125,7 @@ impl log::Log for Log {
 fn text_line(now: SystemTime, record: &Record<'_>) -> String {
     let time = humantime::format_rfc3339_millis(now);
     let mut line = format!("{time} {:<5} {}: ", record.level(), record.target());
-    push_escaped(&mut line, &record.args().to_string());
+    line.push_str(&on_one_line(&record.args().to_string()));
     each_field(record, |key, value| {
         let text = value.to_string();
         let plain =
@@ -129,13 +135,6 @@ fn text_line(now: SystemTime, record: &Record<'_>) -> String {
     });
     line.push('\n');
     line
-}
-
-/// Control characters as `\n`, `\u{1b}`; everything else as it is.
-fn push_escaped(line: &mut String, text: &str) {
-    for c in text.chars() {
-        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-    }
 }
 
 fn json_line(now: SystemTime, record: &Record<'_>) -> String {
@@ -275,7 +274,18 @@ mod tests {
 
     #[test]
     fn a_mistake_is_one() {
-        let allowed = filter("headstart=loud").unwrap_err();
-        assert!(allowed.starts_with("allowed is a level, or module=level pairs"), "{allowed}");
+        for (directives, wrong) in
+            [("headstart=loud", "loud"), ("infoo", "infoo"), ("info,debugg", "debugg"), ("ureq=", ""), ("a=b=c", "b=c")]
+        {
+            match filter(directives) {
+                Ok(_) => assert_eq!(wrong, "", "{directives}"),
+                Err(why) => {
+                    assert!(why.starts_with(&format!("'{wrong}' is not a level; expected a level (off, ")), "{why}")
+                }
+            }
+        }
+        for directives in ["", "INFO", "off", "headstart", "headstart::race,ureq", "warn,a::b=trace", "debug/GET"] {
+            assert!(filter(directives).is_ok(), "{directives}");
+        }
     }
 }

@@ -1,7 +1,6 @@
-//! What a person got wrong in the settings, in words: the key as it was given, the value, and what is allowed.
+//! What a person got wrong in the settings, in words: the key as it was given, the value, and what was expected.
 
-use crate::cli::options::OPTIONS;
-use crate::cli::values::without_secrets;
+use crate::cli::shown::{on_one_line, without_secrets};
 use std::fmt;
 
 /// A mistake in the settings. The program ends with code 2.
@@ -12,10 +11,24 @@ pub(super) enum Mistake {
         /// As it was given: `--schedule`, `HEADSTART_SCHEDULE`, `schedule in headstart.toml:3`.
         key: String,
         value: String,
-        allowed: String,
+        /// What is wrong with it, or what was expected.
+        why: String,
+    },
+    /// A value in the file is of another type than its option.
+    Type {
+        key: String,
+        /// As it stands in the file.
+        source: String,
+        expected: String,
     },
     /// There is no such option.
-    Key { key: String, name: String },
+    Key {
+        key: String,
+        /// The one that was meant, most likely.
+        near: Option<&'static str>,
+    },
+    /// An option has to be given, such as `example`.
+    Missing { key: &'static str, example: &'static str },
     /// An option was given, `key` as it was given, that means nothing without another.
     Alone { key: String, other: &'static str },
     /// Two options, as they were given, that contradict each other.
@@ -26,34 +39,19 @@ pub(super) enum Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Mistake::Value { key, value, allowed } => {
-                // A value may come from a file with line breaks in it; the message stays one line.
-                write!(f, "{key} cannot be '{}': {allowed}", without_secrets(value).escape_debug())
+        // Keys and values may come from a file with line breaks in it; the message stays one line.
+        let message = match self {
+            Mistake::Value { key, value, why } => format!("{key} cannot be '{}': {why}", without_secrets(value)),
+            Mistake::Type { key, source, expected } => {
+                format!("{key} cannot be {}: expected {expected}", without_secrets(source))
             }
-            Mistake::Key { key, name } => {
-                write!(f, "{} is not an option", key.escape_debug())?;
-                if let Some(near) = nearest(name) {
-                    write!(f, ", did you mean {near}?")?;
-                }
-                let keys: Vec<&str> = OPTIONS.iter().map(|option| option.key()).collect();
-                write!(f, " Allowed are {}", keys.join(", "))
-            }
-            Mistake::Alone { key, other } => write!(f, "{} needs {other} beside it", key.escape_debug()),
-            Mistake::Together { key, other, why } => {
-                write!(f, "{} and {} do not go together: {why}", key.escape_debug(), other.escape_debug())
-            }
-            Mistake::Syntax { place, why } => write!(f, "{place}: {}", why.escape_debug()),
-        }
+            Mistake::Key { key, near: Some(near) } => format!("{key} is not an option: did you mean {near}?"),
+            Mistake::Key { key, near: None } => format!("{key} is not an option: --help lists them"),
+            Mistake::Missing { key, example } => format!("{key} has to be given, such as {key} {example}"),
+            Mistake::Alone { key, other } => format!("{key} needs {other} beside it"),
+            Mistake::Together { key, other, why } => format!("{key} and {other} do not go together: {why}"),
+            Mistake::Syntax { place, why } => format!("{place}: {why}"),
+        };
+        f.write_str(&on_one_line(&message))
     }
-}
-
-/// The option's name that `name` is most likely a misspelling of.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    OPTIONS
-        .iter()
-        .map(|option| (strsim::jaro_winkler(name, option.name), option.name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
 }

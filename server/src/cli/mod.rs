@@ -1,57 +1,45 @@
 //! The command line: what was typed becomes settings, settings become a running server, the server's end an exit code.
 //!
-//! The problem: an option lives in many places (flag, variable, file, help, completions, man page, README), and they drift
-//! apart. The answer: one table ([`options`]) from which all of them are made.
+//! The problem: an option lives in many places (flag, variable, file, help, completions, man page, README), and they
+//! drift apart. The answer: one table ([`options`]) from which all of them are made.
 //!
-//! Exit codes: 0 when done or stopped as told, 1 when it could not run, 2 for a mistake in the settings; a second signal
-//! ends with 128 and its number.
+//! Exit codes: 0 when done or stopped as told, 1 when it could not run, 2 for a mistake in the settings; a second
+//! signal ends with 128 and its number.
 //!
 //! What this does not do: answer anything. It knows no HTTP, only which parts of the library there are.
 
 mod check;
 mod command;
+mod environment;
+mod failure;
 mod fault;
 mod file;
-mod front;
+mod given;
 mod layers;
-mod limits;
 mod logging;
 mod mistake;
+mod nearest;
 mod option;
 mod options;
+mod plain;
 mod probe;
 mod reload;
 mod routes;
+mod run;
 mod serve;
 mod settings;
+mod shown;
+mod signals;
 mod values;
-
-mod second_signal;
-#[cfg(not(unix))]
-#[path = "signals_other.rs"]
-mod signals;
-#[cfg(unix)]
-#[path = "signals_unix.rs"]
-mod signals;
 
 use clap::ArgMatches;
 use clap_complete::Shell;
+use failure::Failure;
 use logging::Log;
-use mistake::Mistake;
 use option::Verb;
 use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
-
-/// Why the program ends before it is told to.
-enum Failure {
-    /// The command line does not parse, or asks for help.
-    CommandLine(clap::Error),
-    /// The settings are wrong: code 2.
-    Mistakes(Vec<Mistake>),
-    /// It could not run: code 1.
-    Run(String),
-}
 
 pub(crate) fn main() -> ExitCode {
     match run() {

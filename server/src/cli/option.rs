@@ -19,7 +19,7 @@ pub(super) struct Opt {
     pub(super) default: &'static str,
     /// The first sentence is the short help.
     pub(super) help: &'static str,
-    /// Parses the text and puts it in its place, or says what is allowed.
+    /// Parses the text and puts it in its place, or says what was expected.
     pub(super) set: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
@@ -61,8 +61,8 @@ pub(super) enum Kind {
 }
 
 impl Opt {
-    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere, `headstart fault` the
-    /// `fault-`.
+    /// The flag without its dashes. `headstart sample` leaves out the `sample-` that its options have elsewhere,
+    /// `headstart fault` the `fault-`.
     pub(super) fn flag(&self, verb: Verb) -> Option<&'static str> {
         let uses = match self.used_by {
             UsedBy::Serve => verb == Verb::Serve,

@@ -1,9 +1,10 @@
 //! Whether the upstreams can be reached, asked once at start.
 //!
-//! An unreachable upstream is a warning and no reason to stop: it may come up later, and one of several may do. Nor does
-//! the start wait for it: each probe is a job of the crew, whose thread comes back after [`PATIENCE`] or, should the name
-//! lookup hang in the system's library, whenever that returns.
+//! An unreachable upstream is a warning and no reason to stop: it may come up later, and one of several may do. Nor
+//! does the start wait for it: each probe is a job of the crew, whose thread comes back after [`PATIENCE`] or, should
+//! the name lookup hang in the system's library, whenever that returns.
 
+use crate::cli::shown::without_secrets;
 use headstart::{Claim, Crew, Job};
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -16,18 +17,35 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Tries to connect to each of `upstreams` and logs a warning for those that cannot be reached.
 pub(super) fn begin(crew: &Crew, upstreams: &[String]) {
     for upstream in upstreams {
-        let url = upstream.clone();
+        let (url, shown) = (upstream.clone(), without_secrets(upstream));
         let job = Job {
-            label: format!("probe of {url}").into(),
+            label: format!("probe of {shown}").into(),
             token: None,
-            run: Box::new(move || match reach(&url) {
-                Ok(()) => log::debug!("upstream {url} can be reached"),
-                Err(error) => log::warn!("upstream {url} cannot be reached: {error}; requests fail until it can"),
+            run: Box::new({
+                let shown = shown.clone();
+                move || match reach(&url) {
+                    Ok(()) => log::debug!("upstream {shown} can be reached"),
+                    Err(error) => log::warn!("upstream {shown} cannot be reached: {error}; {}", advice(&url)),
+                }
             }),
         };
         if let Err(error) = crew.spawn(Claim::Hedge, job) {
-            log::warn!("upstream {upstream} not probed: {error}");
+            log::warn!("upstream {shown} not probed: {error}");
         }
+    }
+}
+
+/// What to do about it.
+fn advice(url: &str) -> String {
+    let uri: Uri = url.parse().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(80);
+    match uri.host() {
+        Some("127.0.0.1" | "localhost") => {
+            format!(
+                "requests fail until it can; 'headstart sample --listen 127.0.0.1:{port}' starts an upstream to try"
+            )
+        }
+        _ => "requests fail until it can".to_owned(),
     }
 }
 

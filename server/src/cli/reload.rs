@@ -1,14 +1,15 @@
 //! What SIGHUP reads again besides the certificate: the option `log`, from the configuration file.
 //!
-//! The environment and the flags of a running process stay what they were, so the file is the one place where the level can be
-//! changed from outside. A mistake anywhere in the file costs nothing but a line: what holds stays.
+//! The environment and the flags of a running process stay what they were, so the file is the one place where the level
+//! can be changed from outside. A mistake anywhere in the file costs nothing but a line: what holds stays.
 //!
 //! What this does not do: apply any other key. Those are settled at start.
 
-use crate::cli::layers::{ConfigFile, Effective, Given, Origin};
+use crate::cli::given::{Given, Origin};
+use crate::cli::layers::{ConfigFile, Effective};
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
-use crate::cli::options::{LOG, OPTIONS};
+use crate::cli::options::{LOG, named};
 use crate::cli::settings::Settings;
 use env_filter::Filter;
 use log::{Level, Metadata};
@@ -59,11 +60,9 @@ impl LogReload {
     fn read(&self) -> Result<(String, Filter), Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let in_file = self.file.read(&mut mistakes).into_iter().find(|given| given.option.name == LOG);
-        let given = in_file.unwrap_or_else(|| {
-            Given::default_of(OPTIONS.iter().find(|option| option.name == LOG).expect("it is in the table"))
-        });
+        let given = in_file.unwrap_or_else(|| Given::default_of(named(LOG)));
         let mut settings = Settings::default();
         mistakes.extend(given.apply(&mut settings).err());
-        if mistakes.is_empty() { Ok((given.text, settings.log)) } else { Err(mistakes) }
+        if mistakes.is_empty() { Ok((given.written.to_string(), settings.log)) } else { Err(mistakes) }
     }
 }

@@ -1,84 +1,67 @@
 //! `headstart serve` and `headstart sample`: from settings to a running server, and back to nothing.
 //!
-//! Started in the order in which the parts need each other, stopped in reverse: the front drains first, while everything it
-//! needs still runs. The main thread does nothing in between but wait for a signal.
+//! Started in the order in which the parts need each other, stopped in reverse: the front drains first, while
+//! everything it needs still runs. The main thread does nothing in between but wait for a signal.
 
-use crate::cli::Failure;
-use crate::cli::front;
-use crate::cli::layers::{Effective, Origin};
-use crate::cli::limits::{self, Demand};
+use crate::cli::failure::Failure;
+use crate::cli::given::Given;
+use crate::cli::layers::Effective;
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
 use crate::cli::probe;
 use crate::cli::reload::LogReload;
-use crate::cli::settings::Settings;
+use crate::cli::run::{cannot_listen, cannot_run, dismiss, register_signals};
+use crate::cli::settings::{FrontKind, Settings};
+use crate::cli::shown::without_secrets;
 use crate::cli::signals::StopRequests;
-use headstart::{Client, Crew, Error, Threads};
+use headstart::Crew;
 use headstart_server::api::Api;
-use headstart_server::front::{Drained, FileLimit, Front, Handler, PlainServer, reachable};
+use headstart_server::front::{Drained, Front, Handler, PlainServer};
 use headstart_server::metrics::Metrics;
 use headstart_server::sample::Sample;
-use headstart_server::{Server, ServerSettings};
-use std::io::{self, ErrorKind};
+use headstart_server::{Error, Server, ServerSettings};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long the crew's threads may take to come home once everything is canceled.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The server: with an embedded sample when there is no upstream.
 pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let mut stop = register_signals()?;
-    let threads_are_given = effective.given_for("max_threads").is_some_and(|given| given.origin != Origin::Default);
-    let Settings { server, api, client, crew, front, .. } = &mut effective.settings;
-    if *front == front::Front::TinyHttp && !threads_are_given {
-        *crew = crew.clone().max_threads(crew.bound().0 / 2); // tiny_http starts threads of its own, about one for each connection, and counts none
+    let threads_are_given = effective.given_for("max_threads").is_some_and(Given::is_given);
+    let settings = &mut effective.settings;
+    if settings.front == FrontKind::TinyHttp && !threads_are_given {
+        // tiny_http starts threads of its own, about one for each connection, and counts none.
+        settings.crew = settings.crew.clone().max_threads(settings.crew.bound().0 / 2);
     }
-    *crew = crew.clone().max_files(FileLimit::raise().for_calls());
-    let attempts = client.schedule.offsets().len();
-    server.max_connections = limits::fit(&Demand {
-        max_connections: server.max_connections,
-        max_in_flight: api.max_in_flight,
-        attempts,
-        threads: match client.threads {
-            // A connection's thread runs the primary of its request.
-            Threads::Crew => attempts - 1,
-            Threads::Fresh => attempts,
-        },
-        thread_bound: crew.bound(),
-    });
+    (settings.server, settings.crew) = settings.api().fit(settings.server.clone(), settings.crew.clone());
     let mut settings = effective.settings.clone();
     let crew = Crew::new(settings.crew.clone()).map_err(cannot_run)?;
 
-    let embedded = match settings.client.upstreams.is_empty() {
+    let embedded = match settings.upstreams.is_empty() {
         true => Some(start_sample(&crew, "127.0.0.1:0", &effective)?),
         false => None,
     };
     match &embedded {
         Some(sample) => {
-            settings.client.upstreams = vec![work_url(sample)];
+            settings.upstreams = vec![work_url(sample)];
             log::info!("no --upstream given, so the embedded sample is called: {}", work_url(sample));
         }
         None => {
-            settings.client.upstreams.iter().for_each(|upstream| log::info!("upstream: {upstream}"));
-            probe::begin(&crew, &settings.client.upstreams);
+            settings.upstreams.iter().for_each(|upstream| log::info!("upstream: {}", without_secrets(upstream)));
+            probe::begin(&crew, &settings.upstreams);
         }
     }
 
     let metrics = Metrics::new();
-    settings.client.observer = Some(metrics.clone());
-    let client = Client::new(&crew, settings.client.clone()).map_err(|error| refused(error, &effective))?;
-    let api = Api::new(&crew, settings.api, client, metrics.clone());
-    let api = api.with_routes(settings.routes, &settings.client).map_err(|error| refused(error, &effective))?;
+    let api = Api::new(&crew, settings.api(), metrics.clone()).map_err(|error| refused(error, &effective))?;
     let server: Arc<dyn Front> = match settings.front {
-        front::Front::Own => Arc::new(start_server(&crew, settings.server, Arc::new(api), &effective)?),
-        front::Front::TinyHttp => {
-            let started = PlainServer::start(&crew, settings.server, Arc::new(api));
+        FrontKind::Own => Arc::new(start_server(&crew, settings.server(), Arc::new(api), &effective)?),
+        FrontKind::TinyHttp => {
+            let started = PlainServer::start(&crew, settings.server(), Arc::new(api));
             Arc::new(started.map_err(|error| not_started(error, &effective))?)
         }
     };
     metrics.watch(&server);
-    let secured = effective.settings.server.tls.is_some().then_some(&*server);
+    let secured = settings.tls().is_some().then_some(&*server);
     let scheme = if secured.is_some() { "https" } else { "http" };
     say_where(&*server, scheme, "/api/smart?timeout=1000");
 
@@ -103,33 +86,28 @@ pub(super) fn sample(effective: Effective, log: Log) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds what can be built without listening or calling anybody: finds what only the parts themselves know to be wrong.
+/// Builds what can be built without listening or calling anybody: finds what only the parts themselves know to be
+/// wrong.
 pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
-    let Settings { server, crew, mut client, api, routes, sample, .. } = effective.settings.clone();
-    if let Some(files) = server.tls {
+    let Settings { crew, sample, .. } = effective.settings.clone();
+    if let Some(files) = effective.settings.tls() {
         files.check().map_err(|error| refused(error, effective))?;
     }
     let crew = Crew::new(crew).map_err(cannot_run)?;
     Sample::new(sample).map_err(|error| refused(error, effective))?;
-    if client.upstreams.is_empty() {
+    let mut settings = effective.settings.clone();
+    if settings.upstreams.is_empty() {
         // In place of the embedded sample, whose address is not known before it listens.
-        client.upstreams = vec!["http://127.0.0.1/".to_owned()];
+        settings.upstreams = vec!["http://127.0.0.1/".to_owned()];
     }
-    let upstreams = Client::new(&crew, client.clone()).map_err(|error| refused(error, effective))?;
-    let api = Api::new(&crew, api, upstreams, Metrics::new());
-    api.with_routes(routes, &client).map_err(|error| refused(error, effective))?;
+    Api::new(&crew, settings.api(), Metrics::new()).map_err(|error| refused(error, effective))?;
     Ok(())
-}
-
-pub(super) fn register_signals() -> Result<StopRequests, Failure> {
-    StopRequests::register().map_err(|error| Failure::Run(format!("cannot wait for signals: {error}")))
 }
 
 fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Server, Failure> {
     let sample = Sample::new(effective.settings.sample.clone()).map_err(|error| refused(error, effective))?;
-    let mut settings = effective.settings.server.clone();
-    settings.listen = listen.to_owned();
-    settings.tls = None; // certificates are for who calls the front
+    // In the clear: certificates are for the front's clients.
+    let settings = effective.settings.server().listen(listen).tls(None);
     start_server(crew, settings, Arc::new(sample), effective)
 }
 
@@ -149,21 +127,6 @@ fn not_started(error: Error, effective: &Effective) -> Failure {
     }
 }
 
-/// One line that says what to do about it.
-pub(super) fn cannot_listen(at: &str, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        ErrorKind::AddrInUse => "; another process has it: stop that one, or listen elsewhere with --listen",
-        ErrorKind::PermissionDenied => {
-            "; ports below 1024 take privileges: use a higher one with --listen, or grant CAP_NET_BIND_SERVICE"
-        }
-        ErrorKind::AddrNotAvailable => {
-            "; this machine does not have that address: --listen 0.0.0.0:PORT takes all it has"
-        }
-        _ => "",
-    };
-    format!("cannot listen on {at}: {error}{advice}")
-}
-
 /// A setting that its part does not take: a mistake like any other, found later.
 fn refused(error: Error, effective: &Effective) -> Failure {
     match error {
@@ -172,17 +135,13 @@ fn refused(error: Error, effective: &Effective) -> Failure {
             // One route of several names itself.
             let given = effective.given_for(&key).map(|given| match key.as_str() {
                 "route" => (given.key(), value.clone()),
-                _ => (given.key(), given.text.clone()),
+                _ => (given.key(), given.written.to_string()),
             });
             let (key, value) = given.unwrap_or((key, value));
-            Failure::Mistakes(vec![Mistake::Value { key, value, allowed: format!("allowed is {allowed}") }])
+            Failure::Mistakes(vec![Mistake::Value { key, value, why: format!("expected {allowed}") }])
         }
         error => cannot_run(error),
     }
-}
-
-pub(super) fn cannot_run(error: impl std::fmt::Display) -> Failure {
-    Failure::Run(format!("cannot start: {error}"))
 }
 
 fn work_url(sample: &Server) -> String {
@@ -190,11 +149,10 @@ fn work_url(sample: &Server) -> String {
 }
 
 fn say_where(server: &dyn Front, scheme: &str, path: &str) {
-    let address = server.local_addr();
-    log::info!("listening on {scheme}://{address}");
+    log::info!("listening on {scheme}://{}", server.local_addr());
     // By its address the server has no name that its certificate could be for.
     let curl = if scheme == "https" { "curl --insecure" } else { "curl" };
-    log::info!("try: {curl} '{scheme}://{}{path}'", reachable(address));
+    log::info!("try: {curl} '{scheme}://{}{path}'", server.reachable_addr());
 }
 
 /// Reads again what can be: the log's levels, and the certificate of a server that has one.
@@ -224,40 +182,13 @@ fn drain(stop: &mut StopRequests, reload: impl Fn(), timeout: Duration, server: 
     let at_most = humantime::format_duration(timeout);
     log::info!("{signal}: no more requests are taken, those in flight have {at_most}; a second signal ends at once");
     let Drained { answered, canceled, cut, .. } = server.shutdown(timeout);
+    let total = server.stats().answered;
     if canceled + cut > 0 {
-        log::warn!("drained: {answered} requests answered, {canceled} canceled as their time was over, {cut} cut off");
+        log::warn!(
+            "drained: of the requests in flight {answered} were answered, {canceled} canceled as their time was over, \
+             {cut} cut off; {total} answered since the start"
+        );
     } else {
-        log::info!("drained: {answered} requests answered");
-    }
-}
-
-pub(super) fn dismiss(crew: &Crew) {
-    match crew.shutdown(LAST_WAIT) {
-        0 => log::info!("stopped"),
-        busy => log::warn!("stopped with {busy} threads in calls that could not be ended"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_address_comes_with_what_to_do_about_it() {
-        for (kind, advice) in [
-            (ErrorKind::AddrInUse, "another process"),
-            (ErrorKind::PermissionDenied, "ports below 1024"),
-            (ErrorKind::AddrNotAvailable, "--listen 0.0.0.0:PORT"),
-        ] {
-            let line = cannot_listen("192.0.2.1:80", &kind.into());
-            assert!(line.starts_with("cannot listen on 192.0.2.1:80: ") && line.contains(advice), "{line}");
-        }
-    }
-
-    #[test]
-    fn the_hint_names_an_address_that_can_be_called() {
-        for (listens, hint) in [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")] {
-            assert_eq!(reachable(listens.parse().unwrap()).to_string(), hint);
-        }
+        log::info!("drained: all {answered} requests in flight were answered; {total} since the start");
     }
 }

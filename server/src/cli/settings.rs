@@ -1,25 +1,47 @@
 //! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
 
-use crate::cli::front::Front;
 use crate::cli::logging::{self, LogFormat};
 use env_filter::Filter;
-use headstart::{ClientSettings, CrewSettings};
+use headstart::{AfterFailure, CrewSettings, Schedule, Threads};
 use headstart_fault::Faults;
 use headstart_server::ServerSettings;
-use headstart_server::api::{ApiSettings, RouteSettings};
+use headstart_server::api::{ApiSettings, RouteSettings, SourceSettings};
+use headstart_server::front::TlsSettings;
 use headstart_server::sample::SampleSettings;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the options come to. It begins with the library's defaults; those of the table are applied over them.
+/// The front of `headstart serve`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum FrontKind {
+    /// The library's own server.
+    #[default]
+    Own,
+    /// The plain one.
+    TinyHttp,
+}
+
+/// The fronts by name.
+pub(super) const FRONTS: [(&str, FrontKind); 2] = [("own", FrontKind::Own), ("tiny_http", FrontKind::TinyHttp)];
+
+/// What the options come to, once their defaults and what was given are applied.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) front: Front,
+    pub(super) front: FrontKind,
     /// Whether front and threads are the plain ones.
     pub(super) plain: bool,
+    /// Without its certificate.
     pub(super) server: ServerSettings,
-    pub(super) client: ClientSettings,
-    pub(super) api: ApiSettings,
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    pub(super) upstreams: Vec<String>,
+    pub(super) sources: SourceSettings,
     pub(super) routes: Vec<RouteSettings>,
+    pub(super) schedule: Schedule,
+    pub(super) after_failure: AfterFailure,
+    pub(super) threads: Threads,
+    pub(super) timeout_ceiling: Option<Duration>,
+    pub(super) max_in_flight: usize,
     pub(super) crew: CrewSettings,
     pub(super) sample: SampleSettings,
     /// Where `headstart sample` listens.
@@ -33,15 +55,46 @@ pub(super) struct Settings {
     pub(super) log_format: LogFormat,
 }
 
+impl Settings {
+    /// How the server listens and what it allows.
+    pub(super) fn server(&self) -> ServerSettings {
+        self.server.clone().tls(self.tls())
+    }
+
+    /// The certificate, if there is one.
+    pub(super) fn tls(&self) -> Option<TlsSettings> {
+        self.tls_cert.clone().zip(self.tls_key.clone()).map(|(cert, key)| TlsSettings::new(cert, key))
+    }
+
+    /// What is served.
+    pub(super) fn api(&self) -> ApiSettings {
+        ApiSettings::new(self.upstreams.iter().cloned())
+            .sources(self.sources.clone())
+            .routes(self.routes.iter().cloned())
+            .schedule(self.schedule.clone())
+            .after_failure(self.after_failure)
+            .threads(self.threads)
+            .timeout_ceiling(self.timeout_ceiling)
+            .max_in_flight(self.max_in_flight)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            front: Front::default(),
+            front: FrontKind::default(),
             plain: false,
-            server: ServerSettings::default(),
-            client: ClientSettings::new(Vec::<String>::new()),
-            api: ApiSettings::default(),
+            server: ServerSettings::new("127.0.0.1:8081"),
+            tls_cert: None,
+            tls_key: None,
+            upstreams: Vec::new(),
+            sources: SourceSettings::default(),
             routes: Vec::new(),
+            schedule: Schedule::default(),
+            after_failure: AfterFailure::default(),
+            threads: Threads::default(),
+            timeout_ceiling: None,
+            max_in_flight: 0,
             crew: CrewSettings::default(),
             sample: SampleSettings::default(),
             sample_listen: String::new(),

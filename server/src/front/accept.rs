@@ -1,20 +1,21 @@
 //! Taking connections in, and turning them away.
 //!
-//! One thread accepts and does nothing that can wait. A connection gets a thread of the crew; when there is none, or there are
-//! too many connections, in all or of one client, it gets a `503` that was prepared before, without waiting. A refused client has usually sent its request
-//! already, and closing a socket with unread bytes resets it, answer and all; so the thread keeps the last few of them for a
-//! moment, in its own event loop, until they have read the answer and closed.
+//! One thread accepts and does nothing that can wait. A connection gets a thread of the crew; when there is none, or
+//! there are too many connections, in all or of one client, it gets a `503` that was prepared before, without waiting.
+//! A refused client has usually sent its request already, and closing a socket with unread bytes resets it, answer and
+//! all; so the thread keeps the last few of them for a moment, in its own event loop, until they have read the answer
+//! and closed.
 //!
 //! Out of descriptors `accept` fails and the connection stays in the queue, where it would make the loop spin. So one
 //! descriptor is kept in reserve: it is given up to take the connection out, answer and close it.
 
-use super::Shared;
 use super::clients::Clients;
 use super::connection;
 use super::link::Link;
 use super::message::Response;
 use super::render::{Output, Payload, Persistence};
-use crate::crew::{Claim, Job};
+use super::shared::Shared;
+use headstart::crew::{Claim, Job};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::VecDeque;
@@ -33,11 +34,12 @@ const FIRST_FAREWELL: usize = 2;
 const FAREWELL: Duration = Duration::from_secs(1);
 const MAX_FAREWELLS: usize = 64;
 
-/// The fatal alert `internal_error` of TLS, which also stands for a lack of resources (RFC 8446, section 6.2), as a record.
+/// The fatal alert `internal_error` of TLS, which also stands for a lack of resources (RFC 8446, section 6.2), as a
+/// record.
 const INTERNAL_ERROR: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
-/// How soon to try again when the system has no descriptor or memory and even the reserve is gone. Nobody tells when there is
-/// one again.
+/// How soon to try again when the system has no descriptor or memory and even the reserve is gone. Nobody tells when
+/// there is one again.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The accepting thread's belongings.
@@ -86,11 +88,11 @@ impl Acceptor {
         Ok((acceptor, waker))
     }
 
-    /// Accepts until the server drains. Then the listener closes, after the queue was emptied a last time: those clients
-    /// have been told by the system that they are connected.
+    /// Accepts until the server drains. Then the listener closes, after the queue was emptied a last time: those
+    /// clients have been told by the system that they are connected.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(256);
-        while !self.shared.is_draining() {
+        while !self.shared.lifecycle.is_draining() {
             if let Err(error) = self.turn(&mut events) {
                 log::error!("no more connections are accepted: {error}");
                 return;
@@ -150,7 +152,7 @@ impl Acceptor {
             self.complaint.raise("more connections than max_connections allows");
             return self.refuse(stream);
         }
-        let Some(place) = self.clients.admit(peer.ip()) else {
+        let Some(permit) = self.clients.admit(peer.ip()) else {
             self.complaint.raise(&format!("{} has more connections than max_connections_per_client allows", peer.ip()));
             return self.refuse(stream);
         };
@@ -160,11 +162,11 @@ impl Acceptor {
             return;
         }
         let link = Arc::new(Link::new(stream, peer));
-        let seat = shared.seat(&link);
+        let open = shared.open(&link);
         let label = shared.label.clone();
         let run = Box::new(move || {
-            connection::serve(&seat.shared, &seat.link);
-            drop(place);
+            connection::serve(&open.shared, &open.link);
+            drop(permit);
         });
         if let Err(error) = self.shared.crew.spawn(Claim::Request, Job { label, token: None, run }) {
             self.complaint.raise(&format!("no thread for a connection: {error}"));
@@ -205,7 +207,7 @@ impl Acceptor {
         let _ = stream.shutdown(Shutdown::Write);
     }
 
-    /// A refused client has sent something, or closed. Other tokens are nobody's.
+    /// A refused client has sent something, or closed. Other tokens belong to no refused client.
     fn see_off(&mut self, token: Token) {
         let Some(at) = self.farewells.iter().position(|farewell| farewell.token == token) else { return };
         if has_closed(&mut self.farewells[at].stream) {

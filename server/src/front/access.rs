@@ -1,7 +1,7 @@
 //! One line per request.
 //!
-//! The line is an `info` record of the target [`TARGET`] whose facts are key-value pairs, so that a text format and a JSON
-//! format can show the same. Where `info` is off nothing is formatted.
+//! The line is an `info` record of the target [`TARGET`] whose facts are key-value pairs, so that a text format and a
+//! JSON format can show the same. Where `info` is off nothing is formatted.
 
 use super::message::Note;
 use log::kv::{self, Key, Value, VisitSource};

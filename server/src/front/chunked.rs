@@ -1,7 +1,7 @@
 //! A chunked body, taken apart byte by byte: RFC 9112, section 7.1, without leniency.
 //!
-//! No endpoint takes a body, so its data is only counted. What matters is where it ends, and that nobody can make it end
-//! elsewhere or make finding the end expensive: every line is bounded, so is the trailer section.
+//! No endpoint takes a body, so its data is only counted. What matters is where it ends, and that nobody can make it
+//! end elsewhere or make finding the end expensive: every line is bounded, so is the trailer section.
 //!
 //! What this does not do: read anything. It is pure, and the verdict does not depend on how the bytes were cut.
 
@@ -64,8 +64,8 @@ impl Chunked {
         self.at == At::Done
     }
 
-    /// Takes in what belongs to the body and returns how many of `bytes` that were: fewer than all of them only when the
-    /// body has ended. More data than `limit` bytes is refused, as soon as a chunk's size says so.
+    /// Takes in what belongs to the body and returns how many of `bytes` that were: fewer than all of them only when
+    /// the body has ended. More data than `limit` bytes is refused, as soon as a chunk's size says so.
     pub(crate) fn feed(&mut self, bytes: &[u8], limit: u64) -> Result<usize, Refusal> {
         let mut taken = 0;
         while taken < bytes.len() && self.at != At::Done {

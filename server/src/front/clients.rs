@@ -1,9 +1,10 @@
 //! How many connections each client has.
 //!
-//! One client that takes every connection there is shuts all others out. With a limit for each, it takes its share. Without
-//! one nothing is counted.
+//! One client that takes every connection there is shuts all others out. With a limit for each, it takes its share.
+//! Without one nothing is counted.
 //!
-//! What this does not do: look behind a proxy, whose clients all have its address. Such a server goes without the limit.
+//! What this does not do: look behind a proxy, whose clients all have its address. Such a server goes without the
+//! limit.
 
 use crate::sync::lock;
 use std::collections::HashMap;
@@ -26,9 +27,9 @@ impl Clients {
         Clients { most, connections: Arc::default() }
     }
 
-    /// A place for one more connection from `address`, taken for as long as it is kept; `None` when that has too many.
-    pub(super) fn admit(&self, address: IpAddr) -> Option<Place> {
-        let Some(most) = self.most else { return Some(Place { taken: None }) };
+    /// A permit for one more connection from `address`, taken for as long as it is kept; `None` when that has too many.
+    pub(super) fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
+        let Some(most) = self.most else { return Some(ConnectionPermit { taken: None }) };
         let client = client_of(address);
         let mut connections = lock(&self.connections);
         let count = connections.entry(client).or_insert(0);
@@ -36,17 +37,17 @@ impl Clients {
             return None;
         }
         *count += 1;
-        Some(Place { taken: Some((self.connections.clone(), client)) })
+        Some(ConnectionPermit { taken: Some((self.connections.clone(), client)) })
     }
 }
 
 /// One connection of one client.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     taken: Option<(Connections, IpAddr)>,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Some((connections, client)) = &self.taken else { return };
         let mut connections = lock(connections);
@@ -59,8 +60,8 @@ impl Drop for Place {
     }
 }
 
-/// Whom an address stands for. In IPv6 a client has a whole network of 64 bits to itself and could take each connection from
-/// another address of it.
+/// Whom an address stands for. In IPv6 a client has a whole network of 64 bits to itself and could take each connection
+/// from another address of it.
 fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),

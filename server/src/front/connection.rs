@@ -9,22 +9,24 @@
 //! ```
 //!
 //! The thread that reads a request also handles it and writes the answer: a hand-off and back would cost more than the
-//! whole rest. On a kept connection a request that comes in one piece takes one `recv` and one `send`; the timeout of the idle wait is
-//! set on the socket once, and only a head that comes in pieces has its own.
+//! whole rest. On a kept connection a request that comes in one piece takes one `recv` and one `send`; the timeout of
+//! the idle wait is set on the socket once, and only a head that comes in pieces has its own.
 //!
-//! Invariants: one request at a time, answered in order; what is read ahead fits in the buffer of one head. After a refusal
-//! nothing more is read as a request.
+//! Invariants: one request at a time, answered in order; what is read ahead fits in the buffer of one head. After a
+//! refusal nothing more is read as a request.
 
-use super::Shared;
 use super::access::{self, Access};
-use super::body;
+use super::body::{self, BodyError};
+use super::current::{CurrentRequest, Handled};
 use super::framing::{self, Head, HeadLimits, HeadScan, Refusal, Version, Wish};
 use super::input::{Arrival, Input};
-use super::link::{Lease, Leased, Link};
+use super::link::Link;
 use super::message::{Ending, Note, Request, Response, respond};
 use super::render::{Output, Payload, Persistence};
+use super::settings::MAX_FIELDS;
+use super::shared::Shared;
 use super::stream::Stream;
-use crate::cancel::CancelReason;
+use headstart::cancel::CancelReason;
 use httparse::Header;
 use std::io;
 use std::mem::MaybeUninit;
@@ -33,10 +35,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The most header fields a head can be allowed: they are kept on the stack.
-pub(super) const MAX_FIELDS: usize = 256;
-
-/// How long a closed connection is listened to, so that what the client still sends does not reset the last answer away.
+/// How long a closed connection is listened to, so that what the client still sends does not reset the last answer
+/// away.
 const LINGER: Duration = Duration::from_secs(2);
 /// The same under a drain, which waits for it.
 const DRAINING_LINGER: Duration = Duration::from_millis(200);
@@ -68,7 +68,7 @@ pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
         Err(error) => return log::debug!("client {} not served: {error}", link.peer),
     };
     let limits = HeadLimits { head: settings.max_head, target: settings.max_target };
-    let mut connection = Connection {
+    let mut connection = ClientConnection {
         shared,
         link,
         limits,
@@ -91,11 +91,11 @@ pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
     }
 }
 
-/// Makes the socket ready to be read as HTTP. A handshake is none of what a drain waits for: nothing was asked yet.
+/// Makes the socket ready to be read as HTTP. A drain does not wait for a handshake: nothing was asked yet.
 fn open<'a>(shared: &Arc<Shared>, link: &'a Link) -> io::Result<Stream<'a>> {
     let mut stream = Stream::new(&link.stream, &shared.settings)?;
     if let Some(identity) = &shared.identity {
-        link.begin_idle(shared);
+        link.begin_idle(&shared.lifecycle);
         let secured = stream.secure(identity, shared.settings.handshake_timeout);
         link.end_idle();
         secured?;
@@ -103,7 +103,7 @@ fn open<'a>(shared: &Arc<Shared>, link: &'a Link) -> io::Result<Stream<'a>> {
     Ok(stream)
 }
 
-struct Connection<'a> {
+struct ClientConnection<'a> {
     shared: &'a Arc<Shared>,
     link: &'a Arc<Link>,
     limits: HeadLimits,
@@ -115,12 +115,13 @@ struct Connection<'a> {
     answered: u64,
 }
 
-impl Connection<'_> {
-    /// From `Idle`: the next request may be here already, pipelined; otherwise this is where a connection spends its life.
+impl ClientConnection<'_> {
+    /// From `Idle`: the next request may be here already, pipelined; otherwise this is where a connection spends its
+    /// life.
     fn wait(&mut self) -> State {
         self.scan = HeadScan::default();
         if self.input.bytes().is_empty() {
-            self.link.begin_idle(self.shared);
+            self.link.begin_idle(&self.shared.lifecycle);
             let timeout = self.shared.settings.idle_timeout;
             let arrival = self.input.receive(&mut self.stream, timeout, self.limits.head);
             self.link.end_idle();
@@ -180,14 +181,14 @@ impl Connection<'_> {
         let after_head = &self.input.bytes()[end_of_head..];
         let rest = match body::skip(&mut self.stream, settings, &head, after_head) {
             Ok(rest) => rest,
-            Err(body::Broken::Refused(refusal)) => return State::Refused(refusal, received_at),
-            Err(body::Broken::Lost) => return State::Closed,
+            Err(BodyError::Refused(refusal)) => return State::Refused(refusal, received_at),
+            Err(BodyError::Lost) => return State::Closed,
         };
 
         let _in_flight = self.shared.counters.enter();
-        let lease = Lease::new(self.shared, self.link);
-        let response = respond(&*self.shared.handler, &Request { head: &head, caller: &lease, received_at });
-        let Leased { canceled, early } = lease.end();
+        let current = CurrentRequest::new(self.shared, self.link, received_at);
+        let response = respond(&*self.shared.handler, &Request { head: &head, caller: &current, received_at });
+        let Handled { canceled, early } = current.end();
         let mut line = Access {
             client: self.link.peer,
             method: head.method,
@@ -245,13 +246,13 @@ impl Connection<'_> {
         }
     }
 
-    /// From `Lingering`: closing a socket with unread bytes resets the connection, and the reset can overtake the answer. So the
-    /// sending side is closed first, and what the client still sends is dropped until it closes too.
+    /// From `Lingering`: closing a socket with unread bytes resets the connection, and the reset can overtake the
+    /// answer. So the sending side is closed first, and what the client still sends is dropped until it closes too.
     fn linger(&mut self) -> State {
         self.stream.say_goodbye();
         if self.link.stream.shutdown(Shutdown::Write).is_ok() {
             self.link.begin_linger();
-            let patience = if self.shared.is_draining() { DRAINING_LINGER } else { LINGER };
+            let patience = if self.shared.lifecycle.is_draining() { DRAINING_LINGER } else { LINGER };
             self.input.drop_until(&self.link.stream, Instant::now() + patience);
         }
         State::Closed
@@ -272,7 +273,7 @@ impl Connection<'_> {
 impl Shared {
     fn persistence(&self, head: &Head<'_>, response: &Response, answered: u64) -> Persistence {
         let is_last = self.settings.max_requests_per_connection.is_some_and(|most| answered >= most);
-        if head.wish == Wish::Close || is_last || response.ending != Ending::Whole || self.is_draining() {
+        if head.wish == Wish::Close || is_last || response.ending != Ending::Whole || self.lifecycle.is_draining() {
             return Persistence::Closed;
         }
         match head.version {

@@ -1,20 +1,21 @@
 //! How many files the process may have open, and how many of them are for clients.
 //!
-//! A request admitted without a descriptor left for its upstream is worse off than one refused. So clients get half of them.
+//! A request admitted without a descriptor left for its upstream is worse off than one refused. So clients get half of
+//! them.
 
 /// Descriptors for everything else: standard streams, listener, event queues, a few upstream connections.
 const OTHERS: u64 = 64;
 
 /// The number of files this process may have open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileLimit {
+pub(crate) struct FileLimit {
     most: Option<u64>,
 }
 
 impl FileLimit {
     /// The limit that holds for this process now, its soft limit raised to the hard one before (`RLIMIT_NOFILE`).
     #[cfg(unix)]
-    pub fn raise() -> FileLimit {
+    pub(crate) fn raise() -> FileLimit {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
         let limit = getrlimit(Resource::Nofile);
@@ -27,27 +28,27 @@ impl FileLimit {
 
     /// There is no such limit here.
     #[cfg(not(unix))]
-    pub fn raise() -> FileLimit {
+    pub(crate) fn raise() -> FileLimit {
         FileLimit { most: None }
     }
 
     /// The limit; `None` where there is none.
-    pub fn files(self) -> Option<u64> {
+    pub(crate) fn files(self) -> Option<u64> {
         self.most
     }
 
     /// How many of them clients and upstreams may have together; `None` where there is no limit.
-    pub fn for_calls(self) -> Option<u64> {
+    pub(crate) fn for_calls(self) -> Option<u64> {
         self.most.map(|files| files.saturating_sub(OTHERS))
     }
 
     /// How many connections a server admits that would have `wanted`.
-    pub fn connections(self, wanted: usize) -> usize {
+    pub(crate) fn connections(self, wanted: usize) -> usize {
         self.for_calls().map_or(wanted, |files| wanted.min((files / 2).max(1) as usize))
     }
 
     /// How many files it takes for a server to admit `connections`.
-    pub fn needed_for(connections: usize) -> u64 {
+    pub(crate) fn needed_for(connections: usize) -> u64 {
         (connections as u64).saturating_mul(2).saturating_add(OTHERS)
     }
 }

@@ -1,11 +1,12 @@
 //! Where a request's head ends and what it says: RFC 9112 without leniency.
 //!
-//! The problem: two parsers that disagree about one byte disagree about where the next request begins, and whoever sends
-//! that byte speaks in another client's name (request smuggling). Leniency in a server is a hole in every proxy before it.
+//! The problem: two parsers that disagree about one byte disagree about where the next request begins, and the client
+//! that sends that byte speaks in another client's name (request smuggling). Leniency in a server is a hole in every
+//! proxy before it.
 //!
-//! The answer: [`HeadScan`] finds the end of the head and refuses what may not be in one at the first byte that is wrong,
-//! so the verdict does not depend on how the bytes were cut into packets; `httparse` takes the head apart; [`parse`] decides
-//! what it means. Everything ambiguous is refused, and after a refusal the connection is closed.
+//! The answer: [`HeadScan`] finds the end of the head and refuses what may not be in one at the first byte that is
+//! wrong, so the verdict does not depend on how the bytes were cut into packets; `httparse` takes the head apart;
+//! [`parse`] decides what it means. Everything ambiguous is refused, and after a refusal the connection is closed.
 //!
 //! Stricter than the RFC demands, on purpose: a repeated `Content-Length` is refused even with the same value, so are
 //! `Transfer-Encoding` in HTTP/1.0, a `%` without two hex digits, a `#` or a non-ASCII byte in the target, and every
@@ -231,7 +232,8 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'
     Ok((if path.is_empty() { "/" } else { path }, query))
 }
 
-/// What follows the host in an absolute-form target. The host it names takes the place of `Host` and is not asked for here.
+/// What follows the host in an absolute-form target. The host it names takes the place of `Host` and is not asked for
+/// here.
 fn strip_authority(target: &str) -> Result<&str, Refusal> {
     const WHY: Refusal = refusal(400, "the request target is neither a path nor an http URL");
     let (scheme, rest) = target.split_once("://").ok_or(WHY)?;

@@ -1,6 +1,7 @@
 //! The incoming side of one connection: a buffer, and reads with a bounded wait.
 
-use super::stream::{Stream, read};
+use super::socket::read;
+use super::stream::Stream;
 use std::io::{self, Read};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ impl Input {
         &self.buffer[self.start..self.end]
     }
 
-    /// Waits up to `timeout` for more, which is appended. The buffer grows up to `most` bytes and has to have room left then.
+    /// Waits up to `timeout` for more, which is appended. The buffer grows up to `most` bytes and has to have room left
+    /// then.
     pub(super) fn receive(&mut self, stream: &mut Stream<'_>, timeout: Duration, most: usize) -> io::Result<Arrival> {
         self.make_room(most);
         match stream.receive(&mut self.buffer[self.end..], timeout)? {
@@ -77,7 +79,8 @@ impl Input {
         }
     }
 
-    /// Reads and drops, whatever is spoken over the socket, until the peer closes, the connection breaks or `deadline` comes.
+    /// Reads and drops, whatever is spoken over the socket, until the peer closes, the connection breaks or `deadline`
+    /// comes.
     pub(super) fn drop_until(&mut self, mut socket: &TcpStream, deadline: Instant) {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -91,8 +94,8 @@ impl Input {
         }
     }
 
-    /// What was asked for, for the log: method and target, or `-` and the line as it came where it is no request line. Cut if it
-    /// is long, and escaped.
+    /// What was asked for, for the log: method and target, or `-` and the line as it came where it is no request line.
+    /// Cut if it is long, and escaped.
     pub(super) fn asked(&self) -> (&str, String) {
         const SHOWN: usize = 200;
         let bytes = self.bytes().trim_ascii_start();
@@ -102,7 +105,8 @@ impl Input {
     }
 }
 
-/// Method and target of what has the form of a request line, whatever else may be wrong with it, or of the beginning of one.
+/// Method and target of what has the form of a request line, whatever else may be wrong with it, or of the beginning of
+/// one.
 fn method_of(line: &[u8]) -> Option<(&str, &[u8])> {
     let mut words = line.split(|byte| *byte == b' ');
     let (method, target, version) = (words.next()?, words.next()?, words.next());

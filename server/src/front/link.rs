@@ -1,50 +1,55 @@
 //! One connection's socket, and what other threads may do with it.
 //!
 //! The connection's own thread owns the connection: it alone reads, and it alone writes responses. Two others come near
-//! it, and this is all they can do: the drain ends the wait for a next request, and the client-gone watch sends the opening of
-//! a response early. Both go through a [`Link`].
+//! it, and this is all they can do: the drain ends the wait for a next request, and the client-gone watch sends the
+//! opening of a response early. Both go through a [`Link`].
 
-use super::Shared;
-use super::message::Caller;
-use crate::cancel::{CancelReason, CancelToken};
-use crate::crew::AlarmGuard;
+use super::lifecycle::Lifecycle;
 use crate::sync::lock;
-use std::cell::OnceCell;
+use headstart::cancel::{CancelReason, CancelToken};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-/// How long a request has to last before its client is watched. Most requests are answered before, and pay an entry in
-/// the alarm's tree instead of two system calls.
-const WATCH_AFTER: Duration = Duration::from_millis(10);
+use std::time::Instant;
 
 /// What a connection's thread shares with the drain and the watch.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    /// Whether the thread waits for something the drain need not wait for. Set by the thread, read by the drain; sequentially
-    /// consistent together with the phase, so that either the thread sees the drain or the drain sees the thread idle.
+    /// Whether the thread waits for something the drain need not wait for. Set by the thread, read by the drain;
+    /// sequentially consistent together with the phase, so that either the thread sees the drain or the drain sees the
+    /// thread idle.
     idle: AtomicBool,
     /// Whether the receiving side was closed from here, after which its end says nothing about the client.
     deaf: AtomicBool,
-    /// Taken by the connection's thread at a request's begin and end, by the alarm and the watch in between; never held
+    /// Taken by the connection's thread at a request's begin and end, by the watch and the drain in between; never held
     /// across a call that can block or a cleanup.
     pub(super) slot: Mutex<Slot>,
 }
 
-/// The request under way, as far as others may touch it. Empty between requests, and for requests without a token.
+/// What the connection's thread and the watch know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) token: Option<CancelToken>,
-    /// Tells this request from all others of this process; 0 when there is none.
-    pub(super) request: u64,
+    /// The request under way. `None` between requests, and for requests without a token.
+    pub(super) ongoing: Option<Ongoing>,
+    /// Whether the connection is in the watch's queue.
+    pub(super) is_queued: bool,
+}
+
+/// A request under way, as far as others may touch it.
+#[derive(Debug)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only the watch asks, which is absent there"))]
+pub(super) struct Ongoing {
+    pub(super) token: CancelToken,
+    /// Tells this request from all others of this process.
+    pub(super) id: u64,
+    /// When its head was complete.
+    pub(super) since: Instant,
     /// Whether the watch has the socket.
-    pub(super) watched: bool,
+    pub(super) is_watched: bool,
     /// How many bytes of the response the watch has sent.
     pub(super) early: usize,
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only the watch asks, which is absent there"))]
     pub(super) at_end: AtEnd,
 }
 
@@ -63,10 +68,11 @@ impl Link {
         Link { stream, peer, idle: AtomicBool::new(false), deaf: AtomicBool::new(false), slot: Mutex::default() }
     }
 
-    /// The connection's thread is about to wait for a request. Under a drain it gets only what the client has sent already.
-    pub(super) fn begin_idle(&self, shared: &Shared) {
+    /// The connection's thread is about to wait for a request. Under a drain it gets only what the client has sent
+    /// already.
+    pub(super) fn begin_idle(&self, lifecycle: &Lifecycle) {
         self.idle.store(true, Ordering::SeqCst);
-        if shared.is_draining() {
+        if lifecycle.is_draining() {
             self.end_idle_wait();
         }
     }
@@ -81,8 +87,8 @@ impl Link {
         self.idle.store(true, Ordering::SeqCst);
     }
 
-    /// Wakes the connection's thread when it waits for a request. What has arrived by now can still be read, so a request
-    /// that is already here gets its answer.
+    /// Wakes the connection's thread when it waits for a request. What has arrived by now can still be read, so a
+    /// request that is already here gets its answer.
     pub(super) fn end_idle_wait(&self) {
         if self.idle.load(Ordering::SeqCst) {
             self.deaf.store(true, Ordering::SeqCst);
@@ -96,74 +102,24 @@ impl Link {
         self.deaf.load(Ordering::SeqCst)
     }
 
+    /// A request that began at `since` is under way, which `token` ends. Tells whether the watch has to be given the
+    /// connection.
+    pub(super) fn begin_request(&self, token: CancelToken, since: Instant, at_end: AtEnd) -> bool {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let mut slot = lock(&self.slot);
+        slot.ongoing = Some(Ongoing { token, id, since, is_watched: false, early: 0, at_end });
+        !std::mem::replace(&mut slot.is_queued, true)
+    }
+
+    /// Takes the request out. Nobody but the watch that has the socket touches it any more.
+    pub(super) fn end_request(&self) -> Option<Ongoing> {
+        lock(&self.slot).ongoing.take()
+    }
+
     /// Cancels the request under way, if it has a token.
     pub(super) fn cancel(&self, reason: CancelReason) -> bool {
-        let token = lock(&self.slot).token.clone();
+        let token = lock(&self.slot).ongoing.as_ref().map(|ongoing| ongoing.token.clone());
         token.is_some_and(|token| token.cancel(reason))
-    }
-}
-
-static NEXT_REQUEST: AtomicU64 = AtomicU64::new(1);
-
-/// The time a handler has a request: the token, made when it is asked for, and the watch that comes with it.
-pub(super) struct Lease<'a> {
-    shared: &'a Arc<Shared>,
-    link: &'a Arc<Link>,
-    made: OnceCell<(CancelToken, AlarmGuard)>,
-}
-
-impl Caller for Lease<'_> {
-    fn peer(&self) -> SocketAddr {
-        self.link.peer
-    }
-
-    fn is_draining(&self) -> bool {
-        self.shared.is_draining()
-    }
-
-    fn token(&self) -> &CancelToken {
-        &self.made.get_or_init(|| self.begin()).0
-    }
-}
-
-/// What remains of a lease.
-pub(super) struct Leased {
-    /// Why the request was cancelled, if it was.
-    pub(super) canceled: Option<CancelReason>,
-    /// How many bytes of the response have been sent.
-    pub(super) early: usize,
-}
-
-impl<'a> Lease<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, link: &'a Arc<Link>) -> Lease<'a> {
-        Lease { shared, link, made: OnceCell::new() }
-    }
-
-    fn begin(&self) -> (CancelToken, AlarmGuard) {
-        let token = CancelToken::new();
-        let request = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
-        let at_end = if self.shared.identity.is_some() { AtEnd::Gone } else { AtEnd::Ask };
-        *lock(&self.link.slot) = Slot { token: Some(token.clone()), request, watched: false, early: 0, at_end };
-        // After the slot is filled: who cuts looks there after it has changed the phase.
-        if self.shared.is_cutting() {
-            token.cancel(CancelReason::Shutdown);
-        }
-        let (shared, link) = (self.shared.clone(), self.link.clone());
-        let alarm =
-            self.shared.crew.alarm().set(Instant::now() + WATCH_AFTER, move || shared.watch.begin(&link, request));
-        (token, alarm)
-    }
-
-    /// Ends the watch. Once this has returned nobody but the connection's thread writes to the socket.
-    pub(super) fn end(self) -> Leased {
-        let Some((token, alarm)) = self.made.into_inner() else {
-            return Leased { canceled: None, early: 0 };
-        };
-        drop(alarm);
-        let slot = std::mem::take(&mut *lock(&self.link.slot));
-        if slot.watched {
-            self.shared.watch.end(self.link, slot.request);
-        }
-        Leased { canceled: token.reason(), early: slot.early }
     }
 }

@@ -4,9 +4,9 @@
 //! tested over a socket; port 0 makes that cheap. A [`Response`] is a value.
 
 use super::framing::Head;
-use super::render::phrase;
-use crate::cancel::CancelToken;
-use crate::error::panic_message;
+use super::status::phrase;
+use crate::panics::panic_message;
+use headstart::cancel::CancelToken;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// Answers requests. Called on the connection's own thread, so it may block; it should end soon after
-/// [`Request::token`] is cancelled.
+/// [`Request::token`] is canceled.
 pub trait Handler: Send + Sync + 'static {
     /// The answer to `request`. A panic is logged and answered with `500`.
     fn handle(&self, request: &Request<'_>) -> Response;
@@ -81,11 +81,11 @@ impl<'a> Request<'a> {
         self.received_at
     }
 
-    /// Cancelled when the client leaves or the server gives up on the request. The first call begins the watch for that,
-    /// so a handler that answers at once pays nothing for it.
+    /// Canceled when the client leaves or the server gives up on the request. The first call begins the watch for
+    /// that, so a handler that answers at once pays nothing for it.
     ///
-    /// A client that only shuts its sending side down is still there and gets its answer. The watch needs Unix; elsewhere
-    /// the token is cancelled by the server's shutdown alone.
+    /// A client that only shuts its sending side down is still there and gets its answer. The watch needs Unix;
+    /// elsewhere the token is canceled by the server's shutdown alone.
     pub fn token(&self) -> &'a CancelToken {
         self.caller.token()
     }
@@ -170,8 +170,8 @@ impl Response {
     /// # Panics
     ///
     /// When the name is not a token or one of those the server writes itself (`Connection`, `Content-Length`,
-    /// `Content-Type`, `Date`, `Transfer-Encoding`), or the value holds anything but visible ASCII, space and tab: no answer
-    /// may carry a line break into the head.
+    /// `Content-Type`, `Date`, `Transfer-Encoding`), or the value holds anything but visible ASCII, space and tab: no
+    /// answer may carry a line break into the head.
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Response {
         let value = value.into();
         let is_token =

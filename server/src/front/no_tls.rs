@@ -1,7 +1,7 @@
 //! What stands in for TLS in a build without the feature `tls`: nobody has an identity, so no session begins.
 
 use super::settings::TlsSettings;
-use super::stream::Socket;
+use super::socket::Socket;
 use crate::error::Error;
 use std::convert::Infallible;
 use std::io;
@@ -21,6 +21,17 @@ impl Identity {
 
     pub(super) fn reload(&self) -> Result<(), Error> {
         match self.0 {}
+    }
+}
+
+impl TlsSettings {
+    /// Reads the files and forgets them: tells what a server would find wrong with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when a file cannot be read, is no certificate or no key, or they do not belong together.
+    pub fn check(&self) -> Result<(), Error> {
+        Identity::load(self).map(drop)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The plain front: the same handlers on tiny_http, which is the server most people would take.
 //!
-//! One thread takes requests from tiny_http and lends each a worker of the [`Crew`]; the worker checks the head, calls the
-//! handler and hands the answer back. That is all a front has to be, as long as nobody means it harm. It is here to be compared
-//! with [`Server`](super::Server) and to be read, and belongs in trusted networks: tiny_http 0.12 is the last release, of 2022,
-//! with CVE-2026-66752 and CVE-2026-66753 open.
+//! One thread takes requests from tiny_http and lends each a worker of the [`Crew`]; the worker checks the head, calls
+//! the handler and hands the answer back. That is all a front has to be, as long as nobody means it harm. It is here to
+//! be compared with [`Server`](super::Server) and to be read, and belongs in trusted networks: tiny_http 0.12 is the
+//! last release, of 2022, with CVE-2026-66752 and CVE-2026-66753 open.
 //!
 //! What it cannot do, and why:
 //!
@@ -16,6 +16,7 @@
 //! | refusing a large body | allocates a declared `Content-Length` when the request is dropped: one above `--max-body` is never answered, and its connection and thread are gone until the process ends |
 //! | an answer by `timeout` when an announced body comes late | waits for a body of up to 1 KiB before it hands the request out, and the time counts from there: at `timeout=300` and a body after 200 ms, `408` after 500 ms |
 //! | a bound on a body that is announced and not sent | reads it after the answer: the worker is gone until the client is |
+//! | counting a body's time towards `timeout` | hands a request over once a body of up to 1 KiB is there: one that comes late is answered that much late, such as 408 after 500 ms for `timeout=300` |
 //! | refusing when no thread is left | would wait itself for the refusal's turn: requests wait for a thread; above `--max-in-flight` they get `503` as ever |
 //! | `Connection: close` at a drain, `503` from `/readyz` meanwhile, and a last look into the queue of connections | writes that field itself, and closes its listener with the queue |
 //! | ending idle connections at a stop | shows none of them: they end with the process |
@@ -25,38 +26,40 @@
 //!
 //! What is helped from outside: a burst of connections is queued behind threads that will not come free, so the taking
 //! thread keeps connecting to the server, each time waking one; an accept loop that has ended (out of descriptors or
-//! threads) is seen by its error or by those connections being refused, and a new one takes its place (`listening.rs`); a
-//! handler that panics is answered with `500`; a head that says two things is refused; an absurd length ends nothing.
+//! threads) is seen by its error or by those connections being refused, and a new one takes its place (`listening.rs`);
+//! a handler that panics is answered with `500`; a head that says two things is refused; an absurd length ends nothing.
 
 mod listening;
 
 use super::access::Access;
+use super::choice::Front;
+use super::files::FileLimit;
 use super::framing::{self, HeadLimits, Refusal, Version};
+use super::lifecycle::{GRACE, Lifecycle};
 use super::message::{Caller, Handler, Note, Request, Response, respond};
-use super::{CUTTING, Counters, DRAINING, Drained, FileLimit, Front, SERVING, ServerSettings, ServerStats};
-use crate::cancel::{CancelReason, CancelToken};
-use crate::crew::{Claim, Crew, Job};
-use crate::deadline::Deadline;
+use super::settings::ServerSettings;
+use super::stats::{Counters, Drained, ServerStats};
 use crate::error::Error;
 use crate::sync::{lock, wait_until};
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use headstart::Deadline;
+use headstart::cancel::{CancelReason, CancelToken};
+use headstart::crew::{Claim, Crew, Job};
 use listening::Listening;
 use std::fmt;
 use std::io::Cursor;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tiny_http::{HTTPVersion, Header, StatusCode};
 
-/// How long cancelled requests have to say so to their clients.
-const GRACE: Duration = Duration::from_millis(500);
-
-/// A running server on tiny_http, for trusted networks. Dropping it is [`shutdown`](Front::shutdown) with no time to drain.
+/// A running server on tiny_http, for trusted networks. Dropping it is [`shutdown`](Front::shutdown) with no time to
+/// drain.
 ///
-/// Of its settings `listen`, `max_target`, `max_fields` and `max_body` have a meaning. What it cannot do is listed in the README; beside that,
-/// answers always end whole, whatever their [`Ending`](super::Ending).
+/// Of its settings `listen`, `max_target`, `max_fields` and `max_body` have a meaning. What it cannot do is listed in
+/// the README; beside that, answers always end whole, whatever their [`Ending`](super::Ending).
 pub struct PlainServer {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
@@ -68,7 +71,7 @@ struct Shared {
     crew: Crew,
     handler: Arc<dyn Handler>,
     settings: ServerSettings,
-    phase: AtomicU8,
+    lifecycle: Lifecycle,
     counters: Counters,
     /// Requests that were taken and wait for a worker, which is on its way as a rule.
     taken: (Sender<Taken>, Receiver<Taken>),
@@ -88,7 +91,8 @@ struct Taken {
 impl PlainServer {
     /// Listens and serves on threads of `crew` until [`shutdown`](Front::shutdown).
     ///
-    /// Warns when others than this machine can reach it. Raises the process's soft limit of open files to its hard limit.
+    /// Warns when others than this machine can reach it. Raises the process's soft limit of open files to its hard
+    /// limit.
     ///
     /// # Errors
     ///
@@ -104,15 +108,15 @@ impl PlainServer {
         let (listening, local_addr) = Listening::begin(&settings.listen)?;
         if !local_addr.ip().is_loopback() {
             log::warn!(
-                "tiny_http listens on {local_addr}, where others can reach it: it has no limits and no timeouts, and a single \
-                 request can take a thread for good or end the process; keep it in a trusted network"
+                "tiny_http listens on {local_addr}, where others can reach it: it has no limits and no timeouts, and \
+                 a single request can take a thread for good or end the process; keep it in a trusted network"
             );
         }
         let shared = Arc::new(Shared {
             crew: crew.clone(),
             handler,
             settings,
-            phase: AtomicU8::new(SERVING),
+            lifecycle: Lifecycle::new(),
             counters: Counters::default(),
             taken: unbounded(),
             cut: CancelToken::new(),
@@ -132,12 +136,12 @@ impl Shared {
     /// The taking thread: requests come in until the server drains, and then what tiny_http has already.
     fn take(self: &Arc<Self>, mut listening: Listening) {
         let mut is_short = false;
-        while !self.is_draining() {
+        while !self.lifecycle.is_draining() {
             let under_way = *lock(&self.under_way);
             if let Some(request) = listening.next(under_way) {
                 is_short |= self.accept(request).is_err();
             }
-            // There was no thread for a worker, and whoever was at work may have ended meanwhile.
+            // There was no thread for a worker, and those that were at work may have ended meanwhile.
             if is_short {
                 is_short = !self.taken.1.is_empty() && self.call_worker().is_err();
             }
@@ -148,7 +152,7 @@ impl Shared {
     }
 
     /// Fails when there was no thread for a worker, and keeps the request.
-    fn accept(self: &Arc<Self>, request: tiny_http::Request) -> Result<(), Error> {
+    fn accept(self: &Arc<Self>, request: tiny_http::Request) -> Result<(), headstart::Error> {
         if request.body_length().is_some_and(|length| length as u64 > self.settings.max_body) {
             log::warn!(
                 "a request is not answered: its body is larger than max_body, and tiny_http would allocate all of it"
@@ -165,7 +169,7 @@ impl Shared {
     }
 
     /// Lends a worker, who answers requests until none is left. Without a thread for one they wait for those at work.
-    fn call_worker(self: &Arc<Self>) -> Result<(), Error> {
+    fn call_worker(self: &Arc<Self>) -> Result<(), headstart::Error> {
         let shared = self.clone();
         let run = Box::new(move || {
             while let Ok(taken) = shared.taken.1.try_recv() {
@@ -210,7 +214,7 @@ impl Shared {
             .collect();
         match self.check(request, &fields) {
             Ok(head) => {
-                let caller = Client { shared: self, address: client };
+                let caller = PlainCaller { shared: self, address: client };
                 respond(&*self.handler, &Request { head: &head, caller: &caller, received_at })
             }
             Err(Refusal { status, why }) => {
@@ -236,10 +240,6 @@ impl Shared {
             return Err(Refusal { status: 400, why: "control character in the head" });
         }
         framing::assemble(request.method().as_str(), request.url(), version, fields, limits)
-    }
-
-    fn is_draining(&self) -> bool {
-        self.phase.load(Ordering::SeqCst) >= DRAINING
     }
 
     fn wait_until_left(&self, deadline: Deadline) -> usize {
@@ -274,12 +274,12 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-struct Client<'a> {
+struct PlainCaller<'a> {
     shared: &'a Shared,
     address: SocketAddr,
 }
 
-impl Caller for Client<'_> {
+impl Caller for PlainCaller<'_> {
     fn peer(&self) -> SocketAddr {
         self.address
     }
@@ -289,7 +289,7 @@ impl Caller for Client<'_> {
     }
 
     fn is_draining(&self) -> bool {
-        self.shared.is_draining()
+        self.shared.lifecycle.is_draining()
     }
 }
 
@@ -307,7 +307,7 @@ impl Front for PlainServer {
             refused: counters.refused.load(Ordering::Relaxed),
             refused_connections: 0,
             clients_gone: 0,
-            is_draining: self.shared.is_draining(),
+            is_draining: self.shared.lifecycle.is_draining(),
         }
     }
 
@@ -316,13 +316,13 @@ impl Front for PlainServer {
         let shared = &self.shared;
         let deadline = Deadline::after(drain_timeout);
         let answered_before = shared.counters.answered.load(Ordering::Relaxed);
-        shared.phase.fetch_max(DRAINING, Ordering::SeqCst);
+        shared.lifecycle.drain();
         if let Some(thread) = lock(&self.taking).take() {
             let _ = thread.join();
         }
         let mut drained = Drained { canceled: shared.wait_until_left(deadline), ..Drained::default() };
         if drained.canceled > 0 {
-            shared.phase.store(CUTTING, Ordering::SeqCst);
+            shared.lifecycle.cut();
             shared.cut.cancel(CancelReason::Shutdown);
             drained.cut = shared.wait_until_left(Deadline::after(GRACE));
         }

@@ -1,7 +1,7 @@
 //! How much of a request's body is still to come.
 //!
-//! The one place that knows both ways in which a body is delimited. Pure: what the next request begins with is decided here,
-//! and [`body`](super::body) only brings the bytes.
+//! The one place that knows both ways in which a body is delimited. Pure: what the next request begins with is decided
+//! here, and [`body`](super::body) only brings the bytes.
 
 use super::chunked::Chunked;
 use super::framing::{Body, Refusal};

@@ -1,10 +1,11 @@
 //! A response as bytes, and the bytes on the wire.
 //!
-//! One buffer per connection, filled and sent in one piece: a response costs one system call. Sending is bounded: a client
-//! has [`ServerSettings::write_timeout`](super::ServerSettings::write_timeout) for each 64 KiB, so neither one that stops
-//! reading nor one that reads drop by drop keeps a thread for long.
+//! One buffer per connection, filled and sent in one piece: a response costs one system call. Sending is bounded: a
+//! client has [`ServerSettings::write_timeout`](super::ServerSettings::write_timeout) for each 64 KiB, so neither one
+//! that stops reading nor one that reads drop by drop keeps a thread for long.
 
 use super::message::{Ending, Response};
+use super::status::phrase;
 use super::stream::Stream;
 use std::fmt::Write as _;
 use std::io;
@@ -124,41 +125,4 @@ fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 fn push_number(out: &mut Vec<u8>, number: usize) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// The reason phrase of a status.
-pub(super) fn phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        304 => "Not Modified",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        417 => "Expectation Failed",
-        422 => "Unprocessable Content",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Unassigned",
-    }
 }

@@ -1,72 +1,59 @@
-//! What a server allows, and what the system allows it.
+//! What a server allows.
 
-use super::tls::Identity;
 use crate::error::Error;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a [`Server`](super::Server) listens and what it allows.
+/// The most header fields a head can be allowed: they are kept on the stack.
+pub(super) const MAX_FIELDS: usize = 256;
+
+/// How a server listens and what it allows.
+///
+/// ```
+/// use headstart_server::ServerSettings;
+/// use std::time::Duration;
+///
+/// let settings = ServerSettings::new("127.0.0.1:8081").max_connections(1_000).idle_timeout(Duration::from_secs(20));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Where to listen, as `address:port`; port 0 takes a free one. Defaults to `127.0.0.1:8081`.
-    pub listen: String,
-    /// The most connections at a time; another one gets `503` and is closed. Each has a thread. Half of the files that the
-    /// process may have open are left for other things, upstreams above all, so there can be fewer. Defaults to 4,096.
-    pub max_connections: usize,
-    /// The most connections of one client at a time; another one gets `503` and is closed. A client is an IPv4 address or an
-    /// IPv6 network of 64 bits, so behind a proxy all clients are one. Defaults to `None`: no limit.
-    pub max_connections_per_client: Option<usize>,
-    /// The most requests over one connection, after which it is closed. Defaults to `None`: no limit.
-    pub max_requests_per_connection: Option<u64>,
-    /// The largest head, in bytes; a larger one gets `431`. Defaults to 16 KiB.
-    pub max_head: usize,
-    /// The most header fields, up to 256; more get `431`. Defaults to 100.
-    pub max_fields: usize,
-    /// The longest request target, in bytes; a longer one gets `414`. Defaults to 8 KiB.
-    pub max_target: usize,
-    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. Defaults to 64 KiB.
-    pub max_body: u64,
-    /// Whom clients find behind TLS. Defaults to `None`: they come in the clear. Needs the feature `tls`.
-    pub tls: Option<TlsSettings>,
-    /// How long a TLS handshake may take; then the connection is closed. Defaults to 10 s.
-    pub handshake_timeout: Duration,
-    /// How long a head may take from its first byte on; then `408`. Defaults to 10 s.
-    pub head_timeout: Duration,
-    /// How long a body may take from the end of the head on; then `408`. Defaults to 10 s.
-    pub body_timeout: Duration,
-    /// How long a connection may be silent between requests, or before the first; then it is closed. Defaults to 60 s.
-    pub idle_timeout: Duration,
-    /// How long a client may take to read each 64 KiB of an answer; then it is closed. Defaults to 10 s.
-    pub write_timeout: Duration,
+    pub(super) listen: String,
+    pub(crate) max_connections: usize,
+    pub(super) max_connections_per_client: Option<usize>,
+    pub(super) max_requests_per_connection: Option<u64>,
+    pub(super) max_head: usize,
+    pub(super) max_fields: usize,
+    pub(super) max_target: usize,
+    pub(super) max_body: u64,
+    pub(super) tls: Option<TlsSettings>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) head_timeout: Duration,
+    pub(super) body_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) write_timeout: Duration,
 }
 
-/// The files that a server proves itself with. They are read at start and by [`Server::reload_tls`](super::Server::reload_tls).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The files that a server proves itself with. They are read at start and by
+/// [`Server::reload_tls`](super::Server::reload_tls).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// The certificate and its chain, in PEM format.
-    pub cert: PathBuf,
-    /// The certificate's private key, in PEM format, without a passphrase.
-    pub key: PathBuf,
+    pub(super) cert: PathBuf,
+    pub(super) key: PathBuf,
 }
 
 impl TlsSettings {
-    /// Reads the files and forgets them: tells what a server would find wrong with them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setting`] when a file cannot be read, is no certificate or no key, or they do not belong together.
-    pub fn check(&self) -> Result<(), Error> {
-        Identity::load(self).map(drop)
+    /// A file with the certificate and its chain, and one with the certificate's private key, without a passphrase.
+    /// Both in PEM format.
+    pub fn new(cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> TlsSettings {
+        TlsSettings { cert: cert.into(), key: key.into() }
     }
 }
 
-impl Default for ServerSettings {
-    fn default() -> Self {
+impl ServerSettings {
+    /// Listens on `address:port`; port 0 takes a free one.
+    pub fn new(listen: impl Into<String>) -> ServerSettings {
         ServerSettings {
-            listen: "127.0.0.1:8081".to_owned(),
+            listen: listen.into(),
             max_connections: 4_096,
             max_connections_per_client: None,
             max_requests_per_connection: None,
@@ -82,20 +69,107 @@ impl Default for ServerSettings {
             write_timeout: Duration::from_secs(10),
         }
     }
-}
 
-impl ServerSettings {
+    /// Listens elsewhere: `address:port`.
+    pub fn listen(mut self, listen: impl Into<String>) -> ServerSettings {
+        self.listen = listen.into();
+        self
+    }
+
+    /// The most connections at a time; another one gets `503` and is closed. Each has a thread. Half of the files that
+    /// the process may have open are left for other things, upstreams above all, so there can be fewer. Defaults to
+    /// 4,096.
+    pub fn max_connections(mut self, connections: usize) -> ServerSettings {
+        self.max_connections = connections;
+        self
+    }
+
+    /// The most connections of one client at a time; another one gets `503` and is closed. A client is an IPv4 address
+    /// or an IPv6 network of 64 bits, so behind a proxy all clients are one. Defaults to `None`: no limit.
+    pub fn max_connections_per_client(mut self, connections: impl Into<Option<usize>>) -> ServerSettings {
+        self.max_connections_per_client = connections.into();
+        self
+    }
+
+    /// The most requests over one connection, after which it is closed. Defaults to `None`: no limit.
+    pub fn max_requests_per_connection(mut self, requests: impl Into<Option<u64>>) -> ServerSettings {
+        self.max_requests_per_connection = requests.into();
+        self
+    }
+
+    /// The largest head, in bytes, from 256 to 1 MiB; a larger one gets `431`. Defaults to 16 KiB.
+    pub fn max_head(mut self, bytes: usize) -> ServerSettings {
+        self.max_head = bytes;
+        self
+    }
+
+    /// The most header fields, up to 256; more get `431`. Defaults to 100.
+    pub fn max_fields(mut self, fields: usize) -> ServerSettings {
+        self.max_fields = fields;
+        self
+    }
+
+    /// The longest request target, in bytes; a longer one gets `414`. Defaults to 8 KiB.
+    pub fn max_target(mut self, bytes: usize) -> ServerSettings {
+        self.max_target = bytes;
+        self
+    }
+
+    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. Defaults to 64 KiB.
+    pub fn max_body(mut self, bytes: u64) -> ServerSettings {
+        self.max_body = bytes;
+        self
+    }
+
+    /// The certificate that clients find behind TLS. Defaults to `None`: they come in the clear. Needs the feature
+    /// `tls`.
+    pub fn tls(mut self, files: impl Into<Option<TlsSettings>>) -> ServerSettings {
+        self.tls = files.into();
+        self
+    }
+
+    /// How long a TLS handshake may take; then the connection is closed. Defaults to 10 s.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> ServerSettings {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How long a head may take from its first byte on; then `408`. Defaults to 10 s.
+    pub fn head_timeout(mut self, timeout: Duration) -> ServerSettings {
+        self.head_timeout = timeout;
+        self
+    }
+
+    /// How long a body may take from the end of the head on; then `408`. Defaults to 10 s.
+    pub fn body_timeout(mut self, timeout: Duration) -> ServerSettings {
+        self.body_timeout = timeout;
+        self
+    }
+
+    /// How long a connection may be silent between requests, or before the first; then it is closed. Defaults to 60 s.
+    pub fn idle_timeout(mut self, timeout: Duration) -> ServerSettings {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// How long a client may take to read each 64 KiB of an answer; then it is closed. Defaults to 10 s.
+    pub fn write_timeout(mut self, timeout: Duration) -> ServerSettings {
+        self.write_timeout = timeout;
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
         let sizes = [
             ("max_connections", self.max_connections, 1..=usize::MAX),
             ("max_connections_per_client", self.max_connections_per_client.unwrap_or(1), 1..=usize::MAX),
             ("max_head", self.max_head, 256..=1 << 20),
-            ("max_fields", self.max_fields, 1..=super::connection::MAX_FIELDS),
+            ("max_fields", self.max_fields, 1..=MAX_FIELDS),
             ("max_target", self.max_target, 1..=self.max_head),
         ];
         for (key, value, allowed) in sizes {
             if !allowed.contains(&value) {
-                return Err(refuse(key, value.to_string(), format!("{} to {}", allowed.start(), allowed.end())));
+                let allowed = format!("{} to {}", allowed.start(), allowed.end());
+                return Err(Error::setting(key, &value.to_string(), &allowed));
             }
         }
         let times = [
@@ -107,45 +181,11 @@ impl ServerSettings {
         ];
         for (key, value) in times {
             if value < Duration::from_millis(1) || value > Duration::from_secs(86_400) {
-                return Err(refuse(key, format!("{value:?}"), "1 ms to 1 day".to_owned()));
+                return Err(Error::setting(key, &format!("{value:?}"), "1 ms to 1 day"));
             }
         }
         Ok(())
     }
-}
-
-fn refuse(key: &str, value: String, allowed: String) -> Error {
-    Error::Setting { key: key.to_owned(), value, allowed }
-}
-
-/// The standard library's listener has a queue of 128, in which a burst of clients is lost.
-const BACKLOG: i32 = 4_096;
-
-/// Listens on the first of the address's meanings that works.
-pub(super) fn listen(at: &str) -> Result<(TcpListener, SocketAddr), Error> {
-    let failed = |source| Error::Listen { at: at.to_owned(), source };
-    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
-    for address in at.to_socket_addrs().map_err(failed)? {
-        match listen_on(address) {
-            Ok(listener) => {
-                let local_addr = listener.local_addr().map_err(failed)?;
-                return Ok((listener, local_addr));
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
-}
-
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // On Windows the option means something else: taking the port from who has it.
-    if cfg!(unix) {
-        socket.set_reuse_address(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 #[cfg(test)]
@@ -154,7 +194,7 @@ mod tests {
 
     /// Whether the settings can be, with one of them changed.
     fn may_be(change: impl FnOnce(&mut ServerSettings)) -> bool {
-        let mut settings = ServerSettings::default();
+        let mut settings = ServerSettings::new("127.0.0.1:0");
         change(&mut settings);
         settings.check().is_ok()
     }

@@ -1,23 +1,23 @@
 //! TLS towards clients: who the server is, and one session over one socket.
 //!
-//! The problem: a handshake is a conversation of its own with a peer that may be slow, silent or speak something else, and a
-//! record of up to 16 KiB that comes byte by byte makes many reads of what looks like one.
+//! The problem: a handshake is a conversation of its own with a peer that may be slow, silent or speak something else,
+//! and a record of up to 16 KiB that comes byte by byte makes many reads of what looks like one.
 //!
-//! The answer: the connection's own thread shakes hands, never the accepting one, and everything that reads has one deadline for
-//! all the reads it takes. Certificate and key are read from their files at start and whenever [`Identity::reload`] is called;
-//! a session keeps what it began with.
+//! The answer: the connection's own thread shakes hands, never the accepting one, and everything that reads has one
+//! deadline for all the reads it takes. Certificate and key are read from their files at start and whenever
+//! [`Identity::reload`] is called; a session keeps what it began with.
 //!
-//! A handshake that stalls costs a sleeping thread until its deadline. A burst of them is felt by others for as long as their
-//! threads start and their keys are signed for, tens of milliseconds for 500; the changelog has the figures. Rejected: a bound on
-//! handshakes at a time, with which those that stall would shut out the others; and waiting for the first bytes without a thread, which costs
-//! everybody a registration and a wake-up, and an attacker one byte.
+//! A handshake that stalls costs a sleeping thread until its deadline. A burst of them is felt by others for as long as
+//! their threads start and their keys are signed for, tens of milliseconds for 500; the changelog has the figures.
+//! Rejected: a bound on handshakes at a time, with which those that stall would shut out the others; and waiting for
+//! the first bytes without a thread, which costs everybody a registration and a wake-up, and an attacker one byte.
 //!
 //! TLS 1.3 and 1.2, HTTP/1.1 by ALPN, no early data (it can be replayed) and no renegotiation (rustls has none).
 //!
 //! What this does not do: client certificates, several certificates by name.
 
 use super::settings::TlsSettings;
-use super::stream::Socket;
+use super::socket::Socket;
 use crate::error::Error;
 use crate::sync::lock;
 use rustls::pki_types::pem::{self, PemObject};
@@ -89,6 +89,17 @@ fn in_words(error: pem::Error) -> String {
     }
 }
 
+impl TlsSettings {
+    /// Reads the files and forgets them: tells what a server would find wrong with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] when a file cannot be read, is no certificate or no key, or they do not belong together.
+    pub fn check(&self) -> Result<(), Error> {
+        Identity::load(self).map(drop)
+    }
+}
+
 /// One connection's session.
 pub(super) struct Session {
     tls: ServerConnection,
@@ -113,8 +124,8 @@ impl Session {
         Ok(session)
     }
 
-    /// As [`Stream::receive`](super::stream::Stream::receive). A client that closes without a word of TLS has ended its sending
-    /// like one that says so: requests know their own ends.
+    /// As [`Stream::receive`](super::stream::Stream::receive). A client that closes without a word of TLS has ended its
+    /// sending like one that says so: requests know their own ends.
     pub(super) fn receive(
         &mut self,
         socket: &mut Socket<'_>,

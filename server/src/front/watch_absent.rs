@@ -20,7 +20,7 @@ impl Watch {
         0
     }
 
-    pub(super) fn begin(&self, _link: &Arc<Link>, _request: u64) {}
+    pub(super) fn queue(&self, _link: &Arc<Link>) {}
 
     pub(super) fn end(&self, _link: &Link, _request: u64) {}
 }

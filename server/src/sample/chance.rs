@@ -1,11 +1,10 @@
 //! What happens to a request for work, by chance that can be repeated.
 //!
-//! The chance is a pure function of the seed and the request's place in the sequence: no state to lock, and threads that
-//! overtake each other draw the same lots.
+//! The chance is a pure function of the seed and the request's place in the sequence: no state to lock, and threads
+//! that overtake each other draw the same lots.
 
-use super::SampleSettings;
-use crate::error::Error;
-use crate::server::{Ending, Response};
+use super::settings::SampleSettings;
+use crate::front::{Ending, Response};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -73,27 +72,6 @@ fn split_mix(mut bits: u64) -> u64 {
 }
 
 impl SampleSettings {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let refuse = |key: &str, value: String, allowed: &str| {
-            Err(Error::Setting { key: key.to_owned(), value, allowed: allowed.to_owned() })
-        };
-        let rates =
-            [("error_rate", self.error_rate), ("garbage_rate", self.garbage_rate), ("hang_rate", self.hang_rate)];
-        for (key, rate) in rates {
-            if !(0.0..=1.0).contains(&rate) {
-                return refuse(key, rate.to_string(), "a share from 0 to 1");
-            }
-        }
-        let sum: f64 = rates.iter().map(|(_, rate)| rate).sum();
-        if sum > 1.0 + 1e-9 {
-            return refuse("error_rate + garbage_rate + hang_rate", sum.to_string(), "together at most 1");
-        }
-        if self.min > self.max {
-            return refuse("min", format!("{:?}", self.min), "at most max");
-        }
-        Ok(())
-    }
-
     /// What becomes of the request with this chance.
     pub(super) fn fate(&self, chance: Chance) -> Fate {
         let lot = chance.share(1);
@@ -139,8 +117,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_brings_the_same_fates_and_another_seed_others() {
-        let seven = SampleSettings { seed: 7, ..SampleSettings::default() };
-        let eight = SampleSettings { seed: 8, ..SampleSettings::default() };
+        let seven = SampleSettings::default().seed(7);
+        let eight = SampleSettings::default().seed(8);
         assert_eq!(fates(&seven, 200), fates(&seven, 200));
         assert_ne!(fates(&seven, 200), fates(&eight, 200));
     }
@@ -171,8 +149,7 @@ mod tests {
 
     #[test]
     fn a_rate_of_one_leaves_room_for_nothing_else() {
-        let settings =
-            SampleSettings { error_rate: 0.0, garbage_rate: 0.0, hang_rate: 1.0, ..SampleSettings::default() };
+        let settings = SampleSettings::default().error_rate(0.0).garbage_rate(0.0).hang_rate(1.0);
         assert!(fates(&settings, 1_000).iter().all(|(fate, _)| *fate == Fate::Hang));
     }
 

@@ -1,59 +1,28 @@
 //! An upstream that is as unreliable as asked.
 //!
-//! The problem: hedging shows its worth on an upstream that is slow at times, wrong at times and silent at times, and the
-//! one at hand is usually well that day. The answer: a [`Sample`] whose requests meet their fates by chance at set rates,
-//! the chance being a function of a seed and the request's place in the sequence, so that a run can be repeated. It waits
-//! on the request's token and so ends with its client, and `/stats` says what it saw.
+//! The problem: hedging shows its worth on an upstream that is slow at times, wrong at times and silent at times, and
+//! the one at hand is usually well that day. The answer: a [`Sample`] whose requests meet their fates by chance at set
+//! rates, the chance being a function of a seed and the request's place in the sequence, so that a run can be repeated.
+//! It waits on the request's token and so ends with its client, and `/stats` says what it saw.
 //!
 //! What this does not do: fail in the ways of a network (refused connections, resets, stalled handshakes).
 
 mod chance;
+mod settings;
 mod tally;
 
-use crate::api::problem::{is_allowed, method_not_allowed, problem};
-use crate::cancel::CancelReason;
-use crate::deadline::Deadline;
+pub use settings::SampleSettings;
+
+use crate::api::method::{is_allowed, method_not_allowed};
 use crate::error::Error;
-use crate::server::{Handler, Note, Request, Response};
+use crate::front::{Handler, Note, Request, Response};
 use chance::{Chance, Fate};
+use headstart::Deadline;
+use headstart::cancel::CancelReason;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 use tally::{Attempts, Count, Tally};
-
-/// How a [`Sample`] behaves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SampleSettings {
-    /// Where the chances come from: with the same seed, the same sequence of requests meets the same fates. Defaults to 0.
-    pub seed: u64,
-    /// The share of requests answered with `500` or `503`, from 0 to 1. Defaults to 0.1.
-    pub error_rate: f64,
-    /// The share answered with `200` and something that is not JSON, from 0 to 1. Defaults to 0.05.
-    pub garbage_rate: f64,
-    /// The share never answered, from 0 to 1. Defaults to 0.05.
-    pub hang_rate: f64,
-    /// The shortest time an answer takes. Defaults to 100 ms.
-    pub min: Duration,
-    /// The longest time an answer takes. Defaults to 600 ms.
-    pub max: Duration,
-    /// How long `/no-context` and `/with-context` sleep. Defaults to 3 s.
-    pub nap: Duration,
-}
-
-impl Default for SampleSettings {
-    fn default() -> Self {
-        SampleSettings {
-            seed: 0,
-            error_rate: 0.1,
-            garbage_rate: 0.05,
-            hang_rate: 0.05,
-            min: Duration::from_millis(100),
-            max: Duration::from_millis(600),
-            nap: Duration::from_secs(3),
-        }
-    }
-}
 
 /// The sample upstream.
 ///
@@ -83,8 +52,8 @@ impl Sample {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] when a rate is not between 0 and 1, when the rates add up to more than 1, or when `min` is above
-    /// `max`.
+    /// [`Error::Setting`] when a rate is not between 0 and 1, when the rates add up to more than 1, or when `min` is
+    /// above `max`.
     pub fn new(settings: SampleSettings) -> Result<Sample, Error> {
         settings.check()?;
         Ok(Sample {
@@ -117,7 +86,7 @@ impl Sample {
         match fate {
             Fate::Error(status) => {
                 self.errors.inc();
-                problem(status, "this upstream is not very reliable")
+                Response::problem(status, "this upstream is not very reliable")
             }
             Fate::Garbage(garbage) => {
                 self.garbage.inc();
@@ -181,12 +150,10 @@ impl Sample {
     fn about(&self) -> Response {
         let SampleSettings { seed, error_rate, garbage_rate, hang_rate, min, max, nap } = &self.settings;
         let text = format!(
-            "headstart sample: an upstream that is not very reliable\n\n\
-             /api/work      answers {{\"time\": <ms>}} after {min:?} to {max:?}; {:.1} % errors, {:.1} % garbage, {:.1} % hang \
-             (seed {seed})\n\
-             /no-context    sleeps {nap:?}, blind to its client's leaving\n\
-             /with-context  sleeps {nap:?}, and stops when its client leaves\n\
-             /stats         what it saw\n",
+            "headstart sample: an upstream that is not very reliable\n\n/api/work      answers {{\"time\": <ms>}} \
+             after {min:?} to {max:?}; {:.1} % errors, {:.1} % garbage, {:.1} % hang (seed {seed})\n/no-context    \
+             sleeps {nap:?}, blind to its client's leaving\n/with-context  sleeps {nap:?}, and stops when its client \
+             leaves\n/stats         what it saw\n",
             error_rate * 100.0,
             garbage_rate * 100.0,
             hang_rate * 100.0,
@@ -207,7 +174,7 @@ impl Handler for Sample {
             "/with-context" => self.nap_watching(request),
             "/stats" => self.stats(),
             "/" => self.about(),
-            _ => problem(404, "there is nothing at this path: / lists what there is"),
+            _ => Response::problem(404, "there is nothing at this path: / lists what there is"),
         };
         // Embedded, its access lines stand between the server's.
         response.with_note("served_by", Note::Word("sample"))
@@ -217,8 +184,8 @@ impl Handler for Sample {
 fn ended_early(tally: &Tally, reason: CancelReason) -> Response {
     tally.ended_early(reason);
     match reason {
-        CancelReason::ClientGone => problem(499, "the client is gone"),
-        _ => problem(503, "the server is shutting down"),
+        CancelReason::ClientGone => Response::problem(499, "the client is gone"),
+        _ => Response::problem(503, "the server is shutting down"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an endpoint saw.
 
-use crate::cancel::CancelReason;
-use crate::race::Schedule;
+use headstart::cancel::CancelReason;
+use headstart::race::Schedule;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count that threads share. Relaxed throughout: the numbers stand for themselves.

@@ -1,11 +1,12 @@
 //! A value in Memcached.
 
-use super::Source;
-use crate::crew::Crew;
+use super::call::Source;
+use super::settings::SourceSettings;
 use crate::error::Error;
-use crate::http::{ClientSettings, Json, TraceContext};
-use crate::memcached::{Memcached, MemcachedSettings, MemcachedUrl};
-use crate::race::Attempt;
+use headstart::crew::Crew;
+use headstart::http::{Json, TraceContext};
+use headstart::memcached::{Memcached, MemcachedSettings, MemcachedUrl};
+use headstart::race::Attempt;
 
 /// One key of one server. A key that is not there is `null`: that, too, is an answer.
 pub(super) struct Cached {
@@ -25,27 +26,27 @@ enum Form {
 
 impl Cached {
     /// `memcached://HOST:PORT/KEY`, followed by `?as=json` where the value is JSON itself.
-    pub(super) fn new(crew: &Crew, text: &str, client: &ClientSettings) -> Result<Cached, Error> {
+    pub(super) fn new(crew: &Crew, text: &str, settings: &SourceSettings) -> Result<Cached, Error> {
         let (url, form) = match text.strip_suffix("?as=json") {
             Some(url) => (url, Form::Json),
             None => (text, Form::Text),
         };
         let url: MemcachedUrl = url.parse()?;
-        let settings = MemcachedSettings::new(url.server)
-            .connect_timeout(client.connect_timeout)
-            .max_value(usize::try_from(client.max_body).unwrap_or(usize::MAX))
-            .lookup(client.lookup.clone());
-        Ok(Cached { client: Memcached::new(crew, settings)?, key: url.key, form })
+        let memcached = MemcachedSettings::new(url.server)
+            .connect_timeout(settings.connect_timeout)
+            .max_value(usize::try_from(settings.max_body).unwrap_or(usize::MAX))
+            .lookup(settings.lookup.clone());
+        Ok(Cached { client: Memcached::new(crew, memcached)?, key: url.key, form })
     }
 }
 
 impl Source for Cached {
-    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, Error> {
+    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, headstart::Error> {
         let Some(item) = self.client.get(&self.key, attempt)? else { return Json::parse(b"null".to_vec()) };
         match self.form {
             Form::Json => Json::parse(item.value),
             Form::Text => {
-                let text = String::from_utf8(item.value).map_err(|error| Error::Json(error.to_string()))?;
+                let text = String::from_utf8(item.value).map_err(|error| headstart::Error::Json(error.to_string()))?;
                 Json::parse(serde_json::Value::from(text).to_string().into_bytes())
             }
         }

@@ -1,9 +1,10 @@
 //! From the text that names a source to the source.
 
-use super::Source;
-use crate::crew::Crew;
+use super::call::{Source, mistake};
+use super::settings::SourceSettings;
 use crate::error::Error;
-use crate::http::{Client, ClientSettings};
+use headstart::crew::Crew;
+use headstart::http::Client;
 
 /// What a source's text may begin with, the feature it takes, and whether this build has it.
 const SCHEMES: [(&str, &str, bool); 7] = [
@@ -17,7 +18,7 @@ const SCHEMES: [(&str, &str, bool); 7] = [
 ];
 
 /// The source for `path` that `text` names.
-pub(super) fn source(crew: &Crew, path: &str, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
+pub(super) fn source(crew: &Crew, path: &str, text: &str, settings: &SourceSettings) -> Result<Box<dyn Source>, Error> {
     let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
     let source = match SCHEMES.iter().any(|(known, _, is_there)| *known == scheme && *is_there) {
         true => named(crew, scheme, text, settings),
@@ -26,7 +27,7 @@ pub(super) fn source(crew: &Crew, path: &str, text: &str, settings: &ClientSetti
     source.map_err(|error| of_route(path, error))
 }
 
-fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Result<Box<dyn Source>, Error> {
+fn named(crew: &Crew, scheme: &str, text: &str, settings: &SourceSettings) -> Result<Box<dyn Source>, Error> {
     match scheme {
         #[cfg(feature = "memcached")]
         "memcached" => Ok(Box::new(super::cached::Cached::new(crew, text, settings)?)),
@@ -36,19 +37,15 @@ fn named(crew: &Crew, scheme: &str, text: &str, settings: &ClientSettings) -> Re
         "command" => Ok(Box::new(super::program::Command::new(crew, text, settings)?)),
         #[cfg(feature = "xmlrpc")]
         "xmlrpc" | "xmlrpcs" => Ok(Box::new(super::procedure::Procedure::new(crew, text, settings)?)),
-        _ => {
-            let mut settings = settings.clone();
-            settings.upstreams = vec![text.to_owned()];
-            Ok(Box::new(Client::new(crew, settings)?))
-        }
+        _ => Ok(Box::new(Client::new(crew, settings.client(&[text.to_owned()]))?)),
     }
 }
 
-/// The same mistake, as one of the route for `path`. What is wrong has shown what may be shown of itself, and no more is: a
-/// password may stand anywhere in a text that was not understood.
+/// The same mistake, as one of the route for `path`. What is wrong has shown what may be shown of itself, and no more
+/// is: a password may stand anywhere in a text that was not understood.
 fn of_route(path: &str, error: Error) -> Error {
     match error {
-        Error::Setting { value, allowed, .. } => wrong(&format!("{path}={value}"), &allowed),
+        Error::Setting { value, allowed, .. } => mistake(&format!("{path}={value}"), &allowed),
         other => other,
     }
 }
@@ -63,11 +60,7 @@ fn no_such_source(text: &str, scheme: &str) -> Error {
         None => format!("a URL or command that begins with one of {here}"),
     };
     match scheme {
-        "" => wrong(text, &allowed),
-        scheme => wrong(&format!("{scheme}:…"), &allowed),
+        "" => mistake(text, &allowed),
+        scheme => mistake(&format!("{scheme}:…"), &allowed),
     }
-}
-
-pub(super) fn wrong(value: &str, allowed: &str) -> Error {
-    Error::setting("route", value, allowed)
 }

@@ -1,11 +1,12 @@
 //! A program that writes JSON.
 
-use super::Source;
-use crate::command::Program;
-use crate::crew::Crew;
+use super::call::Source;
+use super::settings::SourceSettings;
 use crate::error::Error;
-use crate::http::{ClientSettings, Json, TraceContext};
-use crate::race::Attempt;
+use headstart::command::Program;
+use headstart::crew::Crew;
+use headstart::http::{Json, TraceContext};
+use headstart::race::Attempt;
 
 /// One command line, run for each attempt.
 pub(super) struct Command {
@@ -15,14 +16,14 @@ pub(super) struct Command {
 
 impl Command {
     /// `command:PROGRAM ARGUMENT...`; at most as much output is taken as of a body.
-    pub(super) fn new(crew: &Crew, text: &str, client: &ClientSettings) -> Result<Command, Error> {
-        let most = usize::try_from(client.max_body).unwrap_or(usize::MAX);
+    pub(super) fn new(crew: &Crew, text: &str, settings: &SourceSettings) -> Result<Command, Error> {
+        let most = usize::try_from(settings.max_body).unwrap_or(usize::MAX);
         Ok(Command { crew: crew.clone(), program: text.parse::<Program>()?.max_output(most) })
     }
 }
 
 impl Source for Command {
-    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, Error> {
+    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, headstart::Error> {
         self.program.run(&self.crew, attempt)?.json()
     }
 }

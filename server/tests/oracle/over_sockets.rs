@@ -37,7 +37,7 @@ fn answers(mut bytes: &[u8]) -> Vec<(u16, String)> {
 #[test]
 fn a_server_answers_what_the_framing_accepts_and_no_more() {
     let crew = Crew::new(CrewSettings::default()).unwrap();
-    let settings = ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() };
+    let settings = ServerSettings::new("127.0.0.1:0");
     let handler = |request: &Request<'_>| {
         Response::new(200, "text/plain", &b"seen"[..])
             .with_header("X-Seen", format!("{} {}", request.method(), request.path()))

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 use crate::stack::{Front as Which, Stack};
-use headstart::{Client, ClientSettings, Crew, CrewSettings, Schedule};
+use headstart::{AfterFailure, Crew, CrewSettings, Schedule, Threads};
 use headstart_server::api::{Api, ApiSettings, RouteSettings};
 use headstart_server::front::Front;
 #[cfg(feature = "tiny_http")]
@@ -23,10 +23,23 @@ pub struct Served {
 /// The settings that a test may change.
 pub struct Settings {
     pub crew: CrewSettings,
-    pub client: ClientSettings,
-    pub api: ApiSettings,
+    pub client: RaceSettings,
+    pub api: Bounds,
     pub routes: Vec<RouteSettings>,
     pub server: ServerSettings,
+}
+
+/// How upstreams are raced.
+pub struct RaceSettings {
+    pub schedule: Schedule,
+    pub after_failure: AfterFailure,
+    pub threads: Threads,
+}
+
+/// What the API allows.
+pub struct Bounds {
+    pub timeout_ceiling: Option<Duration>,
+    pub max_in_flight: usize,
 }
 
 impl Served {
@@ -40,20 +53,25 @@ impl Served {
         let metrics = Metrics::new();
         let mut settings = Settings {
             crew: CrewSettings::default(),
-            client: ClientSettings::new(Vec::<String>::new()),
-            api: ApiSettings::default(),
+            client: RaceSettings {
+                schedule: schedule(&[0, 20, 20]),
+                after_failure: AfterFailure::Wait,
+                threads: stack.threads,
+            },
+            api: Bounds { timeout_ceiling: Some(Duration::from_secs(60)), max_in_flight: 1_024 },
             routes: Vec::new(),
             server: on_a_free_port(),
         };
-        settings.client.upstreams = vec![upstream.to_owned()];
-        settings.client.schedule = schedule(&[0, 20, 20]);
-        settings.client.observer = Some(metrics.clone());
-        settings.client.threads = stack.threads;
         change(&mut settings);
         let crew = Crew::new(settings.crew).unwrap();
-        let client = Client::new(&crew, settings.client.clone()).unwrap();
-        let api = Api::new(&crew, settings.api, client, metrics.clone());
-        let api = Arc::new(api.with_routes(settings.routes, &settings.client).unwrap());
+        let api = ApiSettings::new([upstream])
+            .routes(settings.routes)
+            .schedule(settings.client.schedule)
+            .after_failure(settings.client.after_failure)
+            .threads(settings.client.threads)
+            .timeout_ceiling(settings.api.timeout_ceiling)
+            .max_in_flight(settings.api.max_in_flight);
+        let api = Arc::new(Api::new(&crew, api, metrics.clone()).unwrap());
         let server: Arc<dyn Front> = match stack.front {
             Which::Own => Arc::new(Server::start(&crew, settings.server, api).unwrap()),
             #[cfg(feature = "tiny_http")]
@@ -79,7 +97,7 @@ impl Drop for Served {
 }
 
 pub fn on_a_free_port() -> ServerSettings {
-    ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() }
+    ServerSettings::new("127.0.0.1:0")
 }
 
 /// A schedule of start offsets in milliseconds.

@@ -17,7 +17,7 @@ pub(crate) struct Fixture {
 
 /// Default settings on a free port.
 pub(crate) fn settings() -> ServerSettings {
-    ServerSettings { listen: "127.0.0.1:0".to_owned(), ..ServerSettings::default() }
+    ServerSettings::new("127.0.0.1:0")
 }
 
 /// A server with these settings and this handler.

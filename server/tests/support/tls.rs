@@ -19,10 +19,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const BOTH: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
+/// Where a certificate and its key are.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Files {
+    /// For a server that proves itself with them.
+    pub(crate) fn settings(&self) -> TlsSettings {
+        TlsSettings::new(&self.cert, &self.key)
+    }
+}
+
 /// A certificate for `localhost` and its key, in files of their own.
 pub(crate) struct Certificate {
     directory: PathBuf,
-    pub(crate) files: TlsSettings,
+    pub(crate) files: Files,
     pub(crate) der: CertificateDer<'static>,
 }
 
@@ -32,7 +46,7 @@ impl Certificate {
         let name = format!("headstart-tls-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
         fs::create_dir(&directory).unwrap();
-        let files = TlsSettings { cert: directory.join("cert.pem"), key: directory.join("key.pem") };
+        let files = Files { cert: directory.join("cert.pem"), key: directory.join("key.pem") };
         let mut certificate = Certificate { directory, files, der: Vec::new().into() };
         certificate.renew();
         certificate

@@ -1,11 +1,11 @@
 //! The accepting thread's work, turn by turn, on the test's own thread.
 
 use super::*;
-use crate::crew::{Crew, CrewSettings};
-use crate::server::message::Request;
-use crate::server::settings::{self, ServerSettings};
-use crate::server::watch::Watch;
-use crate::server::{DRAINING, SERVING};
+use crate::front::listen::listen;
+use crate::front::message::Request;
+use crate::front::settings::ServerSettings;
+use crate::front::watch::Watch;
+use headstart::crew::{Crew, CrewSettings};
 
 /// Every wait of a test ends by then.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,7 +24,7 @@ fn on_stage(settings: ServerSettings, act: impl FnOnce(Stage)) {
     let crew = Crew::new(CrewSettings::default()).unwrap();
     let (watch, watching) = Watch::start().unwrap();
     let handler = |_: &Request<'_>| Response::new(200, "text/plain", &b"admitted"[..]);
-    let (listener, at) = settings::listen("127.0.0.1:0").unwrap();
+    let (listener, at) = listen("127.0.0.1:0").unwrap();
     let shared = Arc::new(Shared::new(settings, None, crew.clone(), Arc::new(handler), watch.clone()));
     let (acceptor, waker) = Acceptor::new(listener, shared.clone()).unwrap();
     act(Stage { acceptor, shared, at, _waker: waker });
@@ -35,7 +35,7 @@ fn on_stage(settings: ServerSettings, act: impl FnOnce(Stage)) {
 
 /// Settings under which nobody is admitted.
 fn full() -> ServerSettings {
-    ServerSettings { max_connections: 0, ..ServerSettings::default() }
+    ServerSettings::new("127.0.0.1:0").max_connections(0)
 }
 
 impl Stage {
@@ -94,9 +94,9 @@ fn read_to_end(mut client: net::TcpStream) -> String {
 
 #[test]
 fn clients_in_the_queue_when_the_drain_begins_are_answered() {
-    on_stage(ServerSettings::default(), |stage| {
+    on_stage(ServerSettings::new("127.0.0.1:0"), |stage| {
         let client = stage.client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        stage.shared.phase.store(DRAINING, Ordering::SeqCst);
+        stage.shared.lifecycle.drain();
         stage.acceptor.run();
         let answer = read_to_end(client);
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("admitted"), "{answer}");
@@ -105,9 +105,9 @@ fn clients_in_the_queue_when_the_drain_begins_are_answered() {
 
 #[test]
 fn a_silent_client_that_is_admitted_under_a_drain_is_let_go_at_once() {
-    on_stage(ServerSettings { idle_timeout: PATIENCE * 2, ..ServerSettings::default() }, |stage| {
+    on_stage(ServerSettings::new("127.0.0.1:0").idle_timeout(PATIENCE * 2), |stage| {
         let client = stage.client(b"");
-        stage.shared.phase.store(DRAINING, Ordering::SeqCst);
+        stage.shared.lifecycle.drain();
         stage.acceptor.run();
         assert_eq!(read_to_end(client), "");
     });
@@ -115,11 +115,11 @@ fn a_silent_client_that_is_admitted_under_a_drain_is_let_go_at_once() {
 
 #[test]
 fn a_client_that_comes_while_the_server_serves_may_be_silent() {
-    on_stage(ServerSettings { idle_timeout: PATIENCE * 2, ..ServerSettings::default() }, |mut stage| {
+    on_stage(ServerSettings::new("127.0.0.1:0").idle_timeout(PATIENCE * 2), |mut stage| {
         let mut client = stage.client(b"");
         let shared = stage.shared.clone();
         stage.turn_until(|_| shared.connections() == 1);
-        assert_eq!(shared.phase.load(Ordering::SeqCst), SERVING);
+        assert!(!shared.lifecycle.is_draining());
         client.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         assert!(client.read(&mut [0; 1]).is_err(), "the connection is open");
     });
@@ -168,7 +168,7 @@ fn of_many_refused_clients_the_last_ones_are_kept() {
 
 #[test]
 fn without_descriptors_a_client_is_answered_at_the_reserves_expense() {
-    on_stage(ServerSettings::default(), |mut stage| {
+    on_stage(ServerSettings::new("127.0.0.1:0"), |mut stage| {
         let client = stage.client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let error = io::Error::other("no descriptor, as it were");
         assert!(matches!(stage.acceptor.relieve(&error), Relief::GoOn));
@@ -182,7 +182,7 @@ fn without_descriptors_a_client_is_answered_at_the_reserves_expense() {
 /// With it given up for an empty queue, a client that came at that moment would be refused for nothing.
 #[test]
 fn the_reserve_is_not_given_up_for_an_empty_queue() {
-    on_stage(ServerSettings::default(), |mut stage| {
+    on_stage(ServerSettings::new("127.0.0.1:0"), |mut stage| {
         // Another file than a new reserve would be, which is empty.
         stage.acceptor.reserve = Some(File::open(std::env::current_exe().unwrap()).unwrap());
         stage.acceptor.accept_all();

@@ -1,22 +1,24 @@
 //! tiny_http's listening, helped from outside where it does not help itself.
 //!
-//! **Starving bursts.** tiny_http hands a connection to an idle thread of its pool and counts that thread as idle until it has
-//! woken. In a burst a few threads are promised to all connections, and keep-alive clients do not let go of theirs: of 64
-//! connections opened at once up to 60 are never answered. A connection that comes when no thread is idle gets a new one, which
-//! then serves the queue. So this side connects, and closes at once: each such nudge frees one starved connection.
+//! **Starving bursts.** tiny_http hands a connection to an idle thread of its pool and counts that thread as idle until
+//! it has woken. In a burst a few threads are promised to all connections, and keep-alive clients do not let go of
+//! theirs: of 64 connections opened at once up to 60 are never answered. A connection that comes when no thread is idle
+//! gets a new one, which then serves the queue. So this side connects, and closes at once: each such nudge frees one
+//! starved connection.
 //!
-//! **A dead accept loop.** Without a descriptor or a thread to spare tiny_http's accept loop ends, with an error in its queue or
-//! by a panic that nobody hears of. Then its listener is closed, and a nudge is refused. Another server on the same address takes
-//! its place; the old one is still asked for what its connections send.
+//! **A dead accept loop.** Without a descriptor or a thread to spare tiny_http's accept loop ends, with an error in its
+//! queue or by a panic that nobody hears of. Then its listener is closed, and a nudge is refused. Another server on the
+//! same address takes its place; the old one is still asked for what its connections send.
 //!
 //! What this does not do: end anything before the process ends. tiny_http shows none of its connections.
 
 use crate::error::Error;
-use crate::server::{reachable, settings};
+use crate::front::choice::reachable;
+use crate::front::listen;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
-use tiny_http::{Request, Server};
+use tiny_http::Request;
 
 /// How often there is a nudge: how long each starved connection waits for its turn.
 const NUDGE: Duration = Duration::from_millis(5);
@@ -33,10 +35,10 @@ const MAX_DEAF: usize = 16;
 
 /// The taking thread's belongings.
 pub(super) struct Listening {
-    server: Server,
+    server: tiny_http::Server,
     address: SocketAddr,
     /// Those whose accept loop has ended, oldest first.
-    deaf: Vec<Server>,
+    deaf: Vec<tiny_http::Server>,
     nudged: Instant,
     asked: Instant,
     /// Whether the newest has one.
@@ -123,8 +125,8 @@ impl Listening {
     }
 }
 
-fn listen(at: &str) -> Result<(Server, SocketAddr), Error> {
-    let (listener, address) = settings::listen(at)?;
+fn listen(at: &str) -> Result<(tiny_http::Server, SocketAddr), Error> {
+    let (listener, address) = listen::listen(at)?;
     let refused = |error| Error::Listen { at: at.to_owned(), source: io::Error::other(error) };
-    Ok((Server::from_listener(listener, None).map_err(refused)?, address))
+    Ok((tiny_http::Server::from_listener(listener, None).map_err(refused)?, address))
 }

@@ -42,7 +42,7 @@ fn serve(site: &Site, answer: fn(&Client, &Request<'_>) -> Response) -> Result<(
     settings.upstreams = vec![site.upstream_url()];
     let client = Client::new(&crew, settings)?;
     let handler: Arc<dyn Handler> = Arc::new(move |request: &Request<'_>| answer(&client, request));
-    let settings = ServerSettings { listen: site.listen.to_string(), ..ServerSettings::default() };
+    let settings = ServerSettings::new(site.listen.to_string());
     let _server = Server::start(&crew, settings, handler)?;
     loop {
         thread::park(); // until the process is ended

@@ -8,16 +8,16 @@ use signal_hook::iterator::Signals;
 use std::io;
 
 /// Stop requests. From the moment this exists no signal above does what it would by default.
-pub(super) struct StopRequests(Signals);
+pub(crate) struct StopRequests(Signals);
 
 impl StopRequests {
-    pub(super) fn register() -> io::Result<StopRequests> {
-        super::second_signal::ends_the_process()?;
+    pub(crate) fn register() -> io::Result<StopRequests> {
+        super::second::ends_the_process()?;
         Ok(StopRequests(Signals::new([SIGTERM, SIGINT, SIGHUP])?))
     }
 
     /// Waits for a request to stop, and names it. Calls `reload` at each SIGHUP before.
-    pub(super) fn wait(&mut self, reload: impl Fn()) -> &'static str {
+    pub(crate) fn wait(&mut self, reload: impl Fn()) -> &'static str {
         for signal in self.0.forever() {
             match signal {
                 SIGTERM => return "SIGTERM",

@@ -1,0 +1,128 @@
+//! What an API serves, and what it allows.
+
+use super::strategy::Strategy;
+use crate::source::SourceSettings;
+use headstart::race::{AfterFailure, Schedule, Threads};
+use std::time::Duration;
+
+/// What an [`Api`](super::Api) serves, and what it allows.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    pub(super) upstreams: Vec<String>,
+    pub(super) sources: SourceSettings,
+    pub(super) routes: Vec<RouteSettings>,
+    pub(super) schedule: Schedule,
+    pub(super) after_failure: AfterFailure,
+    pub(super) threads: Threads,
+    pub(super) timeout_ceiling: Option<Duration>,
+    pub(super) max_in_flight: usize,
+}
+
+impl ApiSettings {
+    /// An API that races `upstreams`, the URLs of web services that stand for the same: attempts take them in turn.
+    pub fn new<U: Into<String>>(upstreams: impl IntoIterator<Item = U>) -> ApiSettings {
+        ApiSettings {
+            upstreams: upstreams.into_iter().map(Into::into).collect(),
+            sources: SourceSettings::default(),
+            routes: Vec::new(),
+            schedule: Schedule::default(),
+            after_failure: AfterFailure::default(),
+            threads: Threads::default(),
+            timeout_ceiling: Some(Duration::from_secs(60)),
+            max_in_flight: 1_024,
+        }
+    }
+
+    /// How upstreams and the sources of routes are called.
+    pub fn sources(mut self, settings: SourceSettings) -> ApiSettings {
+        self.sources = settings;
+        self
+    }
+
+    /// Routes beside the built-in ones, in place of those given before. Defaults to none.
+    pub fn routes(mut self, routes: impl IntoIterator<Item = RouteSettings>) -> ApiSettings {
+        self.routes = routes.into_iter().collect();
+        self
+    }
+
+    /// When the attempts of a race start. Defaults to 0, 300 and 300 ms.
+    pub fn schedule(mut self, schedule: Schedule) -> ApiSettings {
+        self.schedule = schedule;
+        self
+    }
+
+    /// What a failure before the next start leads to. Defaults to [`AfterFailure::Wait`].
+    pub fn after_failure(mut self, after_failure: AfterFailure) -> ApiSettings {
+        self.after_failure = after_failure;
+        self
+    }
+
+    /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
+    pub fn threads(mut self, threads: Threads) -> ApiSettings {
+        self.threads = threads;
+        self
+    }
+
+    /// How long a request may take at most: its timeout when it names none, and the largest it may name. With `None` a
+    /// request without a timeout waits for the first success, however long that takes. Defaults to 60 s.
+    pub fn timeout_ceiling(mut self, ceiling: impl Into<Option<Duration>>) -> ApiSettings {
+        self.timeout_ceiling = ceiling.into();
+        self
+    }
+
+    /// The most requests raced at a time; one more is refused with `503`. Defaults to 1,024.
+    pub fn max_in_flight(mut self, requests: usize) -> ApiSettings {
+        self.max_in_flight = requests;
+        self
+    }
+}
+
+/// A path, and the sources that are raced for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSettings {
+    pub(super) path: String,
+    pub(super) sources: Vec<String>,
+    pub(super) strategy: Strategy,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) after_failure: Option<AfterFailure>,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl RouteSettings {
+    /// A route for `path`, compared as sent: it begins with a slash and is not taken by another. Its sources are texts
+    /// such as `http://127.0.0.1:9000/` or `memcached://127.0.0.1:11211/greeting`; attempts take them in turn.
+    pub fn new<S: Into<String>>(path: impl Into<String>, sources: impl IntoIterator<Item = S>) -> RouteSettings {
+        RouteSettings {
+            path: path.into(),
+            sources: sources.into_iter().map(Into::into).collect(),
+            strategy: Strategy::default(),
+            schedule: None,
+            after_failure: None,
+            timeout: None,
+        }
+    }
+
+    /// What is answered. Defaults to [`Strategy::Smart`].
+    pub fn strategy(mut self, strategy: Strategy) -> RouteSettings {
+        self.strategy = strategy;
+        self
+    }
+
+    /// When the attempts start. Defaults to the API's schedule.
+    pub fn schedule(mut self, schedule: Schedule) -> RouteSettings {
+        self.schedule = Some(schedule);
+        self
+    }
+
+    /// What a failure before the next start leads to. Defaults to what it leads to in the API's races.
+    pub fn after_failure(mut self, after_failure: AfterFailure) -> RouteSettings {
+        self.after_failure = Some(after_failure);
+        self
+    }
+
+    /// How long a request takes at most that names no timeout. Defaults to the API's ceiling.
+    pub fn timeout(mut self, timeout: Duration) -> RouteSettings {
+        self.timeout = Some(timeout);
+        self
+    }
+}
