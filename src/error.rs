@@ -221,8 +221,7 @@ impl Error {
     }
 
     /// The setting that the user knows as `key` cannot be `value`, only what is `allowed`.
-    #[doc(hidden)] // TODO(split): each package has its own
-    pub fn setting(key: &str, value: &str, allowed: &str) -> Error {
+    pub(crate) fn setting(key: &str, value: &str, allowed: &str) -> Error {
         Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
     }
 }

@@ -16,7 +16,7 @@ type Due = Box<dyn FnOnce() + Send>;
 /// Calls back at a given moment, on a thread of its own, unless taken back before.
 ///
 /// Owned by the crew; its thread ends when the crew is dropped.
-pub struct Alarm {
+pub(crate) struct Alarm {
     shared: Arc<Shared>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -53,7 +53,7 @@ impl Alarm {
     ///
     /// Dropping the guard takes the call back; it does not wait for one that has begun.
     #[must_use = "dropping the guard takes the call back"]
-    pub fn set(&self, at: Instant, due: impl FnOnce() + Send + 'static) -> AlarmGuard {
+    pub(crate) fn set(&self, at: Instant, due: impl FnOnce() + Send + 'static) -> AlarmGuard {
         let mut schedule = lock(&self.shared.schedule);
         let key = (at, schedule.next_id);
         schedule.next_id += 1;
@@ -110,7 +110,7 @@ impl fmt::Debug for Alarm {
 }
 
 /// Keeps a call scheduled; dropping it takes the call back.
-pub struct AlarmGuard {
+pub(crate) struct AlarmGuard {
     shared: Arc<Shared>,
     key: (Instant, u64),
 }

@@ -21,8 +21,7 @@ mod settings;
 mod stats;
 mod threads;
 
-#[doc(hidden)] // TODO(split): for the server's watch until it keeps its own time
-pub use alarm::AlarmGuard;
+pub(crate) use alarm::AlarmGuard;
 pub use job::{Claim, Job};
 pub use settings::CrewSettings;
 pub use stats::{CrewStats, StuckCall};

@@ -167,8 +167,7 @@ impl Crew {
     }
 
     /// The clock that wakes what is due later.
-    #[doc(hidden)] // TODO(split): for the server's watch until it keeps its own time
-    pub fn alarm(&self) -> &Alarm {
+    pub(crate) fn alarm(&self) -> &Alarm {
         &self.shared.alarm
     }
 

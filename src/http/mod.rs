@@ -40,8 +40,6 @@ mod wire;
 pub use crate::json::Json;
 pub use client::{Call, Client, Start};
 pub use fetch::{Fetch, Fetched, fetch};
-#[doc(hidden)] // for the server's routes until they have their own race set-up
-pub use racer::Racer;
 pub use settings::{Certificates, ClientSettings};
 pub use trace::TraceContext;
 #[cfg(feature = "xmlrpc")]

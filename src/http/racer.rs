@@ -8,7 +8,7 @@ use crate::race::{Attempt, Outcome, Primary, Race, Wanted};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The races of one resource, ready but for what differs from call to call.
-pub struct Racer {
+pub(super) struct Racer {
     hedged: Race,
     at_once: Race,
     /// Calls so far: at whose turn the next one begins.
@@ -17,7 +17,7 @@ pub struct Racer {
 
 impl Racer {
     /// Races as `settings` say; `label` names their attempts.
-    pub fn new(crew: &Crew, settings: &ClientSettings, label: String) -> Racer {
+    pub(super) fn new(crew: &Crew, settings: &ClientSettings, label: String) -> Racer {
         let mut hedged = Race::new(crew)
             .schedule(settings.schedule.clone())
             .after_failure(settings.after_failure)
@@ -31,7 +31,7 @@ impl Racer {
     }
 
     /// Runs `attempt` with the number of its turn, which is one further with each attempt and each call.
-    pub fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, primary: Primary, attempt: F) -> Outcome<T, Error>
+    pub(super) fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, primary: Primary, attempt: F) -> Outcome<T, Error>
     where
         T: Send + 'static,
         F: Fn(usize, &Attempt) -> Result<T, Error> + Send + Sync + 'static,

@@ -22,13 +22,6 @@ impl<T, E> Outcome<T, E> {
     pub fn winner(&self) -> Option<&Success<T>> {
         self.successes.first()
     }
-
-    #[doc(hidden)] // TODO(split): for a test of the server, which could run a race instead
-    pub fn fruitless(end: RaceEnd, causes: Vec<Cause<E>>) -> Outcome<T, E> {
-        let begun = causes.iter().filter(|cause| !matches!(cause, Cause::Shed(_))).count();
-        let failures = causes.into_iter().enumerate().map(|(attempt, cause)| Failure { attempt, cause }).collect();
-        Outcome { end, successes: Vec::new(), failures, begun }
-    }
 }
 
 /// An attempt's success.

@@ -1,20 +1,29 @@
 //! From the outcome of a race to an answer.
 //!
-//! What the upstream sent is passed on byte for byte between a few bytes of ours; nothing is parsed and written anew, so
-//! no number is rounded and no key changes its place.
+//! What the upstream sent is passed on byte for byte between a few bytes of ours; nothing is parsed and written anew,
+//! so no number is rounded and no key changes its place.
 
-use super::problem::problem;
-use crate::cancel::CancelReason;
-use crate::error::Error;
-use crate::event::RaceEnd;
-use crate::http::Json;
-use crate::race::{Cause, Outcome};
-use crate::server::{Note, Response};
+use super::strategy::Strategy;
+use crate::front::{Note, Response};
+use headstart::Error;
+use headstart::cancel::CancelReason;
+use headstart::event::RaceEnd;
+use headstart::http::Json;
+use headstart::race::{Cause, Outcome};
 
 const JSON: &str = "application/json";
 
+/// What an outcome means to a client of a route with this strategy.
+pub(super) fn of(strategy: Strategy, outcome: &Outcome<Json, Error>) -> Response {
+    match strategy {
+        Strategy::Smart | Strategy::First => of_first(outcome),
+        Strategy::All => of_all(outcome),
+        Strategy::WithinTimeout => of_within_timeout(outcome),
+    }
+}
+
 /// The answer of a race for the first success.
-pub(super) fn of_first(outcome: &Outcome<Json, Error>) -> Response {
+fn of_first(outcome: &Outcome<Json, Error>) -> Response {
     let response = match (outcome.end, outcome.winner()) {
         (RaceEnd::Canceled(reason), _) => ended_early(reason),
         (_, Some(winner)) => {
@@ -28,18 +37,18 @@ pub(super) fn of_first(outcome: &Outcome<Json, Error>) -> Response {
 }
 
 /// The answer of a race for all successes, when the race has to be over in time.
-pub(super) fn of_all(outcome: &Outcome<Json, Error>) -> Response {
+fn of_all(outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason) => ended_early(reason),
         _ if found_no_thread(outcome) => overloaded("no thread is left for it"),
-        _ if outcome.successes.is_empty() => problem(502, "all attempts at the upstream failed"),
+        _ if outcome.successes.is_empty() => Response::problem(502, "all attempts at the upstream failed"),
         _ => Response::new(200, JSON, listed(outcome)),
     };
     noted(response, outcome)
 }
 
 /// The answer of a race for all successes, when the time it has is simply over at its end.
-pub(super) fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
+fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason @ (CancelReason::ClientGone | CancelReason::Shutdown)) => ended_early(reason),
         RaceEnd::Finished if found_no_thread(outcome) => overloaded("no thread is left for it"),
@@ -48,8 +57,8 @@ pub(super) fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
     noted(response, outcome)
 }
 
-/// Whether the upstream was never asked, for want of threads: for an attempt, or for looking its name up. That is a refusal of
-/// ours and no failure of the upstream.
+/// Whether the upstream was never asked, for want of threads: for an attempt, or for looking its name up. That is a
+/// refusal of ours and no failure of the upstream.
 fn found_no_thread(outcome: &Outcome<Json, Error>) -> bool {
     let is_ours = |cause: &Cause<Error>| {
         matches!(cause, Cause::Shed(_) | Cause::Error(Error::NoThread { .. } | Error::ThreadStart(_)))
@@ -59,14 +68,14 @@ fn found_no_thread(outcome: &Outcome<Json, Error>) -> bool {
 
 /// A refusal that is over soon.
 pub(super) fn overloaded(why: &str) -> Response {
-    problem(503, &format!("the request is refused: {why}")).with_header("Retry-After", "1")
+    Response::problem(503, &format!("the request is refused: {why}")).with_header("Retry-After", "1")
 }
 
 fn ended_early(reason: CancelReason) -> Response {
     match reason {
-        CancelReason::DeadlineExceeded => problem(408, "the upstream did not answer in time"),
+        CancelReason::DeadlineExceeded => Response::problem(408, "the upstream did not answer in time"),
         // Nobody reads it: the status is for the access line and the figures, as nginx has it.
-        CancelReason::ClientGone => problem(499, "the client is gone"),
+        CancelReason::ClientGone => Response::problem(499, "the client is gone"),
         // Nothing supersedes a whole race; if it were to happen, somebody stopped it.
         CancelReason::Shutdown | CancelReason::Superseded => overloaded("the server is shutting down"),
     }
@@ -88,36 +97,57 @@ fn listed(outcome: &Outcome<Json, Error>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headstart::Phase;
+    use headstart::race::{Primary, Race};
+    use headstart::{CancelToken, Claim, Crew, CrewSettings, Deadline, Job, Schedule, TimeLimit};
+    use std::time::Duration;
 
-    /// What a race comes to when its attempts fail for these reasons.
-    fn fruitless(end: RaceEnd, causes: Vec<Cause<Error>>) -> Outcome<Json, Error> {
-        Outcome::fruitless(end, causes)
+    /// A crew of one thread, which is busy until the token is canceled.
+    fn busy_crew() -> (Crew, CancelToken) {
+        let (crew, end) = (Crew::new(CrewSettings::default().max_threads(1)).unwrap(), CancelToken::new());
+        let run = Box::new({
+            let end = end.clone();
+            move || {
+                let _ = end.wait(Deadline::Never);
+            }
+        });
+        crew.spawn(Claim::Request, Job { label: "busy".into(), token: None, run }).unwrap();
+        (crew, end)
     }
 
-    fn statuses(outcome: &Outcome<Json, Error>) -> [u16; 3] {
-        [of_first(outcome), of_all(outcome), of_within_timeout(outcome)].map(|response| response.status())
+    /// What two attempts come to that fail with these errors, if they find a thread.
+    fn fruitless(crew: &Crew, primary: Primary, limit: impl Into<TimeLimit>, errors: [fn() -> Error; 2]) -> [u16; 3] {
+        let race = Race::new(crew).schedule(Schedule::new(&[Duration::ZERO; 2]).unwrap()).primary(primary).limit(limit);
+        let outcome = race.all(move |attempt| Err(errors[attempt.number()]()));
+        [of_first(&outcome), of_all(&outcome), of_within_timeout(&outcome)].map(|response| response.status())
+    }
+
+    fn no_lookup() -> Error {
+        Error::ThreadStart(std::io::ErrorKind::WouldBlock.into())
+    }
+
+    fn failed() -> Error {
+        Error::Status(500)
     }
 
     #[test]
     fn a_race_that_got_no_thread_is_a_refusal_and_not_a_failure_of_the_upstream() {
-        let shed = || Cause::Shed(Error::NoThread { bound: 0 });
-        let no_lookup = || Cause::Error(Error::ThreadStart(std::io::ErrorKind::WouldBlock.into()));
-        let failed = || Cause::Error(Error::Status(500));
-        for (causes, expected) in [
-            (vec![shed(), shed()], [503, 503, 503]),
-            (vec![no_lookup(), shed()], [503, 503, 503]),
-            (vec![failed(), shed()], [200, 502, 200]),
-            (vec![no_lookup(), failed()], [200, 502, 200]),
-        ] {
-            assert_eq!(statuses(&fruitless(RaceEnd::Finished, causes)), expected);
-        }
+        let (busy, end) = busy_crew();
+        let limit = Duration::from_secs(20);
+        assert_eq!(fruitless(&busy, Primary::OnCrew, limit, [failed; 2]), [503, 503, 503], "both are shed");
+        assert_eq!(fruitless(&busy, Primary::OnCaller, limit, [no_lookup, failed]), [503, 503, 503]);
+        assert_eq!(fruitless(&busy, Primary::OnCaller, limit, [failed; 2]), [200, 502, 200]);
+        end.cancel(CancelReason::Shutdown);
+        let free = Crew::new(CrewSettings::default()).unwrap();
+        assert_eq!(fruitless(&free, Primary::OnCaller, limit, [no_lookup, failed]), [200, 502, 200]);
     }
 
     #[test]
     fn each_reason_to_end_early_has_its_status() {
+        let crew = Crew::new(CrewSettings::default()).unwrap();
         let ended = |reason| {
-            statuses(&fruitless(RaceEnd::Canceled(reason), vec![Cause::Error(Error::TimedOut { during: Phase::Wait })]))
+            let token = CancelToken::new();
+            token.cancel(reason);
+            fruitless(&crew, Primary::OnCaller, &token, [failed; 2])
         };
         assert_eq!(ended(CancelReason::DeadlineExceeded), [408, 408, 200]);
         assert_eq!(ended(CancelReason::ClientGone), [499, 499, 499]);
