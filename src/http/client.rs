@@ -66,11 +66,6 @@ impl<'a> Call<'a> {
         self
     }
 
-    #[doc(hidden)] // for the server's routes until they have their own race set-up
-    pub fn given_traceparent(&self) -> Option<&'a str> {
-        self.traceparent
-    }
-
     /// The W3C trace context to send along. Defaults to a new one, which also takes the place of a malformed one.
     pub fn traceparent(mut self, traceparent: &'a str) -> Call<'a> {
         self.traceparent = Some(traceparent);

@@ -19,34 +19,20 @@ use std::time::Duration;
 #[derive(Clone)]
 #[must_use = "settings do nothing before a client is made with them"]
 pub struct ClientSettings {
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub upstreams: Vec<String>,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub schedule: Schedule,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub after_failure: AfterFailure,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub threads: Threads,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub connect_timeout: Duration,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub max_body: u64,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub max_idle: usize,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub idle_timeout: Duration,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub timeout_header: String,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub max_redirects: u32,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub proxy: Option<String>,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub trusted: Vec<Certificates>,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub lookup: Arc<dyn Lookup>,
-    #[doc(hidden)] // read by the server until it has settings of its own
-    pub observer: Option<Arc<dyn Observer>>,
+    pub(super) upstreams: Vec<String>,
+    pub(super) schedule: Schedule,
+    pub(super) after_failure: AfterFailure,
+    pub(super) threads: Threads,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_body: u64,
+    pub(super) max_idle: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) timeout_header: String,
+    pub(super) max_redirects: u32,
+    pub(super) proxy: Option<String>,
+    pub(super) trusted: Vec<Certificates>,
+    pub(super) lookup: Arc<dyn Lookup>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 impl ClientSettings {

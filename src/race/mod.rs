@@ -24,8 +24,8 @@ mod starts;
 pub use attempt::Attempt;
 pub use outcome::{Cause, Failure, Outcome, Success};
 pub use schedule::Schedule;
-#[doc(hidden)] // for the server's routes until they have a race set-up of their own
-pub use setup::Wanted;
+#[cfg(feature = "http")]
+pub(crate) use setup::Wanted;
 pub use setup::{AfterFailure, Primary, Threads};
 
 use crate::crew::Crew;

@@ -149,7 +149,8 @@ mod tests {
 
     fn enveloped(value: &str) -> String {
         format!(
-            "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n{value}</param>\n</params>\n</methodResponse>\n"
+            "<?xml version='1.0'?>\n<methodResponse>\n<params>\n\
+             <param>\n{value}</param>\n</params>\n</methodResponse>\n"
         )
     }
 
@@ -323,9 +324,11 @@ mod tests {
 
         #[test]
         fn no_xml_makes_it_panic(parts in proptest::collection::vec(proptest::sample::select(&[
-            "<methodResponse>", "</methodResponse>", "<params>", "</params>", "<param>", "</param>", "<fault>", "<value>", "</value>",
-            "<value/>", "<array>", "<data>", "</data>", "</array>", "<struct>", "<member>", "<name>", "</name>", "</member>",
-            "</struct>", "<int>", "1", "</int>", " ", "&lt;", "&#0;", "<![CDATA[", "]]>", "<!--", "-->", "<?", "?>", "<!DOCTYPE", "<",
+            "<methodResponse>", "</methodResponse>", "<params>", "</params>", "<param>", "</param>",
+            "<fault>", "<value>", "</value>",
+            "<value/>", "<array>", "<data>", "</data>", "</array>", "<struct>", "<member>", "<name>", "</name>",
+            "</member>", "</struct>", "<int>", "1", "</int>", " ", "&lt;", "&#0;", "<![CDATA[", "]]>", "<!--", "-->",
+            "<?", "?>", "<!DOCTYPE", "<",
         ][..]), 0..40)) {
             let xml = parts.concat();
             let _ = read(xml.as_bytes(), 4);

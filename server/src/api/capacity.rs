@@ -10,8 +10,8 @@ use headstart::{CrewSettings, Threads};
 impl ApiSettings {
     /// Fits a server with these settings into what the system allows: raises the process's soft limit of open files to
     /// its hard limit, lets the server admit no more connections than find files for their requests, and tells the crew
-    /// how many files there are, so that hedges are left out before requests fail. Logs a warning for each limit that is
-    /// lower than what the settings may come to need.
+    /// how many files there are, so that hedges are left out before requests fail. Logs a warning for each limit that
+    /// is lower than what the settings may come to need.
     pub fn fit(&self, server: ServerSettings, crew: CrewSettings) -> (ServerSettings, CrewSettings) {
         let attempts = self.schedule.offsets().len();
         let load = format!(

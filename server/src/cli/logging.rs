@@ -253,7 +253,8 @@ mod tests {
             object,
             serde_json::json!({
                 "time": "2026-01-31T12:00:00.007Z", "level": "info", "target": "headstart", "message": "first\nsecond",
-                "status": 200, "ms": 1.5, "reused": true, "client": "127.0.0.1:9", "path": "/a b\n\"=\u{1b}", "empty": "",
+                "status": 200, "ms": 1.5, "reused": true, "client": "127.0.0.1:9",
+                "path": "/a b\n\"=\u{1b}", "empty": "",
                 "level_": -3
             })
         );

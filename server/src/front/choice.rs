@@ -32,7 +32,7 @@ pub trait Front: Send + Sync {
     }
 }
 
-/// Where a client on this machine finds a server that listens on `address`: an unspecified one is no place to connect to.
+/// Where a client on this machine finds a server that listens on `address`. Nobody can connect to an unspecified one.
 pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

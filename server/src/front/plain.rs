@@ -16,7 +16,6 @@
 //! | refusing a large body | allocates a declared `Content-Length` when the request is dropped: one above `--max-body` is never answered, and its connection and thread are gone until the process ends |
 //! | an answer by `timeout` when an announced body comes late | waits for a body of up to 1 KiB before it hands the request out, and the time counts from there: at `timeout=300` and a body after 200 ms, `408` after 500 ms |
 //! | a bound on a body that is announced and not sent | reads it after the answer: the worker is gone until the client is |
-//! | counting a body's time towards `timeout` | hands a request over once a body of up to 1 KiB is there: one that comes late is answered that much late, such as 408 after 500 ms for `timeout=300` |
 //! | refusing when no thread is left | would wait itself for the refusal's turn: requests wait for a thread; above `--max-in-flight` they get `503` as ever |
 //! | `Connection: close` at a drain, `503` from `/readyz` meanwhile, and a last look into the queue of connections | writes that field itself, and closes its listener with the queue |
 //! | ending idle connections at a stop | shows none of them: they end with the process |

@@ -119,11 +119,15 @@ fn a_refusal_says_what_is_malformed() {
     }
 }
 
+/// What a chunked body is put together from.
+const PIECES: [&str; 12] =
+    ["0", "3", "a", "\r\n", "abc\r\n", "3\r\nabc\r\n", ";a=b", "\"", " ", "0\r\n\r\n", "X: y\r\n", "\n"];
+
 proptest! {
     #[test]
     fn where_the_bytes_are_cut_changes_nothing(
         pieces in prop::collection::vec(
-            prop::sample::select(vec!["0", "3", "a", "\r\n", "abc\r\n", "3\r\nabc\r\n", ";a=b", "\"", " ", "0\r\n\r\n", "X: y\r\n", "\n"]),
+            prop::sample::select(PIECES.as_slice()),
             0..12,
         ),
         cuts in prop::collection::vec(any::<usize>(), 0..6),

@@ -8,7 +8,17 @@ const LIMITS: HeadLimits = HeadLimits { head: 16 << 10, target: 8 << 10 };
 enum Verdict {
     Incomplete,
     Refused(Refusal),
-    Accepted { rest: usize, method: String, path: String, query: Option<String>, body: Body, wish: Wish, expects: bool },
+    /// With the length of what follows the head.
+    Accepted {
+        rest: usize,
+        method: String,
+        path: String,
+        // What comes after the question mark.
+        query: Option<String>,
+        body: Body,
+        wish: Wish,
+        expects: bool,
+    },
 }
 
 fn judge_in_pieces(bytes: &[u8], cuts: &[usize]) -> Verdict {
@@ -296,7 +306,10 @@ fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn where_the_bytes_are_cut_changes_nothing(bytes in likely_bytes(), cuts in prop::collection::vec(any::<usize>(), 0..6)) {
+    fn where_the_bytes_are_cut_changes_nothing(
+        bytes in likely_bytes(),
+        cuts in prop::collection::vec(any::<usize>(), 0..6),
+    ) {
         prop_assert_eq!(judge_in_pieces(&bytes, &cuts), judge(&bytes));
     }
 
