@@ -1,13 +1,13 @@
 //! The call without a library reads responses as ureq does, or refuses more.
 //!
-//! A client that follows redirects goes through ureq, one that does not goes without: both are shown the same
-//! responses.
+//! A client that calls by ureq and one that calls by the wire are shown the same responses.
 
 #![cfg(feature = "http")]
 
 #[path = "support/upstream.rs"]
 mod upstream;
 
+use headstart::http::Calls;
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
 use proptest::prelude::*;
@@ -87,13 +87,12 @@ fn both_ways_read_the_same_responses_alike() {
         cases.iter().flat_map(|bytes| [bytes, bytes]).map(|bytes| Behavior::SaysAndCloses(bytes.clone())).collect();
     let fake = FakeUpstream::start(Behavior::TakesTurns(turns.into()));
     let crew = Crew::new(CrewSettings::default()).unwrap();
-    let client = |max_redirects: u32| {
-        let settings = ClientSettings::new([fake.url()])
-            .schedule(Schedule::new(&[Duration::ZERO]).unwrap())
-            .max_redirects(max_redirects);
+    let client = |calls| {
+        let settings =
+            ClientSettings::new([fake.url()]).schedule(Schedule::new(&[Duration::ZERO]).unwrap()).calls(calls);
         Client::new(&crew, settings).unwrap()
     };
-    let (direct, by_ureq) = (client(0), client(1));
+    let (direct, by_ureq) = (client(Calls::Wire), client(Calls::Ureq));
     let mut seen = BTreeMap::<&str, usize>::new();
     for bytes in &cases {
         let shown = String::from_utf8_lossy(bytes);

@@ -9,7 +9,7 @@ mod memcached;
 #[path = "support/upstream.rs"]
 mod upstream;
 
-use headstart::http::{Certificates, Fetch};
+use headstart::http::{Calls, Certificates, Fetch};
 use headstart::memcached::{MemcachedSettings, SetOptions};
 use headstart::xmlrpc::{Value, XmlRpc, XmlRpcSettings};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error, Lookup, MySql, MySqlSettings, Phase, Schedule};
@@ -24,6 +24,9 @@ use std::time::Duration;
 use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE};
 
 const TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How often a client follows redirects, and by what it calls.
+const WAYS: [(u32, Calls); 3] = [(0, Calls::Wire), (1, Calls::Wire), (0, Calls::Ureq)];
 
 fn crew() -> Crew {
     Crew::new(CrewSettings::default()).unwrap()
@@ -54,10 +57,10 @@ fn address(fake: &AcceptsNothing) -> SocketAddr {
     fake.url().trim_start_matches("http://").trim_end_matches('/').parse().unwrap()
 }
 
-/// A client for each of the two ways that a GET can go: by the wire, and by an agent.
-fn clients(crew: &Crew, url: &str, change: impl Fn(ClientSettings) -> ClientSettings) -> [Client; 2] {
-    [0, 1].map(|max_redirects| {
-        let settings = ClientSettings::new([url]).max_redirects(max_redirects);
+/// A client for each of the three ways that a GET can go: by the wire, by ureq, and by ureq with socket timeouts.
+fn clients(crew: &Crew, url: &str, change: impl Fn(ClientSettings) -> ClientSettings) -> [Client; 3] {
+    WAYS.map(|(max_redirects, calls)| {
+        let settings = ClientSettings::new([url]).max_redirects(max_redirects).calls(calls);
         Client::new(crew, change(settings.schedule(Schedule::new(&[Duration::ZERO; 2]).unwrap()))).unwrap()
     })
 }
@@ -94,9 +97,9 @@ fn of_a_get() {
 fn of_a_second_get_over_the_same_connection() {
     let crew = crew();
     let turns = [Behavior::Answers("{}"), Behavior::HangsAfterRequest];
-    for max_redirects in [0, 1] {
+    for (max_redirects, calls) in WAYS {
         let fake = FakeUpstream::start(Behavior::TakesTurns(turns.clone().into()));
-        let settings = ClientSettings::new([fake.url()]).max_redirects(max_redirects);
+        let settings = ClientSettings::new([fake.url()]).max_redirects(max_redirects).calls(calls);
         let client = Client::new(&crew, settings.schedule(Schedule::new(&[Duration::ZERO]).unwrap())).unwrap();
         client.get(PATIENCE).unwrap();
         ends(client.get(TIMEOUT), Phase::Head);

@@ -86,6 +86,7 @@ impl Client {
             UpstreamSettings {
                 key: "upstream",
                 urls: settings.upstreams.clone(),
+                calls: settings.calls,
                 connect_timeout: settings.connect_timeout,
                 max_body: settings.max_body,
                 max_idle: settings.max_idle,

@@ -3,19 +3,22 @@
 //! Errors of our own connector and transport travel through ureq wrapped in its `Error::Io`, sometimes in several
 //! layers; here they come out again.
 
+use super::current;
 use crate::error::Error;
 use std::io;
+use ureq::Timeout;
 
 /// Takes an error of ours through ureq; [`unpack`] brings it out again.
 pub(super) fn wrapped(error: Error) -> ureq::Error {
     ureq::Error::Io(io::Error::other(error))
 }
 
-/// What `error` of a call to `to` (host and port) means.
+/// What `error` of the current call, to `to` (host and port), means.
 pub(super) fn unpack(error: ureq::Error, to: &str) -> Error {
     match error {
         ureq::Error::Io(error) => unpack_io(error, to),
-        // The one timeout that is set: see `upstreams`.
+        // The time that is left for the whole call. See `upstreams` for the two timeouts that are set.
+        ureq::Error::Timeout(Timeout::Global) => Error::TimedOut { during: current::phase() },
         ureq::Error::Timeout(_) => connect(to, io::ErrorKind::TimedOut.into()),
         ureq::Error::ConnectProxyFailed(why) => connect(to, io::Error::other(format!("the proxy refused: {why}"))),
         ureq::Error::RequireHttpsOnly(_) => Error::Protocol(format!("a redirect from https to http, from {to}")),

@@ -1,7 +1,7 @@
 //! The content of a URL, within a time.
 
 use super::exchange::Exchange;
-use super::settings::Certificates;
+use super::settings::{Calls, Certificates};
 use super::upstreams::{UpstreamSettings, Upstreams};
 use crate::crew::Crew;
 use crate::error::Error;
@@ -99,6 +99,7 @@ impl Fetch {
         let settings = UpstreamSettings {
             key: "url",
             urls: vec![self.url.clone()],
+            calls: Calls::default(),
             connect_timeout: Duration::MAX, // the limit is the only one
             max_body: self.max_body,
             max_idle: 0,

@@ -40,7 +40,7 @@ mod wire;
 pub use crate::json::Json;
 pub use client::{Call, Client, Start};
 pub use fetch::{Fetch, Fetched, fetch};
-pub use settings::{Certificates, ClientSettings};
+pub use settings::{Calls, Certificates, ClientSettings};
 pub use trace::TraceContext;
 #[cfg(feature = "xmlrpc")]
 pub(crate) use {exchange::Exchange, upstreams::UpstreamSettings, upstreams::Upstreams, ureq::http::Method};

@@ -23,6 +23,7 @@ pub struct ClientSettings {
     pub(super) schedule: Schedule,
     pub(super) after_failure: AfterFailure,
     pub(super) threads: Threads,
+    pub(super) calls: Calls,
     pub(super) connect_timeout: Duration,
     pub(super) max_body: u64,
     pub(super) max_idle: usize,
@@ -43,6 +44,7 @@ impl ClientSettings {
             schedule: Schedule::default(),
             after_failure: AfterFailure::default(),
             threads: Threads::default(),
+            calls: Calls::default(),
             connect_timeout: Duration::from_secs(10),
             max_body: 10 << 20,
             max_idle: 512,
@@ -77,6 +79,12 @@ impl ClientSettings {
     /// Where the attempts get their threads. Defaults to [`Threads::Crew`].
     pub fn threads(mut self, threads: Threads) -> ClientSettings {
         self.threads = threads;
+        self
+    }
+
+    /// By what the calls are made. Defaults to [`Calls::Wire`].
+    pub fn calls(mut self, calls: Calls) -> ClientSettings {
+        self.calls = calls;
         self
     }
 
@@ -140,6 +148,19 @@ impl ClientSettings {
         self.observer = Some(observer);
         self
     }
+}
+
+/// By what the calls of a [`Client`](super::Client) are made. The answers are the same, and so is what ends a call: its
+/// token, which closes the socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Calls {
+    /// Calls to `http://` without proxy and redirects are made by this crate's own code, all others by ureq. Sockets
+    /// have no timeouts: the race cancels the token at its deadline.
+    #[default]
+    Wire,
+    /// All calls are made by ureq, and each send and receive has a socket timeout, the time left. This is what one would
+    /// write first. It costs more system calls and more CPU time.
+    Ureq,
 }
 
 /// Where certificates are read from, in PEM format; one source may hold several.

@@ -1,8 +1,10 @@
 //! ureq's transport: a TCP connection that its call can lose at any moment.
 //!
 //! A call on a pooled connection takes three system calls: a peek that tells whether the peer has gone meanwhile, a
-//! send, a receive. There are no socket timeouts but while the connection is being made: the deadline cancels the
-//! token.
+//! send, a receive. The socket has the timeouts that ureq asks for. While the connection is being made these are the
+//! ones for connecting. Later there are none, because the deadline cancels the token, but with
+//! [`Calls::Ureq`](super::settings::Calls): then each send and receive has the time that is left, which takes a system
+//! call each.
 //!
 //! Failures are passed on as `io::ErrorKind::Other` whatever they were, because ureq tries some kinds again and takes
 //! others (a reset) for the regular end of a body.
@@ -25,6 +27,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+use ureq::Timeout;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -48,13 +51,14 @@ impl<In: Transport> Connector<In> for TcpConnector {
         }
         let token = current::token().unwrap_or_default();
         current::see(|seen| *seen = Seen { is_fresh: true, ..Seen::NOTHING });
-        let until = match details.timeout.after {
-            time::Duration::Exact(left) => Deadline::after(left),
-            time::Duration::NotHappening => Deadline::Never,
+        let until = deadline(details.timeout);
+        let limit = match details.timeout.reason {
+            Timeout::Global => TimeLimit::new(until, &token), // the time left for the whole call is the shorter one
+            _ => TimeLimit::from(&token),
         };
         let address = target(details.uri).ok_or_else(|| wrapped(Error::Protocol("a URL without a host".to_owned())))?;
         current::enter_phase(Phase::Connect);
-        let connected = self.dialer.open(&address, until, &TimeLimit::from(&token)).map_err(wrapped)?;
+        let connected = self.dialer.open(&address, until, &limit).map_err(wrapped)?;
         if !self.is_proxied {
             current::enter_phase(Phase::Send);
         }
@@ -78,7 +82,7 @@ pub(super) struct Plain {
     buffers: GrowingBuffers,
     /// `None` while the connection waits in the pool.
     hold: Option<Hold>,
-    /// The socket timeouts in force: none but while the connection is being made (proxy, TLS handshake).
+    /// The socket timeouts in force.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
@@ -97,32 +101,53 @@ impl Plain {
         }
     }
 
-    fn failure(&self, error: io::Error, timeout: NextTimeout) -> ureq::Error {
+    fn failure(&self, error: io::Error, (until, reason): (Deadline, Timeout)) -> ureq::Error {
         if let Err(ended) = self.check() {
             return ended;
         }
         match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ureq::Error::Timeout(timeout.reason),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut if until.has_passed() => ureq::Error::Timeout(reason),
             _ => wrapped(Error::Io(error)),
         }
     }
 }
 
-/// Sets a socket timeout by `set`, unless it is `in_force` already.
+/// The moment when `timeout` is over.
+fn deadline(timeout: NextTimeout) -> Deadline {
+    match timeout.after {
+        time::Duration::Exact(left) => Deadline::after(left),
+        time::Duration::NotHappening => Deadline::Never,
+    }
+}
+
+/// Gives a socket the time until `until` by `set`, unless what is `in_force` is the same.
 fn limit(
     in_force: &mut Option<Duration>,
-    timeout: NextTimeout,
+    until: Deadline,
     set: impl FnOnce(Option<Duration>) -> io::Result<()>,
-) -> Result<(), ureq::Error> {
-    if timeout.after.is_zero() {
-        return Err(ureq::Error::Timeout(timeout.reason));
-    }
-    let limit = timeout.not_zero().map(|limit| *limit);
-    if limit != *in_force {
-        set(limit)?;
-        *in_force = limit;
+) -> io::Result<()> {
+    let left = until.remaining();
+    if left != *in_force {
+        if left == Some(Duration::ZERO) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        // macOS refuses it once the peer has closed. What the peer said before can be read all the same.
+        if set(left).is_ok() {
+            *in_force = left;
+        }
     }
     Ok(())
+}
+
+/// Whether to try again after `error`: a signal came, or the socket's timeout struck a moment before `until`.
+fn is_passing(error: &io::Error, until: Deadline) -> bool {
+    match error.kind() {
+        io::ErrorKind::Interrupted => true,
+        io::ErrorKind::WouldBlock => until != Deadline::Never && !until.has_passed(),
+        // Where there is no `WouldBlock` for it. Elsewhere it is the connection's own end.
+        io::ErrorKind::TimedOut => cfg!(not(unix)) && until != Deadline::Never && !until.has_passed(),
+        _ => false,
+    }
 }
 
 impl Transport for Plain {
@@ -131,40 +156,45 @@ impl Transport for Plain {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        limit(&mut self.write_timeout, timeout, |limit| self.socket.set_write_timeout(limit))?;
+        let until = deadline(timeout);
         let mut sent = 0;
         while sent < amount {
             self.check()?;
-            match (&*self.socket).write(&self.buffers.output()[sent..amount]) {
-                Ok(0) => return Err(self.failure(io::ErrorKind::WriteZero.into(), timeout)),
+            let written = limit(&mut self.write_timeout, until, |left| self.socket.set_write_timeout(left))
+                .and_then(|()| (&*self.socket).write(&self.buffers.output()[sent..amount]));
+            match written {
+                Ok(0) => return Err(self.failure(io::ErrorKind::WriteZero.into(), (until, timeout.reason))),
                 Ok(more) => {
                     if sent == 0 {
                         current::see(|seen| seen.reached = seen.reached.max(Reached::Sent));
                     }
                     sent += more;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error, timeout)),
+                Err(error) if is_passing(&error, until) => {}
+                Err(error) => return Err(self.failure(error, (until, timeout.reason))),
             }
         }
         Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        limit(&mut self.read_timeout, timeout, |limit| self.socket.set_read_timeout(limit))?;
+        let until = deadline(timeout);
         if current::phase() == Phase::Send {
             current::enter_phase(Phase::Head);
         }
         let received = loop {
             self.check()?;
             let room = self.buffers.input_append_buf();
-            let received = match current::patience() {
-                Patience::Waits => (&*self.socket).read(room),
-                Patience::TakesWhatIsHere => read_now(&self.socket, room),
+            let (received, until) = match current::patience() {
+                Patience::Waits => {
+                    let limited = limit(&mut self.read_timeout, until, |left| self.socket.set_read_timeout(left));
+                    (limited.and_then(|()| (&*self.socket).read(room)), until)
+                }
+                Patience::TakesWhatIsHere => (read_now(&self.socket, room), Deadline::Never),
             };
             match received {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failure(error, timeout)),
+                Err(error) if is_passing(&error, until) => {}
+                Err(error) => return Err(self.failure(error, (until, timeout.reason))),
                 Ok(received) => break received,
             }
         };
@@ -220,6 +250,7 @@ mod tests {
     use crate::cancel::{CancelReason, CancelToken};
     use std::net::TcpListener;
     use std::thread;
+    use std::time::Instant;
 
     #[test]
     fn a_blocked_write_comes_back_when_its_call_is_canceled() {
@@ -243,6 +274,44 @@ mod tests {
         let error = blocked.join().unwrap().unwrap_err();
         let error = crate::http::failure::unpack(error, "upstream");
         assert!(matches!(error, Error::Canceled(CancelReason::Superseded)), "{error:?}");
+    }
+
+    #[test]
+    fn a_blocked_write_comes_back_by_the_socket_timeout() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let hold = Hold::new(CancelToken::new(), &socket);
+        let mut transport = Plain::new((socket, hold), 1 << 16);
+        // Nobody reads, so a write blocks once the buffers on the way are full.
+        let (began, time) = (Instant::now(), Duration::from_millis(100));
+        let error = loop {
+            let left = time.saturating_sub(began.elapsed());
+            let timeout = NextTimeout { after: left.into(), ..NextTimeout::default() };
+            if let Err(error) = transport.transmit_output(1 << 16, timeout) {
+                break error;
+            }
+        };
+        assert!(matches!(error, ureq::Error::Timeout(Timeout::Global)), "{error:?}");
+        assert!(began.elapsed() >= time);
+        assert!(transport.write_timeout.is_some_and(|set| set <= time));
+    }
+
+    #[test]
+    fn a_socket_has_no_timeouts_but_those_that_are_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let (peer, _) = listener.accept().unwrap();
+        let mut transport = Plain::new((socket.clone(), Hold::new(CancelToken::new(), &socket)), 1);
+        for after in [time::Duration::NotHappening, Duration::from_secs(20).into(), time::Duration::NotHappening] {
+            let timeout = NextTimeout { after, ..NextTimeout::default() };
+            transport.transmit_output(1, timeout).unwrap();
+            (&peer).write_all(b"x").unwrap();
+            assert!(transport.await_input(timeout).unwrap());
+            for set in [socket.read_timeout().unwrap(), socket.write_timeout().unwrap()] {
+                assert_eq!(set.is_some(), after != time::Duration::NotHappening);
+                assert!(set.is_none_or(|set| set <= Duration::from_secs(21)), "{set:?}"); // the system rounds up
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::agent::ReusableAgent;
 use super::request::{PreparedRequest, target};
 use super::secure::{self, TlsConnector};
+use super::settings::Calls;
 use super::trace::TraceContext;
 use super::transport::{NoResolver, TcpConnector};
 use super::wire::Wire;
@@ -36,6 +37,7 @@ pub(crate) struct UpstreamSettings {
     /// What the user knows the URLs by, for messages.
     pub(crate) key: &'static str,
     pub(crate) urls: Vec<String>,
+    pub(crate) calls: Calls,
     pub(crate) connect_timeout: Duration,
     pub(crate) max_body: u64,
     pub(crate) max_idle: usize,
@@ -50,6 +52,7 @@ pub(crate) struct UpstreamSettings {
 /// Some upstreams that take calls in turn.
 pub(crate) struct Upstreams {
     list: Vec<Upstream>,
+    calls: Calls,
     max_body: u64,
     timeout_header: HeaderName,
     agents: Arc<Pool<ReusableAgent>>,
@@ -97,7 +100,7 @@ impl Upstreams {
         for url in &settings.urls {
             let mut upstream = Upstream::new(settings.key, url, &mut origins)?;
             upstream.add_fields(&timeout_header, settings.max_redirects);
-            if settings.proxy.is_none() && settings.max_redirects == 0 {
+            if settings.calls == Calls::Wire && settings.proxy.is_none() && settings.max_redirects == 0 {
                 upstream.prepared = PreparedRequest::new(&upstream.request, &timeout_header);
             }
             list.push(upstream);
@@ -133,6 +136,7 @@ impl Upstreams {
         };
         Ok(Upstreams {
             list,
+            calls: settings.calls,
             max_body: settings.max_body,
             timeout_header,
             agents: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
@@ -220,8 +224,20 @@ impl Upstreams {
         headers.insert(X_ATTEMPT, HeaderValue::from(attempt.number()));
         let traceparent = HeaderValue::from_bytes(&trace.for_attempt()).expect("hexadecimal digits and dashes");
         headers.insert(TRACEPARENT, traceparent);
-        let response = agent.run(request).map_err(|error| failure::unpack(error, &upstream.to))?;
+        let response = match self.socket_timeout(attempt.deadline()) {
+            None => agent.run(request),
+            left => agent.run(agent.configure_request(request).timeout_global(left).build()),
+        };
+        let response = response.map_err(|error| failure::unpack(error, &upstream.to))?;
         answer::json(response, &upstream.to, self.max_body)
+    }
+
+    /// The time left, where ureq is to keep it too, with timeouts of the socket.
+    fn socket_timeout(&self, deadline: Deadline) -> Option<Duration> {
+        match self.calls {
+            Calls::Wire => None,
+            Calls::Ureq => deadline.remaining(),
+        }
     }
 
     pub(super) fn tell_time_left(&self, headers: &mut HeaderMap, deadline: Deadline) {
@@ -296,15 +312,4 @@ impl fmt::Debug for Upstreams {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_names_its_host_itself_unless_a_redirect_may_change_it() {
-        let mut upstream = Upstream::new("upstream", "http://127.0.0.1:9000/work", &mut Vec::new()).unwrap();
-        for (max_redirects, host) in [(0, Some("127.0.0.1:9000")), (1, None)] {
-            upstream.add_fields(&HeaderName::from_static("x-timeout"), max_redirects);
-            assert_eq!(upstream.request.headers().get(HOST).map(HeaderValue::as_bytes), host.map(str::as_bytes));
-        }
-    }
-}
+mod tests;

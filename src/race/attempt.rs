@@ -14,6 +14,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// An attempt without a race, for tests.
+    #[cfg(all(test, feature = "http"))]
+    pub(crate) fn alone(deadline: Deadline, token: &CancelToken) -> Attempt {
+        Attempt { race: 0, number: 0, deadline, token: token.clone() }
+    }
+
     /// 0 for the primary, 1 and up for the hedges.
     pub fn number(&self) -> usize {
         self.number

@@ -33,7 +33,7 @@ pub use url::XmlRpcUrl;
 
 use crate::crew::Crew;
 use crate::error::Error;
-use crate::http::{Certificates, Exchange, Method, UpstreamSettings, Upstreams};
+use crate::http::{Calls, Certificates, Exchange, Method, UpstreamSettings, Upstreams};
 use crate::limit::TimeLimit;
 use settings::MOST_NESTING;
 use std::fmt;
@@ -107,6 +107,7 @@ impl XmlRpc {
         let upstreams = Upstreams::new(
             crew,
             UpstreamSettings {
+                calls: Calls::default(),
                 key: "url",
                 urls: vec![settings.url],
                 connect_timeout: settings.connect_timeout,
