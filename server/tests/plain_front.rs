@@ -155,11 +155,15 @@ fn what_is_under_way_when_the_time_is_over_is_canceled() {
 #[cfg(all(feature = "cli", unix))]
 #[path = "support/process.rs"]
 mod process;
+#[cfg(all(feature = "cli", unix))]
+#[path = "../../tests/support/upstream.rs"]
+mod upstream;
 
 #[cfg(all(feature = "cli", unix))]
 mod as_a_process {
     use super::*;
     use crate::process::{Process, finish, headstart};
+    use crate::upstream::{Behavior, FakeUpstream};
     use rustix::process::Signal;
     use std::process::Command;
 
@@ -170,6 +174,32 @@ mod as_a_process {
         process.wait_for("listening on http://0.0.0.0:");
         process.signal(Signal::TERM);
         assert_eq!(process.wait().0.code(), Some(0));
+    }
+
+    /// The answer of `/api/smart`, which is ureq's to take: see `tests/client_calls.rs`.
+    fn answer_to_ureq_alone(options: &[&str]) -> String {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 7\r\n";
+        let upstream = FakeUpstream::start(Behavior::Says(
+            format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n").into_bytes(),
+        ));
+        let always = ["--listen", "127.0.0.1:0", "--schedule", "0", "--upstream", &upstream.url()];
+        let mut process = Process::start(headstart(&[&always, options].concat()));
+        let answer = Client::connect(process.address().parse().unwrap()).get("/api/smart?timeout=20000").answer();
+        process.signal(Signal::TERM);
+        assert_eq!(process.wait().0.code(), Some(0));
+        answer.text().to_owned()
+    }
+
+    #[test]
+    fn the_plain_stack_calls_by_ureq_and_its_halves_do_not() {
+        for options in [&["--plain"][..], &["--calls", "ureq"]] {
+            let answer = answer_to_ureq_alone(options);
+            assert_eq!(answer, r#"{"success":true,"response":{}}"#, "{options:?}");
+        }
+        for options in [&["--front", "tiny_http", "--threads", "fresh"][..], &["--plain=false"]] {
+            let answer = answer_to_ureq_alone(options);
+            assert_eq!(answer, r#"{"success":false,"response":{}}"#, "{options:?}");
+        }
     }
 
     #[test]
@@ -198,6 +228,8 @@ mod as_a_process {
             (&["--front", "nginx"][..], "[possible values: own, tiny_http]"),
             (&["--threads", "green"], "[possible values: crew, fresh]"),
             (&["--plain", "--front", "own"], "--plain and --front do not go together"),
+            (&["--calls", "curl"], "[possible values: wire, ureq]"),
+            (&["--plain", "--calls", "wire"], "--plain and --calls do not go together"),
             (&["--plain", "--threads", "crew"], "--plain and --threads do not go together"),
             (
                 &["--front", "tiny_http", "--tls-cert", "Cargo.toml", "--tls-key", "Cargo.toml"],
@@ -214,7 +246,7 @@ mod as_a_process {
     fn check_spells_out_what_plain_means_and_warns_of_what_means_nothing() {
         let finished = finish(headstart(&["--check", "--plain", "--head-timeout", "3s"]));
         assert_eq!(finished.code, Some(0));
-        for row in ["front = \"tiny_http\" ", "threads = \"fresh\" ", "plain = true "] {
+        for row in ["front = \"tiny_http\" ", "threads = \"fresh\" ", "calls = \"ureq\" ", "plain = true "] {
             let line = finished.stdout.lines().find(|line| line.starts_with(row)).expect(row);
             assert!(line.ends_with("# --plain"), "{line}");
         }

@@ -46,7 +46,7 @@ pub enum Primary {
 
 /// What a race is run for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// The first success.
     First,
     /// Everything that succeeds in time.

@@ -9,8 +9,8 @@ use crate::cli::option::{Kind, Opt, UsedBy};
 use crate::cli::routes;
 use crate::cli::settings::FRONTS;
 use crate::cli::values::{
-    ADMISSIONS, THREADS, admission, bytes, drip, duration, duration_or_none, duration_or_zero, each_way, field_name,
-    listen_address, number, one_of, rate, readable, schedule, size, switch, threads, urls,
+    ADMISSIONS, CALLS, THREADS, admission, bytes, calls, drip, duration, duration_or_none, duration_or_zero, each_way,
+    field_name, listen_address, number, one_of, rate, readable, schedule, size, switch, threads, urls,
 };
 use headstart::AfterFailure;
 use headstart::http::Certificates;
@@ -313,13 +313,26 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| threads(text).map(|threads| settings.threads = threads),
     },
     Opt {
+        name: "calls",
+        section: RACE,
+        used_by: UsedBy::Serve,
+        kind: Kind::Choice(CALLS),
+        value: "CALLS",
+        default: "wire",
+        help: "By what upstreams are called. wire is code of our own without socket timeouts, for http without proxy \
+               and redirects. ureq is the plain way: that library makes every call, with socket timeouts set to the \
+               time left",
+        set: |settings, text| put(&mut settings.sources, calls(text), SourceSettings::calls),
+    },
+    Opt {
         name: "plain",
         section: RACE,
         used_by: UsedBy::Serve,
         kind: Kind::Switch,
         value: "BOOL",
         default: "false",
-        help: "Whether everything is done the plain way. Stands for --front tiny_http and --threads fresh",
+        help: "Whether everything is done the plain way. Stands for --front tiny_http, --threads fresh and \
+               --calls ureq",
         set: |settings, text| switch(text).map(|plain| settings.plain = plain),
     },
     Opt {

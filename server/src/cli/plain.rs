@@ -4,6 +4,7 @@ use crate::cli::given::{Given, Origin, Written};
 use crate::cli::mistake::Mistake;
 use crate::cli::settings::{FrontKind, Settings};
 use headstart::Threads;
+use headstart::http::Calls;
 
 /// What tiny_http has no means to keep; see `PlainServer`.
 const NOT_KEPT: [&str; 8] = [
@@ -23,8 +24,9 @@ pub(super) fn spell_out_plain(settings: &mut Settings, winners: &mut [Given], mi
         return;
     }
     (settings.front, settings.threads) = (FrontKind::TinyHttp, Threads::Fresh);
+    settings.sources = settings.sources.clone().calls(Calls::Ureq);
     let Some(plain) = winners.iter().find(|given| given.option.name == "plain").cloned() else { return };
-    for (name, text) in [("front", "tiny_http"), ("threads", "fresh")] {
+    for (name, text) in [("front", "tiny_http"), ("threads", "fresh"), ("calls", "ureq")] {
         let Some(given) = winners.iter_mut().find(|given| given.option.name == name) else { continue };
         let spelled_out = Written::Text(text.to_owned());
         if given.origin == Origin::Default {

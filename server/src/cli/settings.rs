@@ -28,7 +28,7 @@ pub(super) const FRONTS: [(&str, FrontKind); 2] = [("own", FrontKind::Own), ("ti
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) front: FrontKind,
-    /// Whether front and threads are the plain ones.
+    /// Whether front, threads and calls are the plain ones.
     pub(super) plain: bool,
     /// Without its certificate.
     pub(super) server: ServerSettings,

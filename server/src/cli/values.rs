@@ -3,6 +3,7 @@
 //! One rule for each kind of value, whether it comes from a flag, a variable or the file. A parser's error says what
 //! was expected; its caller knows the option's name and what was given.
 
+use headstart::http::Calls;
 use headstart::{Error, Schedule, Threads};
 use headstart_fault::{Admission, Direction, Drip, Faults};
 use headstart_server::api::Strategy;
@@ -137,6 +138,14 @@ pub(super) const THREADS: &[&str] = &["crew", "fresh"];
 /// Where attempts get their threads.
 pub(super) fn threads(text: &str) -> Result<Threads, String> {
     one_of(&[(THREADS[0], Threads::Crew), (THREADS[1], Threads::Fresh)], text)
+}
+
+/// The names of [`Calls`].
+pub(super) const CALLS: &[&str] = &["wire", "ureq"];
+
+/// By what upstreams are called.
+pub(super) fn calls(text: &str) -> Result<Calls, String> {
+    one_of(&[(CALLS[0], Calls::Wire), (CALLS[1], Calls::Ureq)], text)
 }
 
 /// Where to listen. The name is looked up when listening begins; here only its form is checked.

@@ -1,6 +1,6 @@
 //! How sources are called.
 
-use headstart::http::{Certificates, ClientSettings};
+use headstart::http::{Calls, Certificates, ClientSettings};
 use headstart::{Lookup, SystemLookup};
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone)]
 pub struct SourceSettings {
+    calls: Calls,
     pub(super) connect_timeout: Duration,
     pub(super) max_body: u64,
     max_idle: usize,
@@ -30,6 +31,7 @@ pub struct SourceSettings {
 impl Default for SourceSettings {
     fn default() -> Self {
         SourceSettings {
+            calls: Calls::default(),
             connect_timeout: Duration::from_secs(10),
             max_body: 10 << 20,
             max_idle: 512,
@@ -44,6 +46,12 @@ impl Default for SourceSettings {
 }
 
 impl SourceSettings {
+    /// By what web services are called. Defaults to [`Calls::Wire`].
+    pub fn calls(mut self, calls: Calls) -> SourceSettings {
+        self.calls = calls;
+        self
+    }
+
     /// How long to wait for a connection (name lookup, TCP, TLS), at most. Defaults to 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> SourceSettings {
         self.connect_timeout = timeout;
@@ -102,6 +110,7 @@ impl SourceSettings {
     /// The same for a client of `urls`.
     pub(super) fn client(&self, urls: &[String]) -> ClientSettings {
         let client = ClientSettings::new(urls)
+            .calls(self.calls)
             .connect_timeout(self.connect_timeout)
             .max_body(self.max_body)
             .max_idle(self.max_idle)
@@ -120,6 +129,7 @@ impl SourceSettings {
 impl fmt::Debug for SourceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SourceSettings")
+            .field("calls", &self.calls)
             .field("connect_timeout", &self.connect_timeout)
             .field("max_body", &self.max_body)
             .field("max_idle", &self.max_idle)

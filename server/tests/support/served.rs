@@ -4,7 +4,7 @@
 
 use crate::stack::{Front as Which, Stack};
 use headstart::{AfterFailure, Crew, CrewSettings, Schedule, Threads};
-use headstart_server::api::{Api, ApiSettings, RouteSettings};
+use headstart_server::api::{Api, ApiSettings, RouteSettings, SourceSettings};
 use headstart_server::front::Front;
 #[cfg(feature = "tiny_http")]
 use headstart_server::front::PlainServer;
@@ -65,6 +65,7 @@ impl Served {
         change(&mut settings);
         let crew = Crew::new(settings.crew).unwrap();
         let api = ApiSettings::new([upstream])
+            .sources(SourceSettings::default().calls(stack.calls))
             .routes(settings.routes)
             .schedule(settings.client.schedule)
             .after_failure(settings.client.after_failure)

@@ -6,7 +6,7 @@ use std::process::Command;
 
 pub(crate) const PLAIN: Contender = Contender::new(
     "plain",
-    "this binary with --plain: tiny_http, three fresh threads per request of which two sleep 300 ms",
+    "this binary with --plain: tiny_http, three fresh threads per request of which two sleep 300 ms, calls by ureq",
     Launch::Program(|site| Ok(command(site))),
 );
 

@@ -38,9 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn serve(site: &Site, answer: fn(&Client, &Request<'_>) -> Response) -> Result<()> {
     let crew = Crew::new(CrewSettings::default())?;
-    let mut settings = ClientSettings::new(Vec::<String>::new());
-    settings.upstreams = vec![site.upstream_url()];
-    let client = Client::new(&crew, settings)?;
+    let client = Client::new(&crew, ClientSettings::new([site.upstream_url()]))?;
     let handler: Arc<dyn Handler> = Arc::new(move |request: &Request<'_>| answer(&client, request));
     let settings = ServerSettings::new(site.listen.to_string());
     let _server = Server::start(&crew, settings, handler)?;

@@ -1,4 +1,4 @@
-//! Ours: the binary as it is installed, with either half of the plain stack, and with both.
+//! Ours: the binary as it is installed, with the front or the threads of the plain stack, and with all of it.
 //!
 //! Its limits are raised above the loads; all other settings have their defaults.
 
@@ -18,7 +18,7 @@ pub(crate) const HEADSTART: Contender =
 
 pub(crate) const PLAIN: Contender = Contender::new(
     "plain",
-    "`headstart --plain`: tiny_http, three fresh threads per request, of which two sleep 300 ms",
+    "`headstart --plain`: tiny_http, three fresh threads per request, of which two sleep 300 ms, calls by ureq",
     Launch::Program(|site| Ok(command(site, &["--plain"]))),
 )
 .prepared_by(|| knows("--plain"));
