@@ -158,8 +158,8 @@ pub enum Calls {
     /// have no timeouts: the race cancels the token at its deadline.
     #[default]
     Wire,
-    /// All calls are made by ureq, and each send and receive has a socket timeout, the time left. This is what one would
-    /// write first. It costs more system calls and more CPU time.
+    /// All calls are made by ureq, and each send and receive has a socket timeout, the time left. This is what one
+    /// would write first. It costs more system calls and more CPU time.
     Ureq,
 }
 

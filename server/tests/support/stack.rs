@@ -53,7 +53,10 @@ macro_rules! on_every_stack {
 }
 
 macro_rules! on_stack {
-    ($name:ident, $front:ident, $threads:ident, $calls:ident, [$($test:ident)*] $([$excluded:ident $reason:literal])*) => {
+    (
+        $name:ident, $front:ident, $threads:ident, $calls:ident,
+        [$($test:ident)*] $([$excluded:ident $reason:literal])*
+    ) => {
         mod $name {
             const STACK: crate::stack::Stack = crate::stack::Stack {
                 front: crate::stack::Front::$front,
