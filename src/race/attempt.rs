@@ -15,7 +15,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// An attempt without a race, for tests.
-    #[cfg(all(test, feature = "http"))]
+    #[cfg(test)]
     pub(crate) fn alone(deadline: Deadline, token: &CancelToken) -> Attempt {
         Attempt { race: 0, number: 0, deadline, token: token.clone() }
     }
@@ -45,5 +45,23 @@ impl Attempt {
 impl From<&Attempt> for TimeLimit {
     fn from(attempt: &Attempt) -> TimeLimit {
         TimeLimit::new(attempt.deadline, &attempt.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelReason;
+    use crate::error::{Error, Phase};
+    use std::time::Duration;
+
+    #[test]
+    fn a_call_within_an_attempt_has_its_deadline_and_its_token() {
+        let token = CancelToken::new();
+        let attempt = Attempt::alone(Deadline::after(Duration::from_secs(60)), &token);
+        let limit = TimeLimit::from(&attempt);
+        assert!(limit.deadline() == attempt.deadline() && limit.check(Phase::Send).is_ok());
+        token.cancel(CancelReason::Superseded);
+        assert!(matches!(limit.check(Phase::Send), Err(Error::Canceled(CancelReason::Superseded))));
     }
 }

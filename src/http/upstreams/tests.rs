@@ -3,10 +3,10 @@
 use super::super::settings::ClientSettings;
 use super::*;
 use crate::cancel::CancelReason;
-use crate::crew::CrewSettings;
+use crate::crew::{Claim, CrewSettings, Job};
+use crate::sync::channel::bounded;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::thread;
 use std::time::Instant;
 
 const TIMEOUT: Duration = Duration::from_millis(150);
@@ -28,12 +28,15 @@ fn a_request_names_its_host_itself_unless_a_redirect_may_change_it() {
 fn ends_by_the_socket_timeout(once: &'static [u8], again: &'static [u8], expected: Phase) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let peer = thread::spawn(move || {
+    let (crew, token) = (Crew::new(CrewSettings::default()).unwrap(), CancelToken::new());
+    let (was_closed, closed) = bounded(1);
+    let peer = move || {
         let (mut socket, _) = listener.accept().unwrap();
         socket.write_all(once).unwrap();
-        until_closed(socket, again)
-    });
-    let (crew, token) = (Crew::new(CrewSettings::default()).unwrap(), CancelToken::new());
+        until_closed(socket, again);
+        was_closed.send(()).unwrap();
+    };
+    crew.spawn(Claim::Request, Job { label: "peer".into(), token: None, run: Box::new(peer) }).unwrap();
     let upstreams = Upstreams::new(&crew, settings(&ClientSettings::new([url]).calls(Calls::Ureq))).unwrap();
     // For a read without a timeout.
     let _rescue = crew.alarm().set(Instant::now() + PATIENCE / 2, {
@@ -49,7 +52,7 @@ fn ends_by_the_socket_timeout(once: &'static [u8], again: &'static [u8], expecte
     assert!(!token.is_canceled() && attempt.deadline().has_passed(), "{elapsed:?}");
     assert!(elapsed >= TIMEOUT && elapsed < PATIENCE / 2, "{elapsed:?}");
     assert_eq!(upstreams.idle_connections(), 0);
-    peer.join().unwrap();
+    closed.recv_timeout(PATIENCE).expect("the peer sees its connection closed");
 }
 
 /// Says `again` every 5 ms and reads until the other side has closed.
