@@ -24,7 +24,6 @@ mod starts;
 pub use attempt::Attempt;
 pub use outcome::{Cause, Failure, Outcome, Success};
 pub use schedule::Schedule;
-#[cfg(feature = "http")]
 pub(crate) use setup::Wanted;
 pub use setup::{AfterFailure, Primary, Threads};
 
