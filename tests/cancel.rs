@@ -1,8 +1,6 @@
 //! A token is decided once, its cleanups free what blocks, and a guard gives the resource back for good.
 
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core::{SOON, crew, eventually, next, occupy, soon};
 use crossbeam_channel::{bounded, unbounded};
 use headstart::{CancelReason, CancelToken, Claim, Deadline, Error, Phase, TimeLimit};
 use std::io::Read;
@@ -10,7 +8,6 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{SOON, crew, eventually, next, occupy, soon};
 
 #[test]
 fn the_first_cancel_decides_and_later_ones_change_nothing() {

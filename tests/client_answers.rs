@@ -2,14 +2,12 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::http::{Call, Start};
 use headstart::race::{Cause, Schedule};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
+use headstart_testing::PATIENCE;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer, answer_with};
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, PATIENCE, answer, answer_with};
 
 fn crew() -> Crew {
     Crew::new(CrewSettings::default()).unwrap()
@@ -262,7 +260,7 @@ fn redirects_are_followed_only_when_asked() {
 
 #[test]
 fn proxies_of_the_environment_are_not_asked() {
-    let (tested, wanted) = ("a_call_under_proxy_variables", std::env::current_exe().unwrap());
+    let (tested, wanted) = ("client_answers::a_call_under_proxy_variables", std::env::current_exe().unwrap());
     let nowhere = "http://127.0.0.1:1";
     let output = std::process::Command::new(wanted)
         .args(["--exact", tested, "--ignored"])

@@ -2,16 +2,14 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::event::RaceEnd;
 use headstart::http::{Call, Calls, Start, TraceContext};
 use headstart::race::{Schedule, Threads};
 use headstart::{CancelReason, Client, ClientSettings, Crew, CrewSettings, Deadline, Error, Phase, Race};
+use headstart_testing::upstream::{Behavior, FakeUpstream, field};
+use headstart_testing::{PATIENCE, eventually};
 use std::sync::Arc;
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, PATIENCE, eventually, field};
 
 const TIMEOUT: Duration = Duration::from_millis(200);
 

@@ -2,13 +2,11 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
+use headstart_testing::{PATIENCE, eventually};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, PATIENCE, answer_with, eventually};
 
 fn crew() -> Crew {
     Crew::new(CrewSettings::default()).unwrap()

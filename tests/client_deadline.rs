@@ -2,18 +2,16 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::Lookup;
 use headstart::http::{Call, Start};
 use headstart::race::Schedule;
 use headstart::{CancelReason, Client, ClientSettings, Crew, CrewSettings, Error};
+use headstart_testing::upstream::{AcceptsNothing, Behavior, FakeUpstream};
+use headstart_testing::{PATIENCE, eventually};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, eventually};
 
 const TIMEOUT: Duration = Duration::from_millis(150);
 

@@ -1,16 +1,14 @@
 //! After thousands of calls to an upstream that misbehaves in every way, descriptors and threads are what they were.
 //!
-//! Alone in its file: it counts what belongs to the whole process.
+//! In a process of its own: it counts what belongs to the whole process.
 
 #![cfg(all(feature = "http", target_os = "linux"))]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings};
+use headstart_testing::eventually;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, answer_with, eventually};
 
 fn count(directory: &str) -> usize {
     std::fs::read_dir(directory).unwrap().count()
@@ -18,6 +16,7 @@ fn count(directory: &str) -> usize {
 
 #[test]
 fn nothing_leaks() {
+    headstart_testing::alone!();
     let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
     let crew = Crew::new(CrewSettings::default().idle_timeout(Duration::from_millis(200))).unwrap();
     let fake = FakeUpstream::start(Behavior::TakesTurns(

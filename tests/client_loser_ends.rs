@@ -1,23 +1,21 @@
 //! A loser's upstream learns of its end at once: within 5 ms for 99 of 100.
 //!
-//! Alone in its file, so that no other test runs beside it. The machine may still be busy with something else; so each
+//! No other test runs beside it. The machine may still be busy with something else; so each
 //! ending is followed by one made by hand, with bare sockets and as many threads on the way, and what those take is not
 //! counted against the client.
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use headstart::http::Call;
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings};
+use headstart_testing::PATIENCE;
+use headstart_testing::upstream::{Behavior, FakeUpstream};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, PATIENCE};
 
 /// From the winner's answer to the loser's end as its upstream sees it, and the same by hand.
 fn endings(count: usize) -> [Vec<Duration>; 2] {
@@ -79,6 +77,7 @@ impl ByHand {
 
 #[test]
 fn of_1000_losers_99_percent_are_seen_closed_within_5_ms() {
+    let _turn = headstart_testing::in_turn();
     const BOUND: Duration = Duration::from_millis(5);
     let mut seen = Vec::new();
     for _ in 0..3 {

@@ -3,14 +3,12 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::http::{Call, Json};
 use headstart::race::{Outcome, Schedule};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
+use headstart_testing::upstream::{AcceptsNothing, Behavior, FakeUpstream, Sight};
+use headstart_testing::{PATIENCE, eventually};
 use std::time::{Duration, Instant};
-use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, Sight, eventually};
 
 fn crew() -> Crew {
     Crew::new(CrewSettings::default()).unwrap()

@@ -4,19 +4,17 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::http::Calls;
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
+use headstart_testing::PATIENCE;
+use headstart_testing::upstream::{Behavior, FakeUpstream};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, PATIENCE};
 
 const CASES: usize = 1_500;
 

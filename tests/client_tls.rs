@@ -2,12 +2,12 @@
 
 #![cfg(feature = "https")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::http::{Certificates, Fetch};
 use headstart::race::Schedule;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error};
+use headstart_testing::PATIENCE;
+use headstart_testing::upstream;
+use headstart_testing::upstream::answer;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use upstream::{PATIENCE, answer};
 
 /// Speaks TLS for `localhost` with a certificate of its own and says the same to every request.
 struct TlsUpstream {

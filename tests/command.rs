@@ -2,20 +2,14 @@
 
 #![cfg(all(feature = "command", target_os = "linux"))]
 
-#[path = "support/core.rs"]
-mod support;
-
-#[path = "support/marked.rs"]
-mod marked;
-
+use crate::support::core::{FAR, SOON, crew, eventually, next, schedule};
+use crate::support::marked::{Mark, is_known};
 use crossbeam_channel::{Receiver, bounded};
 use headstart::command::{Output, Program, Status};
 use headstart::{CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Phase, Race, TimeLimit};
-use marked::{Mark, is_known};
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{FAR, SOON, crew, eventually, next, schedule};
 
 const SHORT: Duration = Duration::from_millis(100);
 /// Longer than any test takes, so that what is gone was ended before it.

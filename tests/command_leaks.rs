@@ -3,19 +3,13 @@
 
 #![cfg(all(feature = "command", target_os = "linux"))]
 
-#[path = "support/core.rs"]
-mod support;
-
-#[path = "support/marked.rs"]
-mod marked;
-
+use crate::support::core::{SOON, crew, eventually};
+use crate::support::marked::{Mark, children};
 use headstart::Error;
 use headstart::command::Status;
-use marked::{Mark, children};
 use std::fs;
 use std::thread;
 use std::time::Duration;
-use support::{SOON, crew, eventually};
 
 fn count(directory: &str) -> usize {
     fs::read_dir(directory).unwrap().count()
@@ -23,6 +17,7 @@ fn count(directory: &str) -> usize {
 
 #[test]
 fn fifty_programs_at_a_time_leave_nothing_behind() {
+    headstart_testing::alone!();
     const GRACE: Duration = Duration::from_millis(300);
     let figures = || (count("/proc/self/task"), count("/proc/self/fd"), children().len());
     let (before, mark) = (figures(), Mark::new());

@@ -1,12 +1,9 @@
 //! Threads are reused, bounded, refused without harm, counted while stuck, and all come home.
 
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core::{SOON, crew, crew_keeping, eventually, job, next, occupy};
 use crossbeam_channel::unbounded;
 use headstart::{CancelReason, CancelToken, Claim, Crew, CrewSettings, Error, Job};
 use std::time::{Duration, Instant};
-use support::{SOON, crew, crew_keeping, eventually, job, next, occupy};
 
 #[test]
 fn a_thread_that_is_done_takes_the_next_job() {

@@ -15,6 +15,7 @@ fn under(resource: Resource, limit: u64) -> (usize, &'static str) {
 
 #[test]
 fn the_lowest_limit_is_the_bound_and_is_named() {
+    headstart_testing::alone!();
     const MIB: u64 = 1 << 20;
     let unlimited = CrewSettings::default().bound();
     assert!(unlimited.0 > 600, "this test needs a system that has room for more than {unlimited:?}");

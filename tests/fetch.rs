@@ -2,16 +2,14 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::http::{Fetch, Fetched, fetch};
 use headstart::timeout::DefaultTimeout;
 use headstart::{CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Race, TimeLimit};
+use headstart_testing::upstream::{AcceptsNothing, Behavior, FakeUpstream, answer_with};
+use headstart_testing::{PATIENCE, eventually};
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
-use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, answer_with, eventually};
 
 const TIMEOUT: Duration = Duration::from_millis(150);
 

@@ -1,5 +1,8 @@
 //! The rules of the house: imports go down only, rooms know only what they should, dependencies keep to our compiler.
 
+mod circles;
+mod targets;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

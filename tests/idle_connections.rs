@@ -2,26 +2,21 @@
 
 #![cfg(all(feature = "memcached", feature = "mysql", feature = "xmlrpc", target_os = "linux"))]
 
-#[path = "support/closes_idle.rs"]
-mod closes_idle;
-#[path = "support/mariadb.rs"]
-mod mariadb;
-#[path = "support/memcached.rs"]
-mod memcached;
-#[path = "support/upstream.rs"]
-mod upstream;
-
-use closes_idle::ClosesIdle;
+use crate::support::closes_idle::ClosesIdle;
+use crate::support::mariadb::user;
+use crate::support::memcached;
 use headstart::memcached::SetOptions;
 use headstart::xmlrpc::{XmlRpc, XmlRpcSettings};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error, MySql, Schedule};
-use mariadb::MariaDb;
-use memcached::{FakeMemcached, says};
+use headstart_testing::PATIENCE;
+use headstart_testing::mariadb::MariaDb;
+use headstart_testing::memcached::{FakeMemcached, says};
+use headstart_testing::needs;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, PATIENCE, answer_with};
 
 const CALLS: usize = 80;
 /// For how long a connection is in use in any case after an answer: between the parts of one call no server closes it.
@@ -52,6 +47,7 @@ fn http(crew: &Crew, server: SocketAddr, max_redirects: u32) -> Client {
 
 #[test]
 fn of_a_get_by_either_way() {
+    let _turn = headstart_testing::in_turn();
     // Without redirects a GET goes by the wire, with them by an agent.
     for max_redirects in [0, 1] {
         let fake = FakeUpstream::start(Behavior::Answers("{}"));
@@ -63,6 +59,7 @@ fn of_a_get_by_either_way() {
 
 #[test]
 fn of_an_xmlrpc_method_which_is_called_once() {
+    let _turn = headstart_testing::in_turn();
     const ONE: &str = "<methodResponse><params><param><value><int>1</int></value></param></params></methodResponse>";
     let fake = FakeUpstream::start(Behavior::Says(answer_with("200 OK", "text/xml", ONE)));
     let make = |crew: &Crew, server| XmlRpc::new(crew, XmlRpcSettings::new(format!("http://{server}/"))).unwrap();
@@ -86,6 +83,7 @@ fn counting() -> (FakeMemcached, Arc<AtomicUsize>) {
 
 #[test]
 fn of_a_read_of_memcached() {
+    let _turn = headstart_testing::in_turn();
     let (fake, _) = counting();
     let make = |crew: &Crew, server: SocketAddr| memcached::client(crew, server);
     let closed = none_is_lost(fake.address(), Duration::ZERO, make, |client| client.get("k", PATIENCE).map(drop));
@@ -94,6 +92,7 @@ fn of_a_read_of_memcached() {
 
 #[test]
 fn of_a_change_in_memcached_which_is_made_once() {
+    let _turn = headstart_testing::in_turn();
     let (fake, changes) = counting();
     let make = |crew: &Crew, server: SocketAddr| memcached::client(crew, server);
     let set = |client: &headstart::memcached::Memcached| client.set("k", "v", SetOptions::default(), PATIENCE);
@@ -102,13 +101,12 @@ fn of_a_change_in_memcached_which_is_made_once() {
     assert_eq!(changes.load(Ordering::SeqCst), CALLS);
 }
 
+#[needs("mariadbd")]
 #[test]
 fn of_a_statement_of_mariadb_which_is_run_once() {
-    if !mariadb::is_here() {
-        return;
-    }
+    let _turn = headstart_testing::in_turn();
     let server = MariaDb::shared();
-    let login = server.user("idle").max_connections(1);
+    let login = user(server, "idle").max_connections(1);
     let address = SocketAddr::from(([127, 0, 0, 1], server.port));
     let make = |crew: &Crew, server: SocketAddr| {
         let client = MySql::new(crew, login.port(server.port())).unwrap();

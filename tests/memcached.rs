@@ -2,12 +2,12 @@
 
 #![cfg(all(feature = "memcached", target_os = "linux"))]
 
-#[path = "support/memcached.rs"]
-mod memcached;
-
+use crate::support::memcached::{client, client_with, crew};
 use headstart::memcached::{Expiry, Memcached, SetOptions};
 use headstart::{Crew, Error, Race, Schedule};
-use memcached::{PATIENCE, RealMemcached, client, client_with, crew, eventually};
+use headstart_testing::memcached::RealMemcached;
+use headstart_testing::needs;
+use headstart_testing::{PATIENCE, eventually};
 use std::time::{Duration, Instant};
 
 /// A server, and a client of it with the crew that it needs.
@@ -17,10 +17,10 @@ struct Served {
     crew: Crew,
 }
 
-fn served() -> Option<Served> {
-    let (server, crew) = (RealMemcached::start()?, crew());
+fn served() -> Served {
+    let (server, crew) = (RealMemcached::start(), crew());
     let client = client(&crew, server.address());
-    Some(Served { server, client, crew })
+    Served { server, client, crew }
 }
 
 fn value(client: &Memcached, key: &str) -> Option<Vec<u8>> {
@@ -31,9 +31,10 @@ fn expiring(seconds: u64) -> SetOptions {
     SetOptions { expiry: Expiry::After(Duration::from_secs(seconds)), ..SetOptions::default() }
 }
 
+#[needs("memcached")]
 #[test]
 fn what_is_set_is_got_with_its_flags_until_it_is_deleted() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     assert_eq!(client.get("k", PATIENCE).unwrap(), None);
     assert!(!client.delete("k", PATIENCE).unwrap());
     let options = SetOptions { flags: u32::MAX, expiry: Expiry::Never };
@@ -45,9 +46,10 @@ fn what_is_set_is_got_with_its_flags_until_it_is_deleted() {
     assert_eq!(client.idle_connections(), 1, "one connection served all");
 }
 
+#[needs("memcached")]
 #[test]
 fn values_are_any_bytes_of_any_allowed_size() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     let all_bytes: Vec<u8> = (0..=255).collect();
     let nearly_a_mebibyte: Vec<u8> = (0..(1 << 20) - 500).map(|at| (at * 31 % 251) as u8).collect();
     for bytes in [b"".as_slice(), b"\r\n", b"EN\r\nHD\r\n\r\n", &all_bytes, &nearly_a_mebibyte] {
@@ -57,9 +59,10 @@ fn values_are_any_bytes_of_any_allowed_size() {
     assert_eq!(client.idle_connections(), 1);
 }
 
+#[needs("memcached")]
 #[test]
 fn keys_are_any_bytes_that_the_protocol_can_carry() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     for key in ["ключ".as_bytes(), &[b'x'; 250], &[0xff, 0x80], b"a/b?c#d%20", b"O1", b"mn"] {
         client.set(key, key, SetOptions::default(), PATIENCE).unwrap();
         assert_eq!(client.get(key, PATIENCE).unwrap().unwrap().value, key);
@@ -70,9 +73,10 @@ fn keys_are_any_bytes_that_the_protocol_can_carry() {
     }
 }
 
+#[needs("memcached")]
 #[test]
 fn a_value_too_large_is_refused_here_or_by_the_server() {
-    let Some(Served { client, server, crew }) = served() else { return };
+    let Served { client, server, crew } = served();
     let error = client.set("k", vec![0; (1 << 20) + 1], SetOptions::default(), PATIENCE).unwrap_err();
     assert!(matches!(error, Error::BodyTooLarge { limit: 0x100000 }), "{error}");
 
@@ -87,9 +91,10 @@ fn a_value_too_large_is_refused_here_or_by_the_server() {
     assert_eq!(frugal.idle_connections(), 0, "the rest of the value is still on its way");
 }
 
+#[needs("memcached")]
 #[test]
 fn many_keys_are_got_in_their_order_with_gaps_for_those_that_are_missing() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     let keys: Vec<String> = (0..5_000).map(|number| format!("key-{number}")).collect();
     for key in keys.iter().step_by(2) {
         client.set(key, key, SetOptions::default(), PATIENCE).unwrap();
@@ -106,18 +111,20 @@ fn many_keys_are_got_in_their_order_with_gaps_for_those_that_are_missing() {
     assert_eq!(client.idle_connections(), 1);
 }
 
+#[needs("memcached")]
 #[test]
 fn many_large_values_are_got_though_they_fill_every_buffer_on_the_way() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     let large = vec![b'x'; 500_000];
     client.set("large", &large, SetOptions::default(), PATIENCE).unwrap();
     let items = client.get_many(&["large"; 100], PATIENCE).unwrap();
     assert!(items.into_iter().all(|item| item.unwrap().value == large));
 }
 
+#[needs("memcached")]
 #[test]
 fn a_value_is_forgotten_when_its_time_is_over_and_a_touch_changes_that() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     client.set("short", "1", expiring(1), PATIENCE).unwrap();
     client.set("touched", "1", expiring(1), PATIENCE).unwrap();
     client.set("month", "1", expiring(31 * 24 * 60 * 60), PATIENCE).unwrap();
@@ -132,9 +139,10 @@ fn a_value_is_forgotten_when_its_time_is_over_and_a_touch_changes_that() {
     assert!(!client.touch("missing", Expiry::Never, PATIENCE).unwrap());
 }
 
+#[needs("memcached")]
 #[test]
 fn counters_count_up_and_down_and_only_numbers_do() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     assert_eq!(client.incr("n", 1, PATIENCE).unwrap(), None);
     client.set("n", "41", SetOptions::default(), PATIENCE).unwrap();
     assert_eq!(client.incr("n", 1, PATIENCE).unwrap(), Some(42));
@@ -148,17 +156,19 @@ fn counters_count_up_and_down_and_only_numbers_do() {
     assert_eq!(value(&client, "text").unwrap(), b"many", "the next call is well");
 }
 
+#[needs("memcached")]
 #[test]
 fn add_stores_only_what_is_not_there() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     assert!(client.add("k", "first", SetOptions::default(), PATIENCE).unwrap());
     assert!(!client.add("k", "second", SetOptions::default(), PATIENCE).unwrap());
     assert_eq!(value(&client, "k").unwrap(), b"first");
 }
 
+#[needs("memcached")]
 #[test]
 fn the_server_tells_its_version_and_a_server_that_is_not_there_is_told_as_such() {
-    let Some(Served { client, server, .. }) = served() else { return };
+    let Served { client, server, .. } = served();
     assert!(client.version(PATIENCE).unwrap().starts_with("1."));
     drop(server);
     let error = client.version(PATIENCE).unwrap_err();
@@ -166,9 +176,10 @@ fn the_server_tells_its_version_and_a_server_that_is_not_there_is_told_as_such()
     assert!(matches!(&error, Error::Connect { source, .. } if source.kind() == refused), "{error:?}");
 }
 
+#[needs("memcached")]
 #[test]
 fn threads_share_a_client_and_each_gets_its_own_answers() {
-    let Some(Served { client, server: _server, .. }) = served() else { return };
+    let Served { client, server: _server, .. } = served();
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let client = &client;
@@ -184,9 +195,10 @@ fn threads_share_a_client_and_each_gets_its_own_answers() {
     assert!((1..=8).contains(&client.idle_connections()), "{}", client.idle_connections());
 }
 
+#[needs("memcached")]
 #[test]
 fn a_stopped_server_ends_in_a_timeout_and_serves_again_when_it_goes_on() {
-    let Some(Served { client, server, .. }) = served() else { return };
+    let Served { client, server, .. } = served();
     for number in 0..20 {
         client.set(format!("k{number}"), format!("v{number}"), SetOptions::default(), PATIENCE).unwrap();
     }
@@ -209,9 +221,10 @@ fn a_stopped_server_ends_in_a_timeout_and_serves_again_when_it_goes_on() {
     }
 }
 
+#[needs("memcached")]
 #[test]
 fn a_read_hedged_over_two_servers_is_answered_though_one_hangs() {
-    let (Some(stopped), Some(well)) = (served(), served()) else { return };
+    let (stopped, well) = (served(), served());
     for served in [&stopped, &well] {
         served.client.set("k", "v", SetOptions::default(), PATIENCE).unwrap();
     }

@@ -3,20 +3,17 @@
 
 #![cfg(all(feature = "memcached", target_os = "linux"))]
 
-#[path = "support/memcached.rs"]
-mod memcached;
-#[path = "support/upstream.rs"]
-mod upstream;
-
+use crate::support::memcached::{client, client_with, crew};
 use headstart::Lookup;
 use headstart::memcached::{Memcached, SetOptions};
 use headstart::{CancelReason, CancelToken, Deadline, Error, TimeLimit};
-use memcached::{Deed, FakeMemcached, PATIENCE, Sight, client, client_with, crew, eventually, says};
+use headstart_testing::memcached::{Deed, FakeMemcached, Sight, says};
+use headstart_testing::upstream::AcceptsNothing;
+use headstart_testing::{PATIENCE, eventually};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use upstream::AcceptsNothing;
 
 const TIMEOUT: Duration = Duration::from_millis(150);
 
@@ -203,7 +200,7 @@ fn a_token_of_a_finished_call_does_not_touch_its_connection_any_more() {
 
 #[test]
 fn a_lie_is_an_error_and_its_connection_is_closed() {
-    let lies: [fn(&memcached::Request) -> String; 9] = [
+    let lies: [fn(&headstart_testing::memcached::Request) -> String; 9] = [
         |request| format!("VA 2 f0 kother O{}\r\nhi\r\n", request.opaque()),
         |request| format!("VA 2 f0 k{} O{}\r\nhi\r\n", request.key(), request.opaque() + 1),
         |request| format!("VA 2 f0 k{}\r\nhi\r\n", request.key()),
@@ -245,8 +242,9 @@ fn more_than_was_asked_for_closes_the_connection() {
 
 #[test]
 fn floods_and_giant_lengths_are_given_up_at_once() {
-    let giant =
-        |request: &memcached::Request, size: &str| format!("VA {size} k{} O{}\r\n", request.key(), request.opaque());
+    let giant = |request: &headstart_testing::memcached::Request, size: &str| {
+        format!("VA {size} k{} O{}\r\n", request.key(), request.opaque())
+    };
     let (crew, fake) = (
         crew(),
         FakeMemcached::start(move |request| match request.number {

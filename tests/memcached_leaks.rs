@@ -1,14 +1,13 @@
 //! After thousands of memcached calls to a server that misbehaves by turns, descriptors and threads are what they were.
 //!
-//! Alone in its file: it counts what belongs to the whole process.
+//! In a process of its own: it counts what belongs to the whole process.
 
 #![cfg(all(feature = "memcached", target_os = "linux"))]
 
-#[path = "support/memcached.rs"]
-mod memcached;
-
+use crate::support::memcached::client_with;
 use headstart::{Crew, CrewSettings};
-use memcached::{Deed, FakeMemcached, client_with, eventually, says};
+use headstart_testing::eventually;
+use headstart_testing::memcached::{Deed, FakeMemcached, says};
 use std::time::Duration;
 
 fn count(directory: &str) -> usize {
@@ -17,6 +16,7 @@ fn count(directory: &str) -> usize {
 
 #[test]
 fn nothing_leaks() {
+    headstart_testing::alone!();
     let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
     let crew = Crew::new(CrewSettings::default().idle_timeout(Duration::from_millis(200))).unwrap();
     let fake = FakeMemcached::start(|request| {

@@ -2,22 +2,18 @@
 
 #![cfg(all(feature = "mysql", unix))]
 
-#[path = "support/core.rs"]
-mod core;
-#[path = "support/mariadb.rs"]
-mod mariadb;
-
-use core::{SOON, crew, eventually};
+use crate::support::core::{SOON, crew, eventually};
+use crate::support::mariadb::user;
+use crate::support::mariadb::{client, client_with, one};
 use headstart::mysql::Value;
 use headstart::{Error, MySql};
-use mariadb::{MariaDb, PASSWORD, client, client_with, one};
+use headstart_testing::mariadb::{MariaDb, PASSWORD};
+use headstart_testing::needs;
 use mysql::prelude::Queryable;
 
+#[needs("mariadbd")]
 #[test]
 fn every_type_comes_out_as_it_is_documented() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, _) = client("types");
     client
         .execute(
@@ -51,22 +47,18 @@ fn every_type_comes_out_as_it_is_documented() {
     );
 }
 
+#[needs("mariadbd")]
 #[test]
 fn columns_of_the_same_name_do_not_hide_each_other() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, _) = client("names");
     let rows = client.query("SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a", &[], SOON).unwrap();
     assert_eq!(rows.to_json(), r#"[{"a":1,"a_2":2,"a_2_2":3,"a_3":4}]"#);
     assert_eq!(client.query("SELECT 1 WHERE FALSE", &[], SOON).unwrap().to_json(), "[]");
 }
 
+#[needs("mariadbd")]
 #[test]
 fn parameters_are_bound_and_never_pasted() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, _) = client("params");
     client.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v TEXT)", &[], SOON).unwrap();
     let attempts =
@@ -98,11 +90,9 @@ fn parameters_are_bound_and_never_pasted() {
     }
 }
 
+#[needs("mariadbd")]
 #[test]
 fn what_the_server_refuses_is_an_error_with_its_number() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client_with("refusals", |settings| settings.max_connections(1));
     client.execute("CREATE TABLE t (id INT PRIMARY KEY)", &[], SOON).unwrap();
     client.execute("INSERT INTO t VALUES (1)", &[], SOON).unwrap();
@@ -125,11 +115,9 @@ fn what_the_server_refuses_is_an_error_with_its_number() {
     assert_eq!(server.connections_of("refusals"), before, "an error costs no connection");
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_wrong_password_is_told_without_any_password() {
-    if !mariadb::is_here() {
-        return;
-    }
     let wrong = "wr0ng-s3cret";
     let (client, _) = client_with("stranger", |settings| settings.password(wrong.to_owned()));
     let error = client.query("SELECT 1", &[], SOON).unwrap_err();
@@ -140,11 +128,9 @@ fn a_wrong_password_is_told_without_any_password() {
     assert_eq!(client.idle_connections(), 0);
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_connection_is_used_again_and_nothing_of_the_call_before_is_left_on_it() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client_with("clean", |settings| settings.max_connections(1));
     let ask = |sql: &str| one(&client.query(sql, &[], SOON).unwrap()).clone();
     let run = |sql: &str| client.execute(sql, &[], SOON).unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -186,11 +172,9 @@ fn a_connection_is_used_again_and_nothing_of_the_call_before_is_left_on_it() {
     eventually("it is closed", || server.connections_of("clean").is_empty());
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_call_of_a_procedure_gives_its_first_result_and_leaves_the_connection_usable() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, _) = client_with("several", |settings| settings.max_connections(1));
     client.execute("CREATE PROCEDURE two() BEGIN SELECT 1 AS a; SELECT 2 AS b; END", &[], SOON).unwrap();
     let id = client.query("SELECT CONNECTION_ID()", &[], SOON).unwrap();
@@ -204,11 +188,9 @@ fn a_call_of_a_procedure_gives_its_first_result_and_leaves_the_connection_usable
     assert_eq!(client.query("SELECT CONNECTION_ID()", &[], SOON).unwrap(), id);
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_result_beyond_the_limits_is_refused_and_its_statement_ended() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) =
         client_with("limits", |settings| settings.max_connections(1).max_rows(100).max_bytes(1 << 20));
     assert_eq!(client.query("SELECT seq FROM seq_1_to_100", &[], SOON).unwrap().rows.len(), 100);
@@ -223,24 +205,20 @@ fn a_result_beyond_the_limits_is_refused_and_its_statement_ended() {
     assert_eq!(one(&client.query("SELECT 1", &[], SOON).unwrap()), &Value::Int(1));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_large_value_goes_both_ways() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, _) = client("large");
     let text = "0123456789abcdef".repeat(100_000);
     let back = client.query("SELECT CAST(? AS CHAR)", &[text.as_str().into()], SOON).unwrap();
     assert!(one(&back) == &Value::Text(text));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn after_a_restart_of_the_server_a_fresh_connection_serves() {
-    if !mariadb::is_here() {
-        return;
-    }
     let server = MariaDb::start();
-    let client = MySql::new(&crew(16), server.user("patient")).unwrap();
+    let client = MySql::new(&crew(16), user(&server, "patient")).unwrap();
     assert_eq!(one(&client.query("SELECT 1", &[], SOON).unwrap()), &Value::Int(1));
     eventually("it is clean", || client.idle_connections() == 1);
     let _server = server.restarted();

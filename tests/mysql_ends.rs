@@ -2,16 +2,14 @@
 
 #![cfg(all(feature = "mysql", unix))]
 
-#[path = "support/core.rs"]
-mod core;
-#[path = "support/mariadb.rs"]
-mod mariadb;
-
-use core::{SOON, crew, eventually, next, schedule, soon};
+use crate::support::core::{SOON, crew, eventually, next, schedule, soon};
+use crate::support::mariadb::user;
+use crate::support::mariadb::{client, client_with, one};
 use crossbeam_channel::bounded;
 use headstart::mysql::Value;
 use headstart::{CancelReason, CancelToken, Deadline, Error, MySql, MySqlSettings, Race, TimeLimit};
-use mariadb::{MariaDb, client, client_with, one};
+use headstart_testing::mariadb::MariaDb;
+use headstart_testing::needs;
 use mysql::prelude::Queryable;
 use rustix::process::Signal;
 use std::io::{Read, Write};
@@ -48,21 +46,17 @@ fn runs(server: &MariaDb, user: &str, part: &str) {
     });
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_sleeping_statement_ends_with_its_deadline_and_is_gone_from_the_process_list() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client("sleeper");
     times_out(|short| client.query("SELECT SLEEP(30)", &[], short));
     all_gone(&client, server, "sleeper");
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_statement_that_waits_for_a_lock_ends_while_the_lock_is_held() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client("waiter");
     client.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB", &[], SOON).unwrap();
     client.execute("INSERT INTO t VALUES (1, 0)", &[], SOON).unwrap();
@@ -75,11 +69,9 @@ fn a_statement_that_waits_for_a_lock_ends_while_the_lock_is_held() {
     assert_eq!(one(&client.query("SELECT v FROM t", &[], SOON).unwrap()), &Value::Int(1));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_long_scan_ends_before_and_within_its_result() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client_with("scanner", |settings| settings.max_rows(usize::MAX).max_bytes(u64::MAX));
     times_out(|short| {
         client.query(
@@ -96,11 +88,9 @@ fn a_long_scan_ends_before_and_within_its_result() {
     all_gone(&client, server, "scanner");
 }
 
+#[needs("mariadbd")]
 #[test]
 fn what_a_call_had_begun_to_change_is_rolled_back_when_it_is_ended() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client("changer");
     client.execute("CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB", &[], SOON).unwrap();
     times_out(|short| client.execute("INSERT INTO t SELECT seq + SLEEP(0.01) FROM seq_1_to_100000", &[], short));
@@ -108,11 +98,9 @@ fn what_a_call_had_begun_to_change_is_rolled_back_when_it_is_ended() {
     assert_eq!(one(&client.query("SELECT COUNT(*) FROM t", &[], SOON).unwrap()), &Value::Int(0));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_canceled_call_ends_at_once_and_says_why() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client("canceled");
     let token = CancelToken::new();
     let limit = TimeLimit::new(Deadline::after(Duration::from_secs(60)), &token);
@@ -131,11 +119,9 @@ fn a_canceled_call_ends_at_once_and_says_why() {
     assert!(matches!(before, Err(Error::Canceled(CancelReason::ClientGone))), "{before:?}");
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_call_waits_for_a_connection_within_its_deadline_and_there_are_never_more() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = client_with("crowd", |settings| settings.max_connections(1));
     let token = CancelToken::new();
     let limit = TimeLimit::new(soon(), &token);
@@ -159,13 +145,11 @@ fn a_call_waits_for_a_connection_within_its_deadline_and_there_are_never_more() 
     assert_eq!(one(&client.query("SELECT 1", &[], SOON).unwrap()), &Value::Int(1));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_stopped_server_costs_its_callers_no_more_than_their_timeout_and_keeps_nothing_when_it_goes_on() {
-    if !mariadb::is_here() {
-        return;
-    }
     let server = MariaDb::start();
-    let settings = server.user("frozen").kill_timeout(Duration::from_secs(60));
+    let settings = user(&server, "frozen").kill_timeout(Duration::from_secs(60));
     let crew = crew(16);
     let client = MySql::new(&crew, settings).unwrap();
     let (tell, told) = bounded(1);
@@ -192,13 +176,11 @@ fn a_stopped_server_costs_its_callers_no_more_than_their_timeout_and_keeps_nothi
     eventually("all threads are home", || crew.stats().threads == crew.stats().idle);
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_statement_that_cannot_be_ended_is_given_up_and_its_permit_is_free() {
-    if !mariadb::is_here() {
-        return;
-    }
     let server = MariaDb::start();
-    let settings = server.user("given_up").max_connections(1).kill_timeout(SHORT);
+    let settings = user(&server, "given_up").max_connections(1).kill_timeout(SHORT);
     let client = MySql::new(&crew(16), settings).unwrap();
     client.query("SELECT 1", &[], SOON).unwrap();
     eventually("its connection is clean", || client.idle_connections() == 1);
@@ -210,15 +192,13 @@ fn a_statement_that_cannot_be_ended_is_given_up_and_its_permit_is_free() {
     assert_eq!(one(&client.query("SELECT 1", &[], SOON).unwrap()), &Value::Int(1));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn of_two_replicas_the_one_that_answers_wins_and_the_other_statement_is_ended() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (primary, second) = (MariaDb::shared(), MariaDb::start());
     let crew = crew(32);
     let replicas = [primary, &second].map(|server| {
-        let client = MySql::new(&crew, server.user("hedged")).unwrap();
+        let client = MySql::new(&crew, user(server, "hedged")).unwrap();
         client.execute("CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB", &[], SOON).unwrap();
         client.execute("INSERT INTO t VALUES (1, 42)", &[], SOON).unwrap();
         client

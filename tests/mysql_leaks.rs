@@ -2,27 +2,21 @@
 
 #![cfg(all(feature = "mysql", target_os = "linux"))]
 
-#[path = "support/core.rs"]
-mod core;
-#[path = "support/mariadb.rs"]
-mod mariadb;
-#[path = "support/proc.rs"]
-mod proc;
-
-use core::{SOON, eventually};
+use crate::support::core::{SOON, eventually};
+use crate::support::mariadb::user;
 use headstart::{Crew, CrewSettings, Error, MySql};
-use mariadb::MariaDb;
-use proc::Held;
+use headstart_testing::mariadb::MariaDb;
+use headstart_testing::needs;
+use headstart_testing::proc::Held;
 use std::thread;
 use std::time::Duration;
 
+#[needs("mariadbd")]
 #[test]
 fn ended_calls_leave_no_thread_no_descriptor_and_no_connection() {
-    if !mariadb::is_here() {
-        return;
-    }
+    headstart_testing::alone!();
     let server = MariaDb::start();
-    let settings = server.user("leaks");
+    let settings = user(&server, "leaks");
     let me = std::process::id();
     let before = Held::by(me);
     let crew = Crew::new(CrewSettings::default()).unwrap();

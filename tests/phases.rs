@@ -2,18 +2,16 @@
 
 #![cfg(all(feature = "https", feature = "memcached", feature = "mysql", feature = "xmlrpc", target_os = "linux"))]
 
-#[path = "support/mariadb.rs"]
-mod mariadb;
-#[path = "support/memcached.rs"]
-mod memcached;
-#[path = "support/upstream.rs"]
-mod upstream;
-
+use crate::support::mariadb;
+use crate::support::memcached;
 use headstart::http::{Calls, Certificates, Fetch};
 use headstart::memcached::{MemcachedSettings, SetOptions};
 use headstart::xmlrpc::{Value, XmlRpc, XmlRpcSettings};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error, Lookup, MySql, MySqlSettings, Phase, Schedule};
-use memcached::{Deed, FakeMemcached, says};
+use headstart_testing::PATIENCE;
+use headstart_testing::memcached::{Deed, FakeMemcached, says};
+use headstart_testing::needs;
+use headstart_testing::upstream::{AcceptsNothing, Behavior, FakeUpstream};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
@@ -21,7 +19,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE};
 
 const TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -241,20 +238,18 @@ fn of_a_statement_before_its_login() {
     ends(client(settings).query("SELECT 1", &[], TIMEOUT), Phase::Handshake);
 }
 
+#[needs("mariadbd")]
 #[test]
 fn of_a_statement() {
-    if !mariadb::is_here() {
-        return;
-    }
     let (client, server) = mariadb::client_with("phases", |settings| settings.max_connections(1).max_rows(usize::MAX));
     ends(client.query("SELECT SLEEP(30)", &[], 3 * TIMEOUT), Phase::Head);
-    upstream::eventually("it is ended", || client.ending() == 0);
+    headstart_testing::eventually("it is ended", || client.ending() == 0);
     ends(client.query("SELECT seq, SLEEP(0.01), REPEAT('x', 20000) FROM seq_1_to_5000", &[], 3 * TIMEOUT), Phase::Body);
-    upstream::eventually("it is ended", || client.ending() == 0);
+    headstart_testing::eventually("it is ended", || client.ending() == 0);
     let token = headstart::CancelToken::new();
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| client.query("SELECT SLEEP(31)", &[], &token));
-        upstream::eventually("the one connection is in use", || {
+        headstart_testing::eventually("the one connection is in use", || {
             server
                 .connections_of("phases")
                 .iter()

@@ -1,15 +1,14 @@
 //! `examples/plain.rs` does what it shows: it hedges, keeps the time, and discards what is late.
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
+use headstart_testing::upstream;
+use headstart_testing::upstream::{Behavior, FakeUpstream};
+use headstart_testing::{PATIENCE, eventually};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, PATIENCE, eventually};
 
 /// The example as a process, killed when it is dropped.
 struct Plain {

@@ -1,16 +1,12 @@
 //! The deadline and the caller's token end a race whatever its attempts do, and calls that run on are not forgotten.
 
-#[macro_use]
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core::{Forwards, SOON, crew, ends, eventually, next, schedule, soon, until_canceled};
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race, Threads, TimeLimit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Forwards, SOON, crew, ends, eventually, next, schedule, soon, until_canceled};
 
 fn the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight(threads: Threads) {
     let (crew, (release, released), start) = (crew(2), unbounded::<()>(), Instant::now());

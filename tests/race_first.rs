@@ -1,15 +1,12 @@
 //! The first success wins, from any attempt; the others are told; failures are kept and wait for the hedges.
 
-#[macro_use]
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core as support;
+use crate::support::core::{FAR, Forwards, SOON, crew, end_of, ends, eventually, next, schedule, soon, until_canceled};
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::race::Cause;
 use headstart::{AfterFailure, CancelReason, Error, Race, Schedule, Threads};
 use std::time::{Duration, Instant};
-use support::{FAR, Forwards, SOON, crew, end_of, ends, eventually, next, schedule, soon, until_canceled};
 
 fn the_first_success_wins_and_the_others_are_superseded(threads: Threads) {
     let (crew, (began_tx, began), (told_tx, told)) = (crew(3), unbounded(), unbounded());

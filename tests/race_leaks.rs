@@ -2,9 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core::{SOON, crew, eventually, schedule};
 use headstart::event::RaceEnd;
 use headstart::{Attempt, CancelReason, Race, Threads};
 use std::fs;
@@ -14,7 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use support::{SOON, crew, eventually, schedule};
 
 fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
@@ -35,6 +32,7 @@ fn read_from_silence(attempt: &Attempt) -> io::Result<usize> {
 
 #[test]
 fn two_thousand_races_leak_no_thread_and_no_descriptor() {
+    headstart_testing::alone!();
     let before = (threads(), descriptors());
     for kind in [Threads::Crew, Threads::Fresh] {
         two_thousand_races(kind);

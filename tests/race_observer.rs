@@ -1,14 +1,10 @@
 //! An observer sees each attempt's start, end, reason and timing, and the end of the race; it can do no harm.
 
-#[macro_use]
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core::{Forwards, SOON, Seen, crew, next, occupy, schedule, soon, until_canceled};
 use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, RaceEnd, RaceEnded};
 use headstart::{CancelReason, Claim, Observer, Race, Threads};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Forwards, SOON, Seen, crew, next, occupy, schedule, soon, until_canceled};
 
 fn it_sees_each_attempt_and_the_race(threads: Threads) {
     const HEDGE: Duration = Duration::from_millis(30);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SOON: Duration = Duration::from_secs(20);
+use headstart_testing::PATIENCE as SOON;
 
 fn race(crew: &Crew, hedge_after_ms: u64) -> Race {
     let schedule = Schedule::new(&[Duration::ZERO, Duration::from_millis(hedge_after_ms)]).unwrap();
@@ -39,7 +39,11 @@ fn a_primary_that_succeeds_early_runs_on_the_caller_and_needs_no_other_thread() 
 fn on_fresh_threads_the_primary_has_one_of_its_own_all_the_same() {
     let (crew, caller) = (crew(), thread::current().id());
     let race = race(&crew, 60_000).threads(Threads::Fresh);
-    let outcome = race.first(|_| Ok::<_, ()>(thread::current().id()));
+    let counted = crew.clone();
+    let outcome = race.first(move |_| {
+        headstart_testing::eventually("the hedge has a thread, too", || counted.stats().started == 2);
+        Ok::<_, ()>(thread::current().id())
+    });
     assert_ne!(outcome.winner().unwrap().value, caller);
     assert_eq!((outcome.begun, crew.stats().started), (1, 2));
 }

@@ -3,9 +3,8 @@
 //! Time is taken out of it: an attempt is due at once or never, its call returns when the script says so, and each
 //! step of the script waits until the one before has arrived.
 
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core as support;
+use crate::support::core::{FAR, Forwards, crew, end_of, next};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use headstart::event::RaceEnd;
 use headstart::race::Cause;
@@ -14,7 +13,6 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
-use support::{FAR, Forwards, crew, end_of, next};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Verdict {

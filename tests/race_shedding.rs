@@ -1,15 +1,13 @@
 //! When threads run short, hedges go first and requests last, and every race is answered.
 
-#[macro_use]
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core::{
+    Forwards, SOON, crew, crew_keeping, end_of, eventually, occupy, schedule, soon, until_canceled,
+};
 use headstart::event::{AttemptEnd, RaceEnd};
 use headstart::race::Cause;
 use headstart::{Claim, Crew, CrewSettings, Error, Outcome, Race, Threads};
 use std::thread;
 use std::time::Duration;
-use support::{Forwards, SOON, crew, crew_keeping, end_of, eventually, occupy, schedule, soon, until_canceled};
 
 fn is_shed<T, E>(outcome: &Outcome<T, E>, attempt: usize) -> bool {
     outcome

@@ -3,16 +3,14 @@
 
 #![cfg(feature = "http")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use crossbeam_channel::{Receiver, bounded};
 use headstart::event::AttemptEnded;
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Observer, Schedule};
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
+use headstart_testing::{PATIENCE, eventually};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, PATIENCE, answer_with, eventually};
 
 const SECRET: &str = "S3CRET";
 
@@ -48,6 +46,7 @@ impl Observer for HoldsUp {
 
 #[test]
 fn the_query_of_an_upstream_is_shown_nowhere() {
+    headstart_testing::alone!();
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let mut shown = Vec::new();

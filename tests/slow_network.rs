@@ -3,25 +3,19 @@
 
 #![cfg(all(feature = "memcached", feature = "mysql", feature = "xmlrpc", target_os = "linux"))]
 
-#[path = "support/mariadb.rs"]
-mod mariadb;
-#[path = "support/memcached.rs"]
-mod memcached;
-#[path = "support/upstream.rs"]
-mod upstream;
-#[path = "support/xmlrpc.rs"]
-mod xmlrpc;
-
+use crate::support::mariadb::user;
+use crate::support::memcached;
 use headstart::fetch;
 use headstart::xmlrpc::{XmlRpc, XmlRpcSettings};
 use headstart::{Crew, CrewSettings, Error, MySql};
 use headstart_fault::{Direction, Drip, FaultProxy, Faults};
-use mariadb::MariaDb;
-use memcached::RealMemcached;
+use headstart_testing::mariadb::MariaDb;
+use headstart_testing::memcached::RealMemcached;
+use headstart_testing::needs;
+use headstart_testing::upstream::{Behavior, FakeUpstream};
+use headstart_testing::xmlrpc::Peer;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream};
-use xmlrpc::Peer;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -49,8 +43,10 @@ fn try_all_faults<T>(resource: impl Display, call: impl Fn(&FaultProxy, Duration
     ends(Faults { to_upstream: stalled, ..Faults::default() }, |error| matches!(error, Error::TimedOut { .. }));
     ends(Faults { to_client: broken, ..Faults::default() }, |error| !matches!(error, Error::Canceled(_)));
     call(&proxy, PATIENCE).map(drop).expect("a good network again");
-    memcached::eventually("nothing goes over the proxy any more but what is idle", || proxy.stats().open <= 1);
-    memcached::eventually("all threads but the proxy's are idle", || crew.stats().threads - crew.stats().idle == 1);
+    headstart_testing::eventually("nothing goes over the proxy any more but what is idle", || proxy.stats().open <= 1);
+    headstart_testing::eventually("all threads but the proxy's are idle", || {
+        crew.stats().threads - crew.stats().idle == 1
+    });
 }
 
 #[test]
@@ -59,22 +55,21 @@ fn a_page() {
     try_all_faults(fake.address(), |proxy, limit| fetch(&format!("http://{}/", proxy.address()), limit));
 }
 
+#[needs("memcached")]
 #[test]
 fn a_value_of_memcached() {
-    let Some(server) = RealMemcached::start() else { return };
+    let server = RealMemcached::start();
     let (crew, clients) = (memcached::crew(), std::cell::OnceCell::new());
     try_all_faults(server.address(), |proxy, limit| {
         clients.get_or_init(|| memcached::client(&crew, proxy.address())).get("key", limit)
     });
 }
 
+#[needs("mariadbd")]
 #[test]
 fn rows_of_mariadb() {
-    if !mariadb::is_here() {
-        return;
-    }
     let database = MariaDb::start();
-    let user = database.user("slow");
+    let user = user(&database, "slow");
     let (crew, clients) = (Crew::new(CrewSettings::default()).unwrap(), std::cell::OnceCell::new());
     try_all_faults(format!("127.0.0.1:{}", database.port), |proxy, limit| {
         let client = clients.get_or_init(|| MySql::new(&crew, user.clone().port(proxy.address().port())).unwrap());
@@ -82,9 +77,10 @@ fn rows_of_mariadb() {
     });
 }
 
+#[needs("python3")]
 #[test]
 fn an_xmlrpc_method() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let (crew, clients) = (Crew::new(CrewSettings::default()).unwrap(), std::cell::OnceCell::new());
     try_all_faults(peer.authority(), |proxy, limit| {
         let client = clients.get_or_init(|| {

@@ -2,23 +2,21 @@
 
 #![cfg(all(feature = "memcached", feature = "mysql", feature = "xmlrpc", target_os = "linux"))]
 
-#[path = "support/mariadb.rs"]
-mod mariadb;
-#[path = "support/memcached.rs"]
-mod memcached;
-#[path = "support/upstream.rs"]
-mod upstream;
-
+use crate::support::mariadb::one;
+use crate::support::mariadb::user;
+use crate::support::memcached;
 use headstart::memcached::SetOptions;
 use headstart::mysql::Value;
 use headstart::xmlrpc::{XmlRpc, XmlRpcSettings};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Error, MySql, Schedule};
 use headstart_fault::{Direction, FaultProxy, Faults};
-use mariadb::{MariaDb, one};
-use memcached::FakeMemcached;
+use headstart_testing::mariadb::MariaDb;
+use headstart_testing::memcached::FakeMemcached;
+use headstart_testing::needs;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
+use headstart_testing::{PATIENCE, eventually};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, PATIENCE, answer_with, eventually};
 
 /// Each way.
 const DELAY: Duration = Duration::from_millis(200);
@@ -48,6 +46,7 @@ fn slow(proxy: &FaultProxy) {
 
 #[test]
 fn a_get_takes_one_round_trip() {
+    let _turn = headstart_testing::in_turn();
     for max_redirects in [0, 1] {
         let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
         let proxy = proxy(&crew, fake.address());
@@ -61,8 +60,9 @@ fn a_get_takes_one_round_trip() {
 
 #[test]
 fn a_value_takes_one_round_trip_and_a_change_over_an_idle_connection_two() {
+    let _turn = headstart_testing::in_turn();
     let fake = FakeMemcached::start(|request| {
-        vec![memcached::says(match request.line.starts_with("ms ") {
+        vec![headstart_testing::memcached::says(match request.line.starts_with("ms ") {
             true => format!("HD k{} O{}\r\n", request.key(), request.opaque()),
             false => request.value("hi"),
         })]
@@ -78,6 +78,7 @@ fn a_value_takes_one_round_trip_and_a_change_over_an_idle_connection_two() {
 
 #[test]
 fn an_xmlrpc_call_takes_one_round_trip() {
+    let _turn = headstart_testing::in_turn();
     const ONE: &str = "<methodResponse><params><param><value><int>1</int></value></param></params></methodResponse>";
     let fake = FakeUpstream::start(Behavior::Says(answer_with("200 OK", "text/xml", ONE)));
     let crew = crew();
@@ -88,14 +89,13 @@ fn an_xmlrpc_call_takes_one_round_trip() {
     takes(1, |limit| client.call("m", (), limit));
 }
 
+#[needs("mariadbd")]
 #[test]
 fn a_statement_takes_two_round_trips_and_its_result_does_not_wait_for_the_clean_up() {
-    if !mariadb::is_here() {
-        return;
-    }
+    let _turn = headstart_testing::in_turn();
     let (crew, server) = (crew(), MariaDb::shared());
     let proxy = proxy(&crew, format!("127.0.0.1:{}", server.port));
-    let client = MySql::new(&crew, server.user("far").port(proxy.address().port())).unwrap();
+    let client = MySql::new(&crew, user(server, "far").port(proxy.address().port())).unwrap();
     client.execute("CREATE TABLE t (id INT)", &[], PATIENCE).unwrap();
     let clean = || eventually("the connection is clean", || client.idle_connections() == 1);
     clean();
@@ -111,15 +111,14 @@ fn a_statement_takes_two_round_trips_and_its_result_does_not_wait_for_the_clean_
 }
 
 /// The end of a statement comes to the server before the statement itself, and still ends it.
+#[needs("mariadbd")]
 #[test]
 fn a_statement_that_is_late_is_not_run_after_its_call_was_ended() {
-    if !mariadb::is_here() {
-        return;
-    }
+    let _turn = headstart_testing::in_turn();
     const INSERT: &str = "INSERT INTO t VALUES (1)";
     let (crew, server) = (crew(), MariaDb::shared());
     let proxy = proxy(&crew, format!("127.0.0.1:{}", server.port));
-    let client = MySql::new(&crew, server.user("late").port(proxy.address().port())).unwrap();
+    let client = MySql::new(&crew, user(server, "late").port(proxy.address().port())).unwrap();
     client.execute("CREATE TABLE t (id INT)", &[], PATIENCE).unwrap();
     for _ in 0..5 {
         client.query("SELECT 1", &[], PATIENCE).unwrap();

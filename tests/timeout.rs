@@ -1,9 +1,8 @@
 //! A time-limited call returns what it returns or ends by its time, its cleanup runs then and only then, its thread
 //! comes home.
 
-#[path = "support/core.rs"]
-mod support;
-
+use crate::support::core as support;
+use crate::support::core::{FAR, SOON, crew, eventually, next, schedule};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use headstart::{
     CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Race, TimeLimit, TimedCall, with_timeout,
@@ -16,7 +15,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{FAR, SOON, crew, eventually, next, schedule};
 
 /// How long a call is waited for past its end.
 const GRACE: Duration = Duration::from_millis(5);

@@ -13,6 +13,7 @@ fn current() -> Option<u64> {
 
 #[test]
 fn the_default_is_asked_at_each_call_the_threads_own_first() {
+    headstart_testing::alone!();
     let refused = DefaultTimeout::limit();
     assert!(matches!(refused, Err(Error::NoDefaultTimeout)), "{refused:?}");
 

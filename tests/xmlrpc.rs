@@ -2,13 +2,11 @@
 
 #![cfg(feature = "xmlrpc")]
 
-#[path = "support/xmlrpc.rs"]
-mod peer;
-
 use headstart::race::Schedule;
 use headstart::xmlrpc::{DateTime, Fault, TryFromValue, Value, XmlRpc, XmlRpcSettings, XmlRpcUrl, to_json};
 use headstart::{CancelReason, CancelToken, Crew, CrewSettings, Deadline, Error, Race, TimeLimit};
-use peer::Peer;
+use headstart_testing::needs;
+use headstart_testing::xmlrpc::Peer;
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes on a busy machine.
@@ -40,9 +38,10 @@ fn date(date: &str) -> DateTime {
     date.parse().unwrap()
 }
 
+#[needs("python3")]
 #[test]
 fn every_type_goes_there_and_comes_back() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     let every = [
         (Value::Integer(i32::MIN), "int -2147483648"),
@@ -85,9 +84,10 @@ fn every_type_goes_there_and_comes_back() {
     assert_eq!(client.call("echo", (Value::Base64(bytes.clone()),), PATIENCE).unwrap(), Value::Base64(bytes));
 }
 
+#[needs("python3")]
 #[test]
 fn parameters_and_results_are_values_of_rust() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     let sum = client.call("add", (1, 2), PATIENCE).unwrap();
     assert_eq!(i32::try_from_value(&sum).unwrap(), 3);
@@ -97,9 +97,10 @@ fn parameters_and_results_are_values_of_rust() {
     assert_eq!(Vec::<String>::try_from_value(&none).unwrap(), Vec::<String>::new());
 }
 
+#[needs("python3")]
 #[test]
 fn a_fault_is_an_error_with_code_and_message() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     let fault = |method| match client.call(method, (), PATIENCE) {
         Err(Error::Fault { code, message }) => (code, message),
@@ -110,9 +111,10 @@ fn a_fault_is_an_error_with_code_and_message() {
     assert_eq!(fault("no.such.method").0, 1);
 }
 
+#[needs("python3")]
 #[test]
 fn a_multicall_tells_each_result_and_fault_apart() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     let (one, two) = (Value::Integer(1), Value::Integer(2));
     let calls: [(&str, &[Value]); 4] = [
@@ -131,9 +133,10 @@ fn a_multicall_tells_each_result_and_fault_apart() {
     assert_eq!(peer.next("request")["fields"]["content-type"], "text/xml; charset=utf-8");
 }
 
+#[needs("python3")]
 #[test]
 fn a_server_tells_of_its_methods() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     let methods = client.call("system.listMethods", (), PATIENCE).unwrap();
     let methods = Vec::<String>::try_from_value(&methods).unwrap();
@@ -142,9 +145,10 @@ fn a_server_tells_of_its_methods() {
     assert_eq!(help, text("Returns what it is given."));
 }
 
+#[needs("python3")]
 #[test]
 fn each_call_has_a_connection_of_its_own_and_says_how_much_time_is_left() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     for _ in 0..3 {
         client.call("add", (1, 2), PATIENCE).unwrap();
@@ -170,9 +174,10 @@ fn ends_in_time(client: &XmlRpc) {
     assert!(elapsed < TIMEOUT + Duration::from_secs(2), "too late: {elapsed:?}");
 }
 
+#[needs("python3")]
 #[test]
 fn a_method_that_hangs_ends_in_time_and_its_server_sees_the_client_go() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let crew = crew();
     let client = client(&crew, &peer);
     client.call("add", (1, 2), PATIENCE).unwrap();
@@ -184,9 +189,10 @@ fn a_method_that_hangs_ends_in_time_and_its_server_sees_the_client_go() {
     assert_eq!(crew.stats().threads, 0, "a call on the caller's thread needs no other");
 }
 
+#[needs("python3")]
 #[test]
 fn a_canceled_call_ends_with_the_reason() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let client = client(&crew(), &peer);
     let token = CancelToken::new();
     let limit = TimeLimit::new(Deadline::Never, &token);
@@ -202,9 +208,13 @@ fn a_canceled_call_ends_with_the_reason() {
     assert!(matches!(result, Err(Error::Canceled(CancelReason::ClientGone))), "{result:?}");
 }
 
+#[needs("python3")]
+#[needs("python3")]
+#[needs("python3")]
+#[needs("python3")]
 #[test]
 fn two_servers_race_and_the_loser_is_ended() {
-    let (Some(slow), Some(quick)) = (Peer::start(), Peer::start()) else { return };
+    let (slow, quick) = (Peer::start(), Peer::start());
     let crew = crew();
     let clients = [client(&crew, &slow), client(&crew, &quick)];
     let outcome = Race::new(&crew)
@@ -219,9 +229,10 @@ fn two_servers_race_and_the_loser_is_ended() {
     slow.next("gone"); // whether or not it had come to call the method
 }
 
+#[needs("python3")]
 #[test]
 fn an_answer_has_a_limit_of_size_and_of_nesting() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let crew = crew();
     let limit = 10_000;
     let small = client_with(&crew, &peer, |settings| settings.max_response(limit).max_nesting(3));
@@ -241,9 +252,10 @@ fn an_answer_has_a_limit_of_size_and_of_nesting() {
     assert!(large.call("nested", 33, PATIENCE).is_err());
 }
 
+#[needs("python3")]
 #[test]
 fn a_call_is_a_url_and_its_answer_json() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let call: XmlRpcUrl = format!("xmlrpc://{}?method=seen&param=a%20b&param=1", peer.authority()).parse().unwrap();
     assert_eq!(call.url, peer.url());
     let value = client(&crew(), &peer).call(&call.method, call.values(), PATIENCE).unwrap();
@@ -270,7 +282,7 @@ mod over_tls {
             Files { directory }
         }
 
-        fn peer(&self) -> Option<Peer> {
+        fn peer(&self) -> Peer {
             Peer::start_tls(self.directory.join("cert.pem").as_os_str(), self.directory.join("key.pem").as_os_str())
         }
     }
@@ -281,10 +293,11 @@ mod over_tls {
         }
     }
 
+    #[needs("python3")]
     #[test]
     fn values_faults_and_hanging_methods_are_as_without() {
         let files = Files::new("as-without");
-        let Some(peer) = files.peer() else { return };
+        let peer = files.peer();
         let client = client_with(&crew(), &peer, |settings| {
             settings.trusted(vec![Certificates::File(files.directory.join("cert.pem"))])
         });
@@ -295,10 +308,11 @@ mod over_tls {
         peer.sees_hanging_then_left();
     }
 
+    #[needs("python3")]
     #[test]
     fn a_certificate_nobody_trusts_is_refused() {
         let files = Files::new("untrusted");
-        let Some(peer) = files.peer() else { return };
+        let peer = files.peer();
         let result = client(&crew(), &peer).call("add", (1, 2), PATIENCE);
         assert!(matches!(result, Err(Error::Tls { .. })), "{result:?}");
     }

@@ -3,17 +3,15 @@
 
 #![cfg(feature = "xmlrpc")]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::Lookup;
 use headstart::xmlrpc::{Value, XmlRpc, XmlRpcSettings};
 use headstart::{Crew, CrewSettings, Error};
+use headstart_testing::upstream::{AcceptsNothing, Behavior, FakeUpstream, answer_with};
+use headstart_testing::{PATIENCE, eventually};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use upstream::{AcceptsNothing, Behavior, FakeUpstream, PATIENCE, answer_with, eventually};
 
 const TIMEOUT: Duration = Duration::from_millis(150);
 

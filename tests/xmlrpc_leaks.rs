@@ -1,16 +1,14 @@
 //! After hundreds of XML-RPC calls that end in every way, descriptors and threads are what they were.
 //!
-//! Alone in its file: it counts what belongs to the whole process.
+//! In a process of its own: it counts what belongs to the whole process.
 
 #![cfg(all(feature = "xmlrpc", target_os = "linux"))]
 
-#[path = "support/upstream.rs"]
-mod upstream;
-
 use headstart::xmlrpc::{XmlRpc, XmlRpcSettings};
 use headstart::{Crew, CrewSettings};
+use headstart_testing::eventually;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, answer_with, eventually};
 
 fn count(directory: &str) -> usize {
     std::fs::read_dir(directory).unwrap().count()
@@ -18,6 +16,7 @@ fn count(directory: &str) -> usize {
 
 #[test]
 fn nothing_leaks() {
+    headstart_testing::alone!();
     const ONE: &str = "<methodResponse><params><param><value><int>1</int></value></param></params></methodResponse>";
     let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
     let crew = Crew::new(CrewSettings::default()).unwrap();

@@ -3,15 +3,13 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "../../tests/support/core.rs"]
-mod support;
-
+use crate::support::{crew, soon};
 use headstart_fault::{Admission, Direction, FaultProxy, Faults};
+use headstart_testing::{PATIENCE as SOON, eventually};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use support::{SOON, crew, eventually, soon};
 
 const CONNECTIONS: u64 = 64;
 
@@ -41,6 +39,7 @@ fn states() -> Vec<Faults> {
 
 #[test]
 fn sixty_four_connections_in_every_state_leak_nothing() {
+    headstart_testing::alone!();
     let before = (threads(), descriptors());
     for faults in states() {
         let crew = crew(4);

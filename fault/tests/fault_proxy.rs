@@ -1,15 +1,13 @@
 //! The fault proxy applies its faults to a connection, in both directions and at once, and changes nothing else.
 
-#[path = "../../tests/support/core.rs"]
-mod support;
-
+use crate::support::{crew, soon};
 use headstart::{Crew, Deadline};
 use headstart_fault::{Admission, Direction, Drip, FaultProxy, Faults};
+use headstart_testing::PATIENCE as SOON;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{SOON, crew, soon};
 
 const MS: Duration = Duration::from_millis(1);
 

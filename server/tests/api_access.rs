@@ -1,22 +1,15 @@
 //! The access line says who won and what it took.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
+use crate::support::http::{get, send};
+use crate::support::served;
+use crate::support::served::Served;
+use crate::support::stack::{Front, Stack};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use http::{get, send};
+use headstart_testing::PATIENCE;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
 use log::kv::{Error, Key, Value, VisitSource};
-use served::Served;
-use stack::{Front, Stack};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use upstream::{Behavior, FakeUpstream, PATIENCE, answer_with};
 
 type Line = BTreeMap<String, String>;
 
@@ -72,6 +65,7 @@ fn assert_line(lines: &Receiver<Line>, expected: &[(&str, &str)], absent: &[&str
 /// One test, since a process has one logger.
 #[test]
 fn each_answer_is_logged_with_the_winner_and_the_attempts_begun() {
+    headstart_testing::alone!();
     let lines = listen_to_lines();
     for stack in Stack::ALL {
         println!("on {stack:?}");

@@ -1,20 +1,12 @@
 //! Every outcome of a race has the answer that the interface promises.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[macro_use]
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use http::{Reply, ask, get, read_reply, send};
-use served::{Served, schedule};
-use stack::Stack;
+use crate::support::http::{Reply, ask, get, read_reply, send};
+use crate::support::served;
+use crate::support::served::{Served, schedule};
+use crate::support::stack::Stack;
+use headstart_testing::eventually;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer, answer_with};
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, answer, answer_with, eventually};
 
 const RACED: [&str; 4] = ["/api/smart", "/api/first", "/api/all", "/api/within-timeout"];
 
@@ -267,7 +259,7 @@ fn a_client_that_leaves_ends_its_race_within_50_ms(stack: Stack) {
         drop(client);
         let gone = (0..3).map(|_| upstream.next_gone()).max().unwrap();
         fastest = fastest.min(gone.saturating_duration_since(left));
-        upstream::eventually("the client's leaving is counted", || {
+        headstart_testing::eventually("the client's leaving is counted", || {
             served::figure(served.address(), "headstart_clients_gone_total") == before + 1
         });
     }

@@ -1,21 +1,12 @@
 //! What an operator looks at is there and tells the truth.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[macro_use]
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use http::{ask, get, read_reply, send};
-use served::{Served, figure, schedule};
-use stack::Stack;
+use crate::support::http::{ask, get, read_reply, send};
+use crate::support::served::{Served, figure, schedule};
+use crate::support::stack::Stack;
+use headstart_testing::eventually;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use upstream::{Behavior, FakeUpstream, answer_with, eventually};
 
 fn quick(stack: Stack) -> (FakeUpstream, Served) {
     let upstream = FakeUpstream::start(Behavior::Answers("1"));
@@ -152,7 +143,7 @@ fn a_draining_server_is_healthy_and_not_ready(stack: Stack) {
     // Requests whose heads are read before the drain and whose bodies are sent under it.
     let kept = ["/readyz", "/healthz"].map(|path| {
         let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
-        socket.set_read_timeout(Some(upstream::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(headstart_testing::PATIENCE)).unwrap();
         write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n").unwrap();
         let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
         socket.read_exact(&mut go_on).unwrap();
@@ -161,7 +152,7 @@ fn a_draining_server_is_healthy_and_not_ready(stack: Stack) {
     let racing = send(served.address(), "GET", "/api/smart", &[]);
     upstream.next_request();
     std::thread::scope(|scope| {
-        let draining = scope.spawn(|| served.shut_down(upstream::PATIENCE));
+        let draining = scope.spawn(|| served.shut_down(headstart_testing::PATIENCE));
         // New connections are refused once the drain has begun.
         eventually("the drain has begun", || std::net::TcpStream::connect(served.address()).is_err());
         let [ready, healthy] = kept.map(|mut socket| {
@@ -201,7 +192,7 @@ fn a_host_field_cannot_write_into_the_page(stack: Stack) {
     let (_upstream, served) = quick(stack);
     let socket = {
         let mut socket = std::net::TcpStream::connect(served.address()).unwrap();
-        socket.set_read_timeout(Some(upstream::PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(headstart_testing::PATIENCE)).unwrap();
         socket.write_all(b"GET / HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n").unwrap();
         socket
     };

@@ -1,25 +1,15 @@
 //! A route races its sources as the endpoint of its strategy does, is counted, described, and refused when it cannot
 //! be served.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[macro_use]
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
+use crate::support::http::{ask, get};
+use crate::support::served::{Served, figure, schedule};
+use crate::support::stack::Stack;
 use headstart::{Crew, CrewSettings};
 use headstart_server::Error;
 use headstart_server::api::{Api, ApiSettings, RouteSettings, Strategy};
 use headstart_server::metrics::Metrics;
-use http::{ask, get};
-use served::{Served, figure, schedule};
-use stack::Stack;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with};
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, answer_with};
 
 on_every_stack!(
     each_strategy_answers_as_the_endpoint_of_its_name,

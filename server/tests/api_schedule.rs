@@ -1,21 +1,11 @@
 //! Attempts begin when the schedule says, and no sooner.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[macro_use]
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
+use crate::support::http::{get, read_reply, send};
+use crate::support::served::{Served, figure, schedule};
+use crate::support::stack::Stack;
 use headstart::{AfterFailure, Schedule};
-use http::{get, read_reply, send};
-use served::{Served, figure, schedule};
-use stack::Stack;
+use headstart_testing::upstream::{Behavior, FakeUpstream, Sight, answer_with};
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, Sight, answer_with};
 
 const EDGE: Duration = Duration::from_millis(300);
 

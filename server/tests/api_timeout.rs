@@ -1,20 +1,12 @@
 //! What a request's timeout counts, and what holds without a ceiling over it.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use http::{get, read_reply, send};
-use served::Served;
+use crate::support::http::{get, read_reply, send};
+use crate::support::served;
+use crate::support::served::Served;
+use headstart_testing::upstream::{Behavior, FakeUpstream};
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream};
 
 #[test]
 fn a_timeout_counts_from_the_end_of_the_head_however_late_the_body_comes() {

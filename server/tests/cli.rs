@@ -2,10 +2,7 @@
 
 #![cfg(feature = "cli")]
 
-#[path = "support/process.rs"]
-mod process;
-
-use process::{Finished, Process, finish, headstart};
+use crate::support::process::{Finished, Process, finish, headstart};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -2,10 +2,7 @@
 
 #![cfg(feature = "cli")]
 
-#[path = "support/process.rs"]
-mod process;
-
-use process::{Process, finish, headstart};
+use crate::support::process::{Process, finish, headstart};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};

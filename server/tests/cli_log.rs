@@ -2,10 +2,7 @@
 
 #![cfg(feature = "cli")]
 
-#[path = "support/process.rs"]
-mod process;
-
-use process::{Process, finish, headstart};
+use crate::support::process::{Process, finish, headstart};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;

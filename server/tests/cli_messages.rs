@@ -2,12 +2,8 @@
 
 #![cfg(feature = "cli")]
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/process.rs"]
-mod process;
-
-use process::{Process, finish, headstart};
+use crate::support::http;
+use crate::support::process::{Process, finish, headstart};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -3,30 +3,19 @@
 #![cfg(all(feature = "cli", feature = "command", feature = "memcached", feature = "mysql", feature = "xmlrpc"))]
 #![cfg(target_os = "linux")]
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "../../tests/support/mariadb.rs"]
-mod mariadb;
-#[path = "../../tests/support/memcached.rs"]
-mod memcached;
-#[path = "support/process.rs"]
-mod process;
-#[path = "../../tests/support/xmlrpc.rs"]
-mod xmlrpc;
-
-use headstart::memcached::SetOptions;
-use http::get;
-use mariadb::{MariaDb, PASSWORD};
-use memcached::RealMemcached;
+use crate::support::http::get;
+use crate::support::process::{Process, finish, headstart};
+use headstart::memcached::{Memcached, MemcachedSettings, SetOptions};
+use headstart::{Crew, CrewSettings};
+use headstart_testing::PATIENCE;
+use headstart_testing::mariadb::{MariaDb, PASSWORD};
+use headstart_testing::memcached::RealMemcached;
+use headstart_testing::needs;
+use headstart_testing::xmlrpc::Peer;
 use mysql::prelude::Queryable;
-use process::{Process, finish, headstart};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use xmlrpc::Peer;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A file that is gone with this.
 struct File(PathBuf);
@@ -65,17 +54,19 @@ fn assert_answers(server: SocketAddr, path: &str, response: &str) {
     assert_eq!((reply.status, reply.text()), (200, &*format!(r#"{{"success":true,"response":{response}}}"#)));
 }
 
+#[needs("memcached")]
 #[test]
 fn values_of_memcached() {
-    let Some(cache) = RealMemcached::start() else { return };
-    let crew = memcached::crew();
-    let client = memcached::client(&crew, cache.address());
+    let cache = RealMemcached::start();
+    let crew = Crew::new(CrewSettings::default()).unwrap();
+    let client = Memcached::new(&crew, MemcachedSettings::new(cache.address())).unwrap();
     for (key, value) in [("greeting", "gr\u{fc}n \"1\""), ("document", "{\"a\": 1.50}")] {
         client.set(key, value, SetOptions::default(), PATIENCE).unwrap();
     }
     let at = cache.address();
     let (_process, server, _file) = serve(&format!(
-        "route = ['/text=memcached://{at}/greeting', '/json=memcached://{at}/document?as=json', '/none=memcached://{at}/absent']"
+        "route = ['/text=memcached://{at}/greeting', '/json=memcached://{at}/document?as=json', \
+         '/none=memcached://{at}/absent']"
     ));
     assert_answers(server, "/text", r#""grün \"1\"""#);
     assert_answers(server, "/json", r#"{"a": 1.50}"#);
@@ -91,13 +82,11 @@ fn values_of_memcached() {
     assert_answers(server, "/text", r#""grün \"1\"""#);
 }
 
+#[needs("mariadbd")]
 #[test]
 fn rows_of_mariadb_and_a_statement_that_hangs_is_ended_there() {
-    if !mariadb::is_here() {
-        return;
-    }
     let database = MariaDb::start();
-    let _login = database.user("shop");
+    database.create_user("shop");
     let mut admin = database.admin();
     admin.query_drop("CREATE TABLE shop.item (id INT, name TEXT)").unwrap();
     admin.query_drop("INSERT INTO shop.item VALUES (7, 'screw'), (8, NULL)").unwrap();
@@ -113,7 +102,7 @@ fn rows_of_mariadb_and_a_statement_that_hangs_is_ended_there() {
     ));
     assert_answers(server, "/rows", r#"[{"id":7,"name":"screw"},{"id":8,"name":null}]"#);
     assert_eq!(get(server, "/hangs").status, 408);
-    memcached::eventually("the statement is gone", || {
+    headstart_testing::eventually("the statement is gone", || {
         database
             .connections_of("shop")
             .iter()
@@ -134,9 +123,10 @@ fn rows_of_mariadb_and_a_statement_that_hangs_is_ended_there() {
     assert!(status.success() && !log.contains(PASSWORD), "{status:?} {log}");
 }
 
+#[needs("python3")]
 #[test]
 fn answers_of_an_xmlrpc_method() {
-    let Some(peer) = Peer::start() else { return };
+    let peer = Peer::start();
     let at = peer.authority();
     let (_process, server, _file) = serve(&format!(
         "route = ['/echo=xmlrpc://{at}/RPC2?method=echo&param=gr%C3%BCn', '/fault=xmlrpc://{at}/RPC2?method=refuse',
@@ -159,7 +149,7 @@ fn output_of_a_program_and_one_that_hangs_is_ended() {
         assert_eq!(get(server, path).text(), r#"{"success":false,"response":{}}"#);
     }
     assert_eq!(get(server, "/hang?timeout=100").status, 408);
-    memcached::eventually("the program is gone", || {
+    headstart_testing::eventually("the program is gone", || {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap().flatten();
         tasks
             .map(|task| task.path().join("children"))

@@ -2,13 +2,8 @@
 
 #![cfg(all(feature = "cli", feature = "tls"))]
 
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/tls.rs"]
-mod tls;
-
-use process::{finish, headstart};
-use tls::Certificate;
+use crate::support::process::{finish, headstart};
+use crate::support::tls::Certificate;
 
 fn text(path: &std::path::Path) -> &str {
     path.to_str().unwrap()
@@ -60,7 +55,7 @@ fn files_that_cannot_be_used_are_mistakes() {
 #[cfg(unix)]
 mod signals {
     use super::*;
-    use process::Process;
+    use crate::support::process::Process;
     use rustix::process::Signal;
     use std::fs;
     use std::net::SocketAddr;

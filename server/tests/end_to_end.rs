@@ -3,16 +3,10 @@
 
 #![cfg(all(feature = "cli", unix))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/python.rs"]
-mod python;
-
-use client::Client;
-use process::{Process, headstart};
-use python::{Python, curl, fetch, fetch_all, has};
+use crate::support::client::Client;
+use crate::support::process::{Process, headstart};
+use crate::support::python::{Python, curl, fetch, fetch_all};
+use headstart_testing::needs;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -54,11 +48,9 @@ fn enveloped(body: &str) -> String {
     format!(r#"{{"success":true,"response":{body}}}"#)
 }
 
+#[needs("python3", "curl")]
 #[test]
 fn an_answer_before_the_first_hedge_is_due_costs_one_request() {
-    if !has(&["python3", "curl"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let headstart = Headstart::before(&upstream.url("/answers-after/0.05"), &[]);
     let answer = fetch(&headstart.url("/api/smart?timeout=20000"));
@@ -73,11 +65,9 @@ fn an_answer_before_the_first_hedge_is_due_costs_one_request() {
     assert_eq!(trace.iter().map(|field| field.len()).collect::<Vec<_>>(), [2, 32, 16, 2], "{trace:?}");
 }
 
+#[needs("python3", "curl")]
 #[test]
 fn attempts_that_hang_are_overtaken_by_a_hedge_and_ended() {
-    if !has(&["python3", "curl"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let mut headstart = Headstart::before(&upstream.url("/last-wins"), &[]);
     let answer = fetch(&headstart.url("/api/smart?timeout=20000"));
@@ -105,11 +95,9 @@ fn attempts_that_hang_are_overtaken_by_a_hedge_and_ended() {
     assert_eq!(upstream.gone(&winner[0]), None, "the winner's connection is kept");
 }
 
+#[needs("python3", "curl")]
 #[test]
 fn a_timeout_is_answered_when_it_is_over_and_all_attempts_are_ended() {
-    if !has(&["python3", "curl"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let headstart = Headstart::before(&upstream.url("/hangs"), &[]);
     let answer = fetch(&headstart.url("/api/smart?timeout=700"));
@@ -123,11 +111,9 @@ fn a_timeout_is_answered_when_it_is_over_and_all_attempts_are_ended() {
     }
 }
 
+#[needs("python3", "curl")]
 #[test]
 fn connections_to_the_upstream_are_used_again() {
-    if !has(&["python3", "curl"]) {
-        return;
-    }
     let mut upstream = Python::start();
     // Without hedges, which a machine under load might see.
     let headstart = Headstart::before(&upstream.url("/answers"), &["--schedule", "0"]);
@@ -142,11 +128,9 @@ fn connections_to_the_upstream_are_used_again() {
     assert_eq!(connections.len(), 1, "{connections:?}");
 }
 
+#[needs("python3", "curl")]
 #[test]
 fn an_upstream_that_closes_idle_connections_costs_no_client_an_error() {
-    if !has(&["python3", "curl"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let headstart = Headstart::before(&upstream.url("/closes-idle"), &["--schedule", "0"]);
     let url = headstart.url("/api/smart");
@@ -168,11 +152,9 @@ enum Leaving {
     Reset,
 }
 
+#[needs("python3", "curl")]
 #[test]
 fn a_client_that_leaves_ends_its_race() {
-    if !has(&["python3", "curl"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let mut headstart = Headstart::before(&upstream.url("/hangs"), &[]);
     let target = "/api/smart?timeout=60000";
@@ -223,11 +205,9 @@ fn ask_until_closed(address: SocketAddr, number: usize) -> Vec<String> {
     answered
 }
 
+#[needs("python3")]
 #[test]
 fn a_stop_under_load_answers_every_request_that_was_taken() {
-    if !has(&["python3"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let mut headstart = Headstart::before(&upstream.url("/answers-after/0.1"), &["--schedule", "0"]);
     let address = headstart.address;
@@ -246,11 +226,9 @@ fn a_stop_under_load_answers_every_request_that_was_taken() {
     assert!(!drained.contains(" 0 requests answered") && !drained.contains("cut"), "{drained}");
 }
 
+#[needs("python3")]
 #[test]
 fn what_hangs_when_the_drain_is_over_is_canceled() {
-    if !has(&["python3"]) {
-        return;
-    }
     let mut upstream = Python::start();
     let options = ["--schedule", "0", "--drain-timeout", "300ms"];
     let mut headstart = Headstart::before(&upstream.url("/hangs"), &options);
@@ -328,11 +306,9 @@ mod https {
         ["--upstream-ca", ca.to_str().unwrap()]
     }
 
+    #[needs("python3", "curl", "openssl")]
     #[test]
     fn an_https_upstream_is_raced_and_its_connection_used_again() {
-        if !has(&["python3", "curl", "openssl"]) {
-            return;
-        }
         let certified = Certified::new("trusted");
         let ca = certified.file("ca.pem");
         let mut upstream = certified.upstream();
@@ -347,11 +323,9 @@ mod https {
         assert_eq!(connections.len(), 1, "{connections:?}");
     }
 
+    #[needs("python3", "curl", "openssl")]
     #[test]
     fn attempts_that_hang_are_ended_beneath_tls_too() {
-        if !has(&["python3", "curl", "openssl"]) {
-            return;
-        }
         let certified = Certified::new("hangs");
         let ca = certified.file("ca.pem");
         let mut upstream = certified.upstream();
@@ -364,11 +338,9 @@ mod https {
         upstream.until("the losers are closed", |upstream| losers.iter().all(|loser| upstream.gone(loser).is_some()));
     }
 
+    #[needs("python3", "curl", "openssl")]
     #[test]
     fn an_upstream_that_nobody_vouches_for_is_not_asked() {
-        if !has(&["python3", "curl", "openssl"]) {
-            return;
-        }
         let certified = Certified::new("unknown");
         let mut upstream = certified.upstream();
         let headstart = Headstart::before(&upstream.url("/answers"), &[]);
@@ -378,11 +350,9 @@ mod https {
         assert!(upstream.requests.is_empty(), "{:#?}", upstream.requests);
     }
 
+    #[needs("curl")]
     #[test]
     fn a_handshake_that_is_never_answered_ends_with_the_timeout() {
-        if !has(&["curl"]) {
-            return;
-        }
         // The system takes the connections in; nobody ever accepts, reads or says anything.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let headstart = Headstart::before(&format!("https://{}/", silent.local_addr().unwrap()), &[]);

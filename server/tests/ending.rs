@@ -1,24 +1,17 @@
 //! A thousand races whose primary hangs, in the built binary: every loser is closed, and threads do not pile up.
 //!
-//! Alone in its file: the machine's time is what most of it depends on.
+//! Among the few tests that run beside few others: the machine's time is what most of it depends on.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "../../tests/support/proc.rs"]
-mod proc;
-#[path = "support/process.rs"]
-mod process;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use client::Client;
-use process::{Process, headstart};
+use crate::support::client::Client;
+use crate::support::process::{Process, headstart};
+use headstart_testing::eventually;
+use headstart_testing::proc;
+use headstart_testing::upstream::{Behavior, FakeUpstream, Sight, field};
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::time::Duration;
-use upstream::{Behavior, FakeUpstream, Sight, eventually, field};
 
 const CONNECTIONS: usize = 50;
 const REQUESTS_EACH: usize = 20;

@@ -2,26 +2,16 @@
 //! second.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/server.rs"]
-mod server;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use client::Client;
+use crate::support::client::Client;
+use crate::support::hostile::{Binary, within_three_tries};
+use crate::support::process;
+use crate::support::server::{eventually, settings, start};
 use headstart_server::front::{Request, Response};
-use hostile::{Binary, within_three_tries};
-use server::{eventually, settings, start};
+use headstart_testing::upstream::{Behavior, FakeUpstream};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -51,12 +41,14 @@ fn five_hundred_clients_in_one_burst(rounds: usize) {
 
 #[test]
 fn five_hundred_clients_in_one_burst_are_answered_within_a_second() {
+    let _turn = headstart_testing::in_turn();
     five_hundred_clients_in_one_burst(3);
 }
 
 #[test]
 #[ignore = "the whole of the promise takes a while: run with --ignored"]
 fn five_hundred_clients_in_one_burst_are_answered_within_a_second_twenty_times_in_a_row() {
+    let _turn = headstart_testing::in_turn();
     five_hundred_clients_in_one_burst(20);
 }
 
@@ -136,6 +128,7 @@ fn storm_while_requests_are_in_flight(start: impl Fn(&str) -> Binary, connection
 
 #[test]
 fn a_storm_of_twice_the_descriptors_there_are_passes_and_costs_no_admitted_request_its_answer() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| {
         storm_while_requests_are_in_flight(|url| Binary::start_with_limit("-n 200", &["--upstream", url]), 400)
     });
@@ -143,6 +136,7 @@ fn a_storm_of_twice_the_descriptors_there_are_passes_and_costs_no_admitted_reque
 
 #[test]
 fn a_storm_beyond_the_threads_there_may_be_passes_and_costs_no_admitted_request_its_answer() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| {
         storm_while_requests_are_in_flight(
             |url| Binary::start(&["--upstream", url, "--max-threads", "64", "--schedule", "0"]),
@@ -153,6 +147,7 @@ fn a_storm_beyond_the_threads_there_may_be_passes_and_costs_no_admitted_request_
 
 #[test]
 fn a_lack_of_descriptors_is_said_once_with_what_to_change() {
+    let _turn = headstart_testing::in_turn();
     // With the embedded sample, which is a second server with the same limit.
     let headstart = process::headstart(&[]);
     let mut limited = Command::new("sh");
@@ -167,6 +162,7 @@ fn a_lack_of_descriptors_is_said_once_with_what_to_change() {
 
 #[test]
 fn clients_that_take_all_the_descriptors_they_get_leave_some_for_upstreams() {
+    let _turn = headstart_testing::in_turn();
     let upstream = FakeUpstream::start(Behavior::Answers(r#"{"time":1}"#));
     let binary = Binary::start_with_limit("-n 200", &["--upstream", &upstream.url(), "--schedule", "0"]);
     let mut admitted: Vec<Client> = (0..50).map(|_| binary.connect()).collect();
@@ -185,6 +181,7 @@ fn clients_that_take_all_the_descriptors_they_get_leave_some_for_upstreams() {
 
 #[test]
 fn a_storm_beyond_the_address_space_for_threads_passes() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| {
         let upstream = FakeUpstream::start(Behavior::HangsAfterRequest);
         let binary = Binary::start_with_limit("-v 600000", &["--upstream", &upstream.url(), "--schedule", "0,0,0"]);
@@ -202,6 +199,7 @@ fn a_storm_beyond_the_address_space_for_threads_passes() {
 
 #[test]
 fn a_thousand_resets_before_the_first_byte_is_read_cost_no_thread() {
+    let turn = headstart_testing::in_turn();
     let binary = Binary::start(&[]);
     binary.assert_serves();
     for _ in 0..1_000 {
@@ -210,6 +208,8 @@ fn a_thousand_resets_before_the_first_byte_is_read_cost_no_thread() {
         client.reset();
     }
     binary.assert_serves();
+    // The rest is waiting.
+    drop(turn);
     // Threads wait 5 s for more work and leave then; three stay with the server and one with the process.
     eventually("all threads have left", || binary.threads() <= 8);
     eventually("all descriptors are closed", || binary.descriptors() < 40);
@@ -218,6 +218,7 @@ fn a_thousand_resets_before_the_first_byte_is_read_cost_no_thread() {
 
 #[test]
 fn handlers_that_panic_by_the_hundred_cost_no_thread_and_nobody_else_an_answer() {
+    let _turn = headstart_testing::in_turn();
     let (begun, begins) = crossbeam_channel::unbounded();
     let (go, told) = crossbeam_channel::unbounded::<()>();
     let fixture = start(settings(), move |request: &Request<'_>| {
@@ -225,13 +226,13 @@ fn handlers_that_panic_by_the_hundred_cost_no_thread_and_nobody_else_an_answer()
             panic!("as told");
         }
         begun.send(()).unwrap();
-        told.recv_timeout(upstream::PATIENCE).unwrap();
+        told.recv_timeout(headstart_testing::PATIENCE).unwrap();
         Response::new(200, "text/plain", &b"fine"[..])
     });
     let mut others: Vec<Client> = (0..10).map(|_| fixture.connect()).collect();
     for other in &mut others {
         other.get("/");
-        begins.recv_timeout(upstream::PATIENCE).unwrap();
+        begins.recv_timeout(headstart_testing::PATIENCE).unwrap();
     }
     let mut panicking: Vec<Client> = (0..20).map(|_| fixture.connect()).collect();
     for _ in 0..10 {

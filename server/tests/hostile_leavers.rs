@@ -1,21 +1,12 @@
 //! A client that leaves, at any moment and in any way, ends its upstream calls within 50 ms and is counted.
 #![cfg(target_os = "linux")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use client::Client;
-use served::Served;
+use crate::support::client::Client;
+use crate::support::served;
+use crate::support::served::Served;
+use headstart_testing::upstream::{Behavior, FakeUpstream, Sight};
+use headstart_testing::{PATIENCE, eventually};
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, PATIENCE, Sight, eventually};
 
 /// Every way to have asked, as far as it could matter.
 const REQUESTS: [&str; 6] = [
@@ -71,6 +62,7 @@ fn let_go(behavior: &Behavior, attempts: usize, tries: usize) -> Vec<Duration> {
 
 #[test]
 fn upstreams_are_let_go_within_50_ms_of_the_clients_leaving_in_every_phase() {
+    let _turn = headstart_testing::in_turn();
     let phases = [
         Behavior::HangsAfterAccept,
         Behavior::HangsAfterRequest,

@@ -1,15 +1,8 @@
 //! However much a client sends or says it will send: it gets its answer, memory stays where it was, the process lives.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/process.rs"]
-mod process;
-
-use client::Client;
-use hostile::Binary;
+use crate::support::client::Client;
+use crate::support::hostile::Binary;
 use std::io::Write;
 
 /// By how much memory may grow, in KiB.

@@ -1,27 +1,18 @@
 //! However slowly clients go about it: each is closed at its deadline, and the others do not notice.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/server.rs"]
-mod server;
-
-use client::{Client, End};
+use crate::support::client::{Client, End};
+use crate::support::hostile::{p99, within_three_tries};
+use crate::support::server::{Fixture, settings, start, start_echo};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use headstart_server::front::{Request, Response};
-use hostile::{p99, within_three_tries};
-use server::{Fixture, settings, start, start_echo};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_millis(500);
 /// What a healthy client's p99 may always be: below it, doubling is noise.
 const FLOOR: Duration = Duration::from_millis(5);
@@ -88,6 +79,7 @@ fn slow_senders(fixture: &Fixture, opening: &str) -> Result<(), String> {
 
 #[test]
 fn five_hundred_dripping_heads_are_closed_at_their_deadline() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| {
         let fixture = start_echo(settings().head_timeout(DEADLINE));
         slow_senders(&fixture, "GET / HTTP/1.1\r\nX: ")?;
@@ -98,6 +90,7 @@ fn five_hundred_dripping_heads_are_closed_at_their_deadline() {
 
 #[test]
 fn five_hundred_dripping_bodies_are_closed_at_their_deadline() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| {
         let fixture = start_echo(settings().body_timeout(DEADLINE));
         slow_senders(&fixture, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")?;
@@ -107,6 +100,7 @@ fn five_hundred_dripping_bodies_are_closed_at_their_deadline() {
 
 #[test]
 fn five_hundred_silent_clients_are_closed_at_their_deadline() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| {
         let fixture = start_echo(settings().idle_timeout(DEADLINE));
         while_a_healthy_client_asks(&fixture, || {
@@ -167,10 +161,12 @@ fn slow_readers(step: fn(&mut TcpStream)) -> Result<(), String> {
 
 #[test]
 fn readers_that_stall_are_closed_at_their_deadline() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| slow_readers(|_| {}));
 }
 
 #[test]
 fn readers_that_drip_are_closed_at_their_deadline() {
+    let _turn = headstart_testing::in_turn();
     within_three_tries(|| slow_readers(|stream| drop(stream.read(&mut [0; 256]))));
 }

@@ -2,22 +2,14 @@
 //! memory nor other requests suffer.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/hostile.rs"]
-mod hostile;
-#[path = "support/process.rs"]
-mod process;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use client::Client;
-use hostile::Binary;
+use crate::support::client::Client;
+use crate::support::hostile::Binary;
+use headstart_testing::upstream;
+use headstart_testing::upstream::{AcceptsNothing, Behavior, FakeUpstream};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use upstream::{AcceptsNothing, Behavior, FakeUpstream};
 
-const TIMEOUT: Duration = Duration::from_millis(400);
+const TIMEOUT: Duration = Duration::from_millis(200);
 /// How much later than that an answer may come on a busy machine.
 const LATE: Duration = Duration::from_millis(1_500);
 
@@ -106,14 +98,15 @@ fn assert_failed(name: &str, (status, text, took): &(u16, String, Duration)) {
 
 #[test]
 fn whatever_an_upstream_does_clients_have_an_answer_by_their_timeout_and_memory_stays() {
+    let _turn = headstart_testing::in_turn();
     for (name, behavior) in misbehaviors() {
         let upstream = FakeUpstream::start(behavior);
         let binary = Binary::start(&["--upstream", &upstream.url(), "--schedule", "0,50"]);
-        assert_failed(name, &ask(binary.address, "/api/smart?timeout=400"));
+        assert_failed(name, &ask(binary.address, "/api/smart?timeout=200"));
         let before = binary.peak_memory();
         std::thread::scope(|scope| {
             let address = binary.address;
-            let asked: Vec<_> = (0..4).map(|_| scope.spawn(move || ask(address, "/api/first?timeout=400"))).collect();
+            let asked: Vec<_> = (0..4).map(|_| scope.spawn(move || ask(address, "/api/first?timeout=200"))).collect();
             // Meanwhile the server is there for everybody else.
             let mut other = binary.connect();
             for _ in 0..20 {
@@ -132,19 +125,21 @@ fn whatever_an_upstream_does_clients_have_an_answer_by_their_timeout_and_memory_
 
 #[test]
 fn an_upstream_that_cannot_be_reached_costs_no_more_than_the_timeout() {
+    let _turn = headstart_testing::in_turn();
     let nowhere = AcceptsNothing::start();
     let binary = Binary::start(&["--upstream", &nowhere.url()]);
     for _ in 0..3 {
-        assert_failed("accepts nothing", &ask(binary.address, "/api/smart?timeout=400"));
+        assert_failed("accepts nothing", &ask(binary.address, "/api/smart?timeout=200"));
     }
     let unknown = Binary::start(&["--upstream", "http://does-not-exist.invalid/"]);
     for _ in 0..3 {
-        assert_failed("has no address", &ask(unknown.address, "/api/smart?timeout=400"));
+        assert_failed("has no address", &ask(unknown.address, "/api/smart?timeout=200"));
     }
 }
 
 #[test]
 fn beside_an_upstream_that_misbehaves_a_good_one_wins_whole() {
+    let _turn = headstart_testing::in_turn();
     let good = FakeUpstream::start(Behavior::Answers(GOOD));
     let whole = format!(r#"{{"success":true,"response":{GOOD}}}"#);
     for (name, behavior) in misbehaviors() {
@@ -159,6 +154,7 @@ fn beside_an_upstream_that_misbehaves_a_good_one_wins_whole() {
 
 #[test]
 fn what_an_upstream_says_after_its_answer_is_never_taken_for_the_next_one() {
+    let _turn = headstart_testing::in_turn();
     let forged = upstream::answer(r#"{"forged":true}"#);
     let both = [upstream::answer(GOOD), forged].concat();
     let upstream = FakeUpstream::start(Behavior::Says(both));
@@ -172,10 +168,11 @@ fn what_an_upstream_says_after_its_answer_is_never_taken_for_the_next_one() {
 
 #[test]
 fn a_reset_is_not_taken_for_the_end_of_a_body_that_has_no_length() {
+    let _turn = headstart_testing::in_turn();
     // What has come is JSON by itself: nothing but the reset tells that it is a part.
     let upstream = FakeUpstream::start(Behavior::SaysAndResetsLater(with_body("", "123")));
     let binary = Binary::start(&["--upstream", &upstream.url(), "--schedule", "0"]);
     for _ in 0..20 {
-        assert_failed("resets in a number", &ask(binary.address, "/api/smart?timeout=400"));
+        assert_failed("resets in a number", &ask(binary.address, "/api/smart?timeout=200"));
     }
 }

@@ -2,26 +2,18 @@
 //! what it had before: threads, descriptors, sockets. And each of the requests got the answer that its attempts add up
 //! to.
 //!
-//! Alone in its file: the machine's time is what most of it depends on.
+//! Among the few tests that run beside few others: the machine's time is what most of it depends on.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "../../tests/support/proc.rs"]
-mod proc;
-#[path = "support/process.rs"]
-mod process;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use client::{Answer, Client};
-use proc::Held;
-use process::{Process, headstart};
+use crate::support::client::{Answer, Client};
+use crate::support::process::{Process, headstart};
+use headstart_testing::proc;
+use headstart_testing::proc::Held;
+use headstart_testing::upstream::{Behavior, FakeUpstream, answer_with, field};
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use upstream::{Behavior, FakeUpstream, answer_with, field};
 
 const CONNECTIONS: u64 = 64;
 const REQUESTS: u64 = 10_000;
@@ -160,7 +152,7 @@ fn after_ten_thousand_requests_the_process_has_what_it_had_before() {
     let address = process.address().parse().unwrap();
     let id = process.id();
     // The thread that tried the upstream out leaves when it has been idle for long enough; the main thread stays.
-    Held::until(id, client::PATIENCE, "only the main thread", |held| held.threads_named("headstart") == 1);
+    Held::until(id, headstart_testing::PATIENCE, "only the main thread", |held| held.threads_named("headstart") == 1);
     let before = Held::by(id);
 
     let began = Instant::now();

@@ -2,14 +2,12 @@
 
 #![cfg(feature = "tiny_http")]
 
-#[path = "support/client.rs"]
-mod client;
-
-use client::{Client, PATIENCE};
+use crate::support::client::Client;
 use crossbeam_channel::unbounded;
 use headstart::{Crew, CrewSettings};
 use headstart_server::ServerSettings;
 use headstart_server::front::{Front, PlainServer, Request, Response};
+use headstart_testing::PATIENCE;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -153,17 +151,10 @@ fn what_is_under_way_when_the_time_is_over_is_canceled() {
 }
 
 #[cfg(all(feature = "cli", unix))]
-#[path = "support/process.rs"]
-mod process;
-#[cfg(all(feature = "cli", unix))]
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-#[cfg(all(feature = "cli", unix))]
 mod as_a_process {
     use super::*;
-    use crate::process::{Process, finish, headstart};
-    use crate::upstream::{Behavior, FakeUpstream};
+    use crate::support::process::{Process, finish, headstart};
+    use headstart_testing::upstream::{Behavior, FakeUpstream};
     use rustix::process::Signal;
     use std::process::Command;
 

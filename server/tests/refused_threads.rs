@@ -6,19 +6,10 @@
 //! same server, and what it refuses counts as an upstream's failure.
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/process.rs"]
-mod process;
-#[path = "support/unprivileged.rs"]
-mod unprivileged;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
-use client::{Answer, Client};
+use crate::support::client::{Answer, Client};
+use crate::support::unprivileged::Unprivileged;
+use headstart_testing::upstream::{Behavior, FakeUpstream};
 use std::time::{Duration, Instant};
-use unprivileged::Unprivileged;
-use upstream::{Behavior, FakeUpstream};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TOLD: &str = r#"{"success":true,"response":{"told":true}}"#;
@@ -34,6 +25,7 @@ fn served(binary: &Unprivileged, clients: usize) -> Vec<Client> {
 
 #[test]
 fn requests_admitted_while_threads_are_refused_succeed_and_the_others_are_told_at_once() {
+    let _turn = headstart_testing::in_turn();
     let (tell, told) = crossbeam_channel::unbounded();
     let upstream = FakeUpstream::start(Behavior::AnswersWhenTold(told));
     let binary = Unprivileged::start(&["--upstream", &upstream.url()]);
@@ -71,7 +63,7 @@ fn requests_admitted_while_threads_are_refused_succeed_and_the_others_are_told_a
         assert_eq!((answer.status, answer.text()), (200, TOLD));
     }
     for client in &mut others {
-        client.stream().set_read_timeout(Some(client::PATIENCE)).unwrap();
+        client.stream().set_read_timeout(Some(headstart_testing::PATIENCE)).unwrap();
         let answer = client.answer();
         assert!(answer.status == 503 || answer.text() == TOLD, "{answer:?}");
     }
@@ -98,12 +90,13 @@ fn figure(answer: &Answer, name: &str) -> u64 {
 
 #[test]
 fn a_name_that_finds_no_thread_to_be_looked_up_is_a_refusal_and_is_tried_again() {
+    let _turn = headstart_testing::in_turn();
     let upstream = FakeUpstream::start(Behavior::Answers(r#"{"told":true}"#));
     let url = upstream.url().replace("127.0.0.1", "localhost");
     let binary = Unprivileged::start(&["--upstream", &url, "--schedule", "0"]);
     let mut client = served(&binary, 1).remove(0);
     // Nothing runs beside this connection: the probe at start is over.
-    upstream::eventually("all other threads are idle", || {
+    headstart_testing::eventually("all other threads are idle", || {
         let figures = client.get("/metrics").answer();
         figure(&figures, "headstart_crew_threads") == 1 + figure(&figures, "headstart_crew_threads_idle")
     });

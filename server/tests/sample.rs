@@ -1,22 +1,14 @@
 //! The sample upstream is as unreliable as asked, and says what it saw.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/served.rs"]
-mod served;
-#[path = "support/stack.rs"]
-mod stack;
-#[path = "../../tests/support/upstream.rs"]
-mod upstream;
-
+use crate::support::http::{Reply, ask, get, send};
+use crate::support::served;
 use headstart::{Crew, CrewSettings};
 use headstart_server::Server;
 use headstart_server::sample::{Sample, SampleSettings};
-use http::{Reply, ask, get, send};
+use headstart_testing::eventually;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use upstream::eventually;
 
 struct Running(Server);
 

@@ -1,16 +1,11 @@
 //! One access line per request. One test, because the logger belongs to the whole process.
 #![cfg(unix)]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
+use crate::support::server::{eventually, settings, start};
 use headstart::Deadline;
 use headstart_server::front::{Note, Request, Response, access};
 use log::kv::{Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
-use server::{eventually, settings, start};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -61,13 +56,14 @@ fn line() -> String {
 
 #[test]
 fn every_request_leaves_one_line() {
+    headstart_testing::alone!();
     log::set_logger(&LOG).unwrap();
     log::set_max_level(LevelFilter::Info);
     let short = Duration::from_millis(100);
     let settings = settings().head_timeout(short);
     let fixture = start(settings, |request: &Request<'_>| match request.path() {
         "/wait" => {
-            request.token().wait(Deadline::after(client::PATIENCE));
+            request.token().wait(Deadline::after(headstart_testing::PATIENCE));
             Response::new(200, "text/plain", &b""[..]).with_note("attempts", Note::Number(2))
         }
         "/panic" => panic!("as told"),

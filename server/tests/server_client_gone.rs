@@ -1,16 +1,12 @@
 //! A client's leaving ends its request, and only its leaving does.
 #![cfg(unix)]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::{Client, End, PATIENCE};
+use crate::support::client::{Client, End};
+use crate::support::server::{Fixture, settings, start};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use headstart::{CancelReason, Deadline};
 use headstart_server::front::{Request, Response};
-use server::{Fixture, settings, start};
+use headstart_testing::PATIENCE;
 use std::time::{Duration, Instant};
 
 /// A server whose handler works until its token is canceled, or until it is told to answer.
@@ -78,6 +74,7 @@ const REQUESTS: [&str; 5] = [
 
 #[test]
 fn a_client_that_closes_ends_its_request() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     for request in REQUESTS {
         let client = works.client(request);
@@ -94,6 +91,7 @@ fn a_client_that_closes_ends_its_request() {
 
 #[test]
 fn a_client_that_resets_ends_its_request() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     for request in REQUESTS {
         let client = works.client(request);
@@ -105,6 +103,7 @@ fn a_client_that_resets_ends_its_request() {
 
 #[test]
 fn a_client_that_closes_later_ends_its_request_within_50_ms() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     let mut took: Vec<Duration> = (0..40)
         .map(|round| {
@@ -126,6 +125,7 @@ fn a_client_that_closes_later_ends_its_request_within_50_ms() {
 
 #[test]
 fn a_client_that_pipelines_while_it_waits_and_then_closes_ends_its_request() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     let mut client = works.client(PLAIN);
     for _ in 0..100 {
@@ -138,6 +138,7 @@ fn a_client_that_pipelines_while_it_waits_and_then_closes_ends_its_request() {
 
 #[test]
 fn a_client_that_only_half_closes_gets_its_whole_answer() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     for request in REQUESTS {
         let mut client = works.client(request);
@@ -158,6 +159,7 @@ fn a_client_that_only_half_closes_gets_its_whole_answer() {
 
 #[test]
 fn a_client_that_is_answered_before_it_is_watched_can_half_close_too() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     for _ in 0..50 {
         let mut client = works.client(PLAIN);
@@ -169,6 +171,7 @@ fn a_client_that_is_answered_before_it_is_watched_can_half_close_too() {
 
 #[test]
 fn a_client_that_stays_is_not_taken_for_gone() {
+    let _turn = headstart_testing::in_turn();
     let works = Works::start();
     let mut client = works.client(PLAIN);
     client.send(PLAIN); // read after the first answer
@@ -187,6 +190,7 @@ fn a_client_that_stays_is_not_taken_for_gone() {
 
 #[test]
 fn a_handler_that_cannot_be_ended_finds_its_client_gone_when_it_returns() {
+    let _turn = headstart_testing::in_turn();
     let (begun, begins) = unbounded();
     let (go, told) = unbounded::<()>();
     let fixture = start(settings(), move |request: &Request<'_>| {

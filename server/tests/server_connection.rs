@@ -1,13 +1,8 @@
 //! What happens on one connection: kept, pipelined, closed.
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::{Client, End};
+use crate::support::client::{Client, End};
+use crate::support::server::{settings, start, start_echo};
 use headstart_server::front::{Ending, Request, Response};
-use server::{settings, start, start_echo};
 
 #[test]
 fn a_thousand_requests_take_one_connection_and_one_thread() {

@@ -2,12 +2,7 @@
 //! process.
 #![cfg(target_os = "linux")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use server::{settings, start_echo};
+use crate::support::server::{settings, start_echo};
 use std::process::Command;
 
 /// Stops the process it is told, waits until each of its threads has stopped, and has it continue in any case.
@@ -24,6 +19,7 @@ kill -CONT $1
 /// The wait of an event loop ends with an error (`EINTR`) then.
 #[test]
 fn a_server_that_was_stopped_and_continued_accepts_as_before() {
+    headstart_testing::alone!();
     let fixture = start_echo(settings());
     let mut kept = fixture.connect();
     kept.get("/before").answer();

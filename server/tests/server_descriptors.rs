@@ -2,14 +2,9 @@
 //! belongs to the whole process.
 #![cfg(target_os = "linux")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::Client;
+use crate::support::client::Client;
+use crate::support::server::{eventually, settings, start_echo};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use server::{eventually, settings, start_echo};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::process::{Command, Stdio};
@@ -34,11 +29,10 @@ fn cpu_ticks(mut opened: &File) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
+#[headstart_testing::needs("python3")] // the storm needs a process with descriptors of its own
 #[test]
 fn a_storm_of_connections_beyond_the_descriptors_passes() {
-    if Command::new("python3").arg("--version").output().is_err() {
-        return; // the storm needs a process with descriptors of its own
-    }
+    headstart_testing::alone!();
     let stat = File::open("/proc/self/stat").unwrap();
     let fixture = start_echo(settings());
     let mut admitted = fixture.connect();

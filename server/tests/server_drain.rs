@@ -1,15 +1,12 @@
 //! A stop loses nothing that was admitted, and ends by its time.
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::{Client, End, PATIENCE};
+use crate::support::client::{Client, End};
+use crate::support::server;
+use crate::support::server::{settings, start, start_echo};
 use crossbeam_channel::{bounded, unbounded};
 use headstart::{CancelReason, Deadline};
 use headstart_server::front::{Request, Response};
-use server::{settings, start, start_echo};
+use headstart_testing::PATIENCE;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,14 +1,10 @@
 //! A handler sees the request as it came, and the server sends what the handler says.
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::{Client, PATIENCE};
+use crate::support::client::Client;
+use crate::support::server::{settings, start};
 use crossbeam_channel::unbounded;
 use headstart_server::front::{Request, Response};
-use server::{settings, start};
+use headstart_testing::PATIENCE;
 use std::time::Instant;
 
 #[test]

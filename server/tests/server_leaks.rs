@@ -1,15 +1,10 @@
 //! Nothing leaks. One test, because it counts what belongs to the whole process.
 #![cfg(target_os = "linux")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::Client;
+use crate::support::client::Client;
+use crate::support::server::{eventually, settings, start};
 use headstart::Deadline;
 use headstart_server::front::{Request, Response};
-use server::{eventually, settings, start};
 use std::fs;
 use std::time::Duration;
 
@@ -23,6 +18,7 @@ fn threads_and_descriptors() -> (usize, usize) {
 
 #[test]
 fn threads_and_descriptors_come_back_whatever_clients_do() {
+    headstart_testing::alone!();
     let before = threads_and_descriptors();
     let fixture = start(settings(), |request: &Request<'_>| {
         if request.path() == "/slow" {

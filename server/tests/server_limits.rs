@@ -1,15 +1,12 @@
 //! Everything a peer controls has a limit and a deadline.
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
-use client::{Client, End, PATIENCE};
+use crate::support::client::{Client, End};
+use crate::support::server;
+use crate::support::server::{Fixture, settings, start, start_echo};
 use headstart::{Crew, CrewSettings};
 use headstart_server::front::{Request, Response};
 use headstart_server::{Error, Server};
-use server::{Fixture, settings, start, start_echo};
+use headstart_testing::PATIENCE;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

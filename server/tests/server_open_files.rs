@@ -2,14 +2,9 @@
 //! logger belong to the whole process.
 #![cfg(target_os = "linux")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
+use crate::support::server::{settings, start_echo};
 use log::{LevelFilter, Log, Metadata, Record};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::{settings, start_echo};
 use std::sync::Mutex;
 
 /// Keeps the warnings.
@@ -40,6 +35,7 @@ fn warnings(max_connections: usize) -> Vec<String> {
 
 #[test]
 fn a_server_takes_all_the_files_it_may_have_and_warns_of_too_few() {
+    headstart_testing::alone!();
     log::set_logger(&LOG).unwrap();
     log::set_max_level(LevelFilter::Warn);
     let maximum = getrlimit(Resource::Nofile).maximum;

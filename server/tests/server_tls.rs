@@ -2,26 +2,20 @@
 
 #![cfg(feature = "tls")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-#[path = "support/tls.rs"]
-mod tls;
-
-use client::{Client, PATIENCE};
+use crate::support::client::Client;
+use crate::support::server::{Fixture, echo, eventually, settings, start};
+use crate::support::tls::{BOTH, Certificate, End, TlsClient};
 use crossbeam_channel::unbounded;
 use headstart::{CancelReason, Deadline};
 use headstart_server::front::{Handler, Request, Response, TlsSettings};
 use headstart_server::{Error, Server, ServerSettings};
-use server::{Fixture, echo, eventually, settings, start};
+use headstart_testing::PATIENCE;
 use socket2::SockRef;
 use std::fs;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tls::{BOTH, Certificate, End, TlsClient};
 
 const SHORT: Duration = Duration::from_millis(300);
 /// What a deadline may be missed by on a busy machine.

@@ -1,13 +1,8 @@
 //! The watch for clients that leave keeps its own time, and none while nobody asks for anything.
 #![cfg(target_os = "linux")]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/server.rs"]
-mod server;
-
+use crate::support::server::{settings, start};
 use headstart_server::front::{Request, Response};
-use server::{settings, start};
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
@@ -23,6 +18,7 @@ fn sleeps() -> Option<u64> {
 
 #[test]
 fn the_watch_wakes_at_its_pace_under_load_and_sleeps_when_there_is_none() {
+    headstart_testing::alone!();
     let fixture = start(settings(), |request: &Request<'_>| {
         request.token();
         Response::new(200, "text/plain", b"done".as_slice())

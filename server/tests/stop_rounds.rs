@@ -8,13 +8,9 @@
 
 #![cfg(all(unix, feature = "cli"))]
 
-#[path = "support/client.rs"]
-mod client;
-#[path = "support/process.rs"]
-mod process;
-
-use client::{Answer, Client, End, PATIENCE};
-use process::{Process, headstart};
+use crate::support::client::{Answer, Client, End};
+use crate::support::process::{Process, headstart};
+use headstart_testing::PATIENCE;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -42,6 +38,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[test]
 fn twenty_stops_under_load_lose_no_admitted_request() {
+    let _turn = headstart_testing::in_turn();
     for round in 0..ROUNDS {
         let upstream = Upstream::start();
         let load = Load::default();
@@ -97,6 +94,7 @@ fn twenty_stops_under_load_lose_no_admitted_request() {
 
 #[test]
 fn readiness_ends_with_the_signal_and_health_does_not() {
+    let _turn = headstart_testing::in_turn();
     let upstream = Upstream::start();
     let mut server = start(&upstream);
     let at = server.address().parse().unwrap();
@@ -120,6 +118,7 @@ fn readiness_ends_with_the_signal_and_health_does_not() {
 
 #[test]
 fn a_second_sigterm_ends_it_at_once_even_under_load() {
+    let _turn = headstart_testing::in_turn();
     let upstream = Upstream::start();
     let load = Load::default();
     thread::scope(|scope| {

@@ -1,7 +1,6 @@
 //! A way to a server on which idle connections are closed at a random moment.
 
-#![allow(dead_code)] // each test file uses its part
-
+use headstart_testing::PATIENCE;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,9 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// No test waits longer for a byte.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Passes bytes on both ways. A connection that has answered, and on which nothing has come for as long as chance says,
 /// is closed.

@@ -1,15 +1,14 @@
 //! What the tests of the core share: crews, gates to wait at, and an observer that sends on its events.
 
-#![allow(dead_code)] // each test file uses its part
-
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, RaceEnded};
 use headstart::{Attempt, CancelReason, Claim, Crew, CrewSettings, Deadline, Error, Job, Observer, Schedule};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// The bound of every wait for something that happens at once on a machine with time to spare.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+#[allow(unused_imports)] // each target uses its part
+pub(crate) use headstart_testing::{PATIENCE as SOON, eventually};
+
 /// Later than the end of any test.
 pub(crate) const FAR: Duration = Duration::from_secs(100_000);
 
@@ -49,15 +48,6 @@ pub(crate) fn next<T>(messages: &Receiver<T>) -> T {
 /// Waits until it is canceled and returns the reason, as a well-behaved call does.
 pub(crate) fn until_canceled(attempt: &Attempt) -> CancelReason {
     attempt.token().wait(soon()).expect("canceled in time")
-}
-
-/// For what the system tells nobody: asks again and again until it is so.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + SOON;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// An event that an observer received.
@@ -115,7 +105,6 @@ pub(crate) fn ends(attempts: usize, seen: &Receiver<Seen>) -> Vec<AttemptEnd> {
 
 /// Makes each function of the file, which takes [`Threads`](headstart::Threads), a test on both kinds. A test that
 /// only holds where the crew keeps the threads is listed with the reason.
-#[allow(unused_macros)] // each test file uses its part
 macro_rules! on_all_threads {
     ($($test:ident),* $(,)? $(; crew_only: $($own:ident = $reason:literal),* $(,)?)?) => {
         mod on_crew {

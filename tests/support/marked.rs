@@ -1,7 +1,5 @@
 //! Programs whose processes are recognised by a variable in their environment, which children inherit.
 
-#![allow(dead_code)] // each test file uses its part
-
 use headstart::command::Program;
 use std::fs;
 use std::process;

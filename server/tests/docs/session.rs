@@ -1,8 +1,8 @@
 //! The README's second session, run.
 
-use super::http::get;
-use super::process::{self, Process};
 use super::{blocks, text};
+use crate::support::http::get;
+use crate::support::process::{self, Process};
 
 /// Starts what a line of a session starts, on a free port instead of the one it names.
 fn start(line: &str, upstream: Option<&str>) -> (Process, String) {

@@ -4,13 +4,9 @@ use crate::verdict::Verdict;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::process::{Command, Stdio};
 
+/// The variable `PYTHON` names another one than `python3`.
 fn python() -> Command {
     Command::new(std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into()))
-}
-
-/// Whether there is a Python that has h11. The variable `PYTHON` names another one than `python3`.
-pub fn is_here() -> bool {
-    python().args(["-c", "import h11"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Hands each case, our verdict and what came of its comparison with h11's to `hear`, in order.

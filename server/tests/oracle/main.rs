@@ -8,11 +8,13 @@
 //! `cargo test` judges 30,000 cases; a million, in a minute on four idle cores:
 //!
 //! ```text
-//! HEADSTART_ORACLE_CASES=1000000 cargo test --test oracle -- --nocapture
+//! HEADSTART_ORACLE_CASES=1000000 cargo test --package headstart-server --test oracle -- --nocapture
 //! ```
 //!
-//! `HEADSTART_ORACLE_SEED` chooses other ones, `PYTHON` another interpreter than `python3`. The front's own files are
-//! compiled here, and [`over_sockets`] shows that a server does with the bytes what they say.
+//! `HEADSTART_ORACLE_SEED` chooses other ones, `PYTHON` another interpreter than `python3`.
+//!
+//! A target of its own: it is run with many more cases at times, and the front's own files are compiled here, since the
+//! framing is no public item. [`over_sockets`] shows that a server does with the bytes what they say.
 
 #![allow(dead_code, unreachable_pub)] // the front's files have more in them than is judged here
 
@@ -30,21 +32,14 @@ mod verdict;
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::io::Write;
 
 fn number_from(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
 }
 
+#[headstart_testing::needs("h11")]
 #[test]
 fn our_framing_and_an_independent_parser_agree_but_for_what_is_stricter_on_purpose() {
-    if !h11::is_here() {
-        let missing = "python3 with h11 is missing (pip install h11): the framing was NOT checked against it";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        // Past the harness, which shows nothing of tests that pass.
-        let _ = writeln!(std::io::stderr(), "warning: {missing}");
-        return;
-    }
     let cases = number_from("HEADSTART_ORACLE_CASES", 30_000);
     let seed = number_from("HEADSTART_ORACLE_SEED", 1);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4) as u64;

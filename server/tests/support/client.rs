@@ -1,14 +1,10 @@
 //! A client that sends exactly the given bytes.
 
-#![allow(dead_code)] // each test file uses a part of it
-
+use headstart_testing::PATIENCE;
 use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
-
-/// Every wait of a test ends by then.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One connection.
 pub(crate) struct Client {

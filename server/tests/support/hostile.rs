@@ -1,7 +1,5 @@
 //! The built binary under attack: started with the limits of a test, and observed from outside.
 
-#![allow(dead_code)] // each test file uses its part
-
 use super::client::Client;
 use super::process::{Process, headstart};
 use std::fs;

@@ -1,13 +1,8 @@
 //! A minimal HTTP client: one request per connection, the reply parsed by hand.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
-
+use headstart_testing::PATIENCE;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
-
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A reply, as it came.
 #[derive(Debug)]

@@ -1,16 +1,12 @@
 //! The built binary as a process: started, read line by line, signalled, waited for. Every wait is bounded, and
 //! dropping a process kills it.
 
-#![allow(dead_code)] // each test file uses its part
-
+use headstart_testing::PATIENCE;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// Generous: it only ends tests that have failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+use std::time::Instant;
 
 /// `headstart` with these arguments, and without settings from the environment of the tests.
 pub(crate) fn headstart(args: &[&str]) -> Command {

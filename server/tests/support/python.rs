@@ -1,9 +1,6 @@
 //! Peers that are not ours: an upstream of Python's standard library, and `curl` as a client.
-//!
-//! Where a tool is missing, a test says so loudly and passes; with `CI` set it fails.
 
-#![allow(dead_code)] // each test file uses its part
-
+use headstart_testing::PATIENCE;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -11,28 +8,6 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-
-/// Generous: it only ends tests that have failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Whether all of these tools are installed.
-pub(crate) fn has(tools: &[&str]) -> bool {
-    tools.iter().all(|tool| {
-        let argument = if *tool == "openssl" { "version" } else { "--version" };
-        let here = Command::new(tool).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        here.is_ok_and(|status| status.success()) || missing(tool)
-    })
-}
-
-/// Says that a tool is missing, and fails under CI.
-pub(crate) fn missing(what: &str) -> bool {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    assert!(std::env::var_os("CI").is_none(), "{what} is missing");
-    // Past the test harness, which would keep it to itself.
-    let line = format!("\n*** NOT TESTED: {what} is missing, so {test} shows nothing ***\n");
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
-    false
-}
 
 /// The upstream of `python.py`.
 pub(crate) struct Python {

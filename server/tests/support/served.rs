@@ -1,8 +1,6 @@
 //! The product on a port of its own, in front of the upstream of a test.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
-
-use crate::stack::{Front as Which, Stack};
+use super::stack::{Front as Which, Stack};
 use headstart::{AfterFailure, Crew, CrewSettings, Schedule, Threads};
 use headstart_server::api::{Api, ApiSettings, RouteSettings, SourceSettings};
 use headstart_server::front::Front;

@@ -1,13 +1,13 @@
 //! A server on a free port, with a crew of its own.
 
-#![allow(dead_code)] // each test file uses a part of it
-
-use super::client::{Client, PATIENCE};
+use super::client::Client;
 use headstart::{Crew, CrewSettings};
 use headstart_server::front::{Handler, Response};
 use headstart_server::{Server, ServerSettings};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+pub(crate) use headstart_testing::eventually;
 
 /// A running server.
 pub(crate) struct Fixture {
@@ -51,14 +51,5 @@ impl Fixture {
     pub(crate) fn assert_serves(&self) {
         let answer = self.connect().get("/healthy").answer();
         assert_eq!(answer.status, 200, "{answer:?}");
-    }
-}
-
-/// For facts that nobody signals: looks again and again, for a bounded time.
-pub(crate) fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }

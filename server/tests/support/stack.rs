@@ -2,8 +2,6 @@
 //!
 //! Each front meets each kind of threads. Calls are by ureq in one of the four: the plain stack as `--plain` starts it.
 
-#![allow(dead_code, unused_macros)] // each test file uses its part
-
 use headstart::Threads;
 use headstart::http::Calls;
 
@@ -58,8 +56,8 @@ macro_rules! on_stack {
         [$($test:ident)*] $([$excluded:ident $reason:literal])*
     ) => {
         mod $name {
-            const STACK: crate::stack::Stack = crate::stack::Stack {
-                front: crate::stack::Front::$front,
+            const STACK: crate::support::stack::Stack = crate::support::stack::Stack {
+                front: crate::support::stack::Front::$front,
                 threads: headstart::Threads::$threads,
                 calls: headstart::http::Calls::$calls,
             };

@@ -1,8 +1,7 @@
 //! Certificates made for a test, and a client that speaks TLS.
 
-#![allow(dead_code)] // each test file uses a part of it
-
 use headstart_server::front::TlsSettings;
+use headstart_testing::PATIENCE;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
@@ -12,10 +11,6 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-/// Every wait of a test ends by then.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const BOTH: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 

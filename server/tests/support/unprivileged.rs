@@ -3,8 +3,6 @@
 //! `RLIMIT_NPROC` does not apply to root. So a test that runs as root starts a copy of the binary, which all users can
 //! execute, under an unused user number.
 
-#![allow(dead_code)] // each test file uses its part
-
 use super::client::Client;
 use super::process::{Process, headstart};
 use std::fs;

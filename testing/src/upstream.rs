@@ -3,8 +3,7 @@
 //! A [`FakeUpstream`] listens on a port of its own and reports events as [`Sight`]s, so that tests wait for events and
 //! not for time. Dropping it ends its threads.
 
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
-
+use crate::PATIENCE;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,9 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// Longer than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a fake does with each request of a connection.
 #[derive(Clone)]
@@ -361,15 +357,5 @@ impl AcceptsNothing {
 
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
-    }
-}
-
-/// Waits, within reason, until `condition` holds: for what tells of itself in figures only.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }

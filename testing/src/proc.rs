@@ -1,26 +1,24 @@
 //! The threads, descriptors and sockets of a process, read from `/proc`.
 
-#![allow(dead_code)] // each test file uses its part
-
 use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
 /// The resources of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
+pub struct Held {
     /// The threads' names, in order.
-    pub(crate) threads: Vec<String>,
+    pub threads: Vec<String>,
     /// The targets of the descriptors, in order; sockets are counted below.
-    pub(crate) files: Vec<String>,
+    pub files: Vec<String>,
     /// The states of the sockets, in order: `0A` listens, `01` is connected, `08` was left by its peer and not closed
     /// (see `tcp_states.h`), `other` is not IPv4 TCP.
-    pub(crate) sockets: Vec<String>,
+    pub sockets: Vec<String>,
 }
 
 impl Held {
     /// Those of the process with this number, now.
-    pub(crate) fn by(process: u32) -> Held {
+    pub fn by(process: u32) -> Held {
         // Entries that vanish between listing and reading are left out.
         let names = list(process, "task", |task| fs::read_to_string(format!("{task}/comm")).ok());
         let states = tcp_states(process);
@@ -37,7 +35,7 @@ impl Held {
 
     /// Waits until `is_so` holds of the process's resources, at most this long, and returns how long it took.
     #[track_caller]
-    pub(crate) fn until(process: u32, within: Duration, what: &str, is_so: impl Fn(&Held) -> bool) -> Duration {
+    pub fn until(process: u32, within: Duration, what: &str, is_so: impl Fn(&Held) -> bool) -> Duration {
         let since = Instant::now();
         loop {
             let held = Held::by(process);
@@ -50,13 +48,13 @@ impl Held {
     }
 
     /// The threads with this name.
-    pub(crate) fn threads_named(&self, name: &str) -> usize {
+    pub fn threads_named(&self, name: &str) -> usize {
         self.threads.iter().filter(|thread| *thread == name).count()
     }
 }
 
 /// How many threads the process has.
-pub(crate) fn threads(process: u32) -> usize {
+pub fn threads(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/task")).unwrap().count()
 }
 

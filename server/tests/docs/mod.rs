@@ -7,11 +7,6 @@ mod names;
 mod session;
 mod tables;
 
-#[path = "../support/http.rs"]
-mod http;
-#[path = "../support/process.rs"]
-mod process;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,5 @@
+//! The fault proxy's tests but the one that needs a process of its own (`alone.rs`).
+
+mod support;
+
+mod fault_proxy;

@@ -1,0 +1,29 @@
+//! The server's tests but those that need a process of their own (`alone.rs`), those of promises about time
+//! (`timing.rs`), and the oracle.
+
+#[macro_use]
+mod support;
+
+mod api_answers;
+mod api_operation;
+mod api_routes;
+mod api_schedule;
+mod api_timeout;
+mod cli;
+mod cli_fault;
+mod cli_log;
+mod cli_messages;
+mod cli_routes;
+mod cli_tls;
+mod docs;
+mod end_to_end;
+mod hostile_sizes;
+mod plain_front;
+mod sample;
+mod server_connection;
+mod server_drain;
+mod server_handler;
+mod server_limits;
+mod server_tls;
+
+mod stuck_lookup;

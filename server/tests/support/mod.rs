@@ -1,0 +1,20 @@
+//! What the tests of this package share. What those of other packages use too is in the package `headstart-testing`.
+
+#![allow(dead_code, unreachable_pub, unused_macros)] // each target uses its part
+
+pub(crate) mod client;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod hostile;
+pub(crate) mod http;
+#[cfg(feature = "cli")]
+pub(crate) mod process;
+#[cfg(all(feature = "cli", unix))]
+pub(crate) mod python;
+pub(crate) mod served;
+pub(crate) mod server;
+#[macro_use]
+pub(crate) mod stack;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod unprivileged;
