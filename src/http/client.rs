@@ -1,5 +1,6 @@
 //! The client of hedged GETs.
 
+use super::call::Call;
 use super::racer::Racer;
 use super::settings::{Certificates, ClientSettings};
 use super::trace::TraceContext;
@@ -34,43 +35,6 @@ pub struct Client {
 struct Shared {
     upstreams: Upstreams,
     racer: Racer,
-}
-
-/// When the attempts of a call start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// By the client's schedule.
-    Hedged,
-    /// All at once.
-    AtOnce,
-}
-
-/// One call of a [`Client`].
-#[derive(Clone, Debug)]
-pub struct Call<'a> {
-    pub(super) start: Start,
-    pub(super) limit: TimeLimit,
-    pub(super) traceparent: Option<&'a str>,
-}
-
-impl<'a> Call<'a> {
-    /// A call that is over within `limit`. With [`Deadline::Never`](crate::Deadline::Never) it takes as long as its
-    /// slowest attempt.
-    pub fn new(limit: impl Into<TimeLimit>) -> Call<'a> {
-        Call { start: Start::Hedged, limit: limit.into(), traceparent: None }
-    }
-
-    /// When its attempts start. Defaults to [`Start::Hedged`].
-    pub fn start(mut self, start: Start) -> Call<'a> {
-        self.start = start;
-        self
-    }
-
-    /// The W3C trace context to send along. Defaults to a new one, which also takes the place of a malformed one.
-    pub fn traceparent(mut self, traceparent: &'a str) -> Call<'a> {
-        self.traceparent = Some(traceparent);
-        self
-    }
 }
 
 impl Client {

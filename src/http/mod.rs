@@ -9,18 +9,18 @@
 //! a failure of that attempt.
 //!
 //! What this does not do: other methods than GET (only what may be sent twice can be hedged), caching, cookies.
-
 //!
-//! - [`client`], [`settings`], [`racer`]: the hedged GET; [`fetch`](mod@fetch): the content of a URL
-//! - [`upstreams`], [`exchange`]: what is called, by which connection, and with what for an answer
-//! - [`wire`], [`request`], [`response`]: the usual call, over plain HTTP and without a library
-//! - [`agent`], [`transport`], `secure`, [`buffers`], [`current`], [`failure`]: any other call, by ureq over
+//! - `client`, `call`, `settings`, `racer`: the hedged GET; [`fetch`](fetch()): the content of a URL
+//! - `upstreams`, `exchange`: what is called, by which connection, and with what for an answer
+//! - `wire`, `request`, `response`: the usual call, over plain HTTP and without a library
+//! - `agent`, `transport`, `secure`, `buffers`, `current`, `failure`: any other call, by ureq over
 //!   connections of ours
-//! - [`answer`], [`trace`]: what is a success; the trace that goes on through us
+//! - `answer`, `trace`: what is a success; the trace that goes on through us
 
 mod agent;
 mod answer;
 mod buffers;
+mod call;
 mod client;
 mod current;
 mod exchange;
@@ -38,7 +38,8 @@ mod upstreams;
 mod wire;
 
 pub use crate::json::Json;
-pub use client::{Call, Client, Start};
+pub use call::{Call, Start};
+pub use client::Client;
 pub use fetch::{Fetch, Fetched, fetch};
 pub use settings::{Calls, Certificates, ClientSettings};
 pub use trace::TraceContext;

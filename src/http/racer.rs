@@ -1,6 +1,6 @@
 //! What hedged calls of any resource share.
 
-use super::client::{Call, Start};
+use super::call::{Call, Start};
 use super::settings::ClientSettings;
 use crate::crew::Crew;
 use crate::error::Error;

@@ -9,15 +9,17 @@
 //! The permit of the call is kept until its statement is ended or given up, so what is being ended counts against the
 //! bound of connections and can never pile up.
 
-use super::Shared;
-use super::connection::{Connection, kill};
+use super::connection::{Connection, Endpoint, kill};
 use super::permits::Permit;
+use super::shared::Shared;
+use crate::cancel::CancelToken;
 use crate::crew::{Claim, Job};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::limit::TimeLimit;
+use crate::net::lease::take;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 /// A statement to be ended. Counted from its beginning to its drop.
 struct Ending {
@@ -27,46 +29,40 @@ struct Ending {
     _permit: Permit,
 }
 
-/// How many endings there are.
-#[derive(Default)]
-pub(super) struct Endings(AtomicUsize);
-
-impl Endings {
-    pub(super) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+/// Has the statement of `connection` ended on the server; returns at once.
+pub(super) fn end(shared: &Arc<Shared>, connection: u32, permit: Permit) {
+    let endpoint = &shared.endpoint;
+    let until = Deadline::after(endpoint.settings.kill_timeout);
+    shared.endings.fetch_add(1, Ordering::Relaxed);
+    let ending = Ending { shared: shared.clone(), connection, until, _permit: permit };
+    let label = format!("end a statement on {}", endpoint.to).into();
+    let run = Box::new(move || match ending.end() {
+        Ok(()) => log::debug!("ended the statement of connection {connection} on {}", ending.shared.endpoint.to),
+        Err(error) => warn(&ending.shared.endpoint, connection, &error),
+    });
+    if let Err(error) = endpoint.crew.spawn(Claim::Request, Job { label, token: None, run }) {
+        warn(endpoint, connection, &error);
     }
 }
 
-impl Shared {
-    /// Has the statement of `connection` ended on the server; returns at once.
-    pub(super) fn end(self: &Arc<Self>, connection: u32, permit: Permit) {
-        let until = Deadline::after(self.endpoint.settings.kill_timeout);
-        self.endings.0.fetch_add(1, Ordering::Relaxed);
-        let ending = Ending { shared: self.clone(), connection, until, _permit: permit };
-        let label = format!("end a statement on {}", self.endpoint.to).into();
-        let run = Box::new(move || match ending.end() {
-            Ok(()) => log::debug!("ended the statement of connection {connection} on {}", ending.shared.endpoint.to),
-            Err(error) => ending.shared.warn(connection, &error),
-        });
-        if let Err(error) = self.endpoint.crew.spawn(Claim::Request, Job { label, token: None, run }) {
-            self.warn(connection, &error);
-        }
-    }
-
-    fn warn(&self, connection: u32, error: &Error) {
-        let to = &self.endpoint.to;
-        log::warn!("the statement of connection {connection} on {to} may run on, it could not be ended: {error}");
-    }
+fn warn(endpoint: &Endpoint, connection: u32, error: &Error) {
+    let to = &endpoint.to;
+    log::warn!("the statement of connection {connection} on {to} may run on, it could not be ended: {error}");
 }
 
 impl Ending {
     fn end(&self) -> Result<(), Error> {
         let limit = TimeLimit::from(self.until);
-        match self.shared.idle_connection() {
+        match self.idle() {
             // It may have died unnoticed.
             Some(idle) => self.end_over(idle, &limit).or_else(|_| self.end_over(self.fresh(&limit)?, &limit)),
             None => self.end_over(self.fresh(&limit)?, &limit),
         }
+    }
+
+    /// An idle connection that the server has not closed.
+    fn idle(&self) -> Option<Connection> {
+        take(&self.shared.idle, 0, &CancelToken::new())
     }
 
     fn fresh(&self, limit: &TimeLimit) -> Result<Connection, Error> {
@@ -83,6 +79,6 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.shared.endings.0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.endings.fetch_sub(1, Ordering::Relaxed);
     }
 }

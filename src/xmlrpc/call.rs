@@ -3,9 +3,8 @@
 //! The crate that writes the values writes them all, also those that no XML parser takes, and on the stack however deep
 //! they are. So they are looked through before.
 
-use super::Value;
 use crate::error::Error;
-use dxr::MethodCall;
+use dxr::{MethodCall, Value};
 
 /// The call of `method` with `params`, none of them inside more than `max_nesting` arrays and structs.
 pub(super) fn write(method: &str, params: Vec<Value>, max_nesting: usize) -> Result<String, Error> {

@@ -1,8 +1,8 @@
 //! Values as JSON.
 
-use super::Value;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use dxr::Value;
 use serde::ser::{Serialize, Serializer};
 
 /// The value as JSON text.

@@ -2,9 +2,10 @@
 //! every server of note does it: one array of structs there, one array back, each result in an array of its own and
 //! each fault bare.
 
+use super::fault::Fault;
 use super::reply::fault;
-use super::{Fault, Value};
 use crate::error::Error;
+use dxr::Value;
 use std::collections::BTreeMap;
 
 /// The one parameter of `system.multicall`.

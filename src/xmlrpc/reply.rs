@@ -5,8 +5,9 @@
 //! (`methodResponse`, then `params` and `param`, or `fault`), finds the one value in it, and stops at nesting beyond
 //! the limit and at a document type, the place where entities are declared.
 
-use super::{Fault, Value};
+use super::fault::Fault;
 use crate::error::Error;
+use dxr::Value;
 use quick_xml::Reader;
 use quick_xml::events::{BytesDecl, Event};
 
@@ -279,7 +280,7 @@ mod tests {
     /// A crew's threads have 1 MiB unless told otherwise.
     #[test]
     fn the_deepest_nesting_allowed_fits_on_the_stack() {
-        let most = super::super::MOST_NESTING;
+        let most = super::super::settings::MOST_NESTING;
         let reader = std::thread::Builder::new().stack_size(768 << 10).spawn(move || {
             let value = read(arrays(most, "<value/>").as_bytes(), most).unwrap().unwrap();
             super::super::json::to_json(&value).len() + super::super::call::write("m", vec![value], most).unwrap().len()

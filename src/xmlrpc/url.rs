@@ -1,7 +1,7 @@
 //! A call as a URL, for configuration files and command lines.
 
-use super::Value;
 use crate::error::Error;
+use dxr::Value;
 use std::str::FromStr;
 
 /// A whole call in one line: `xmlrpc://HOST[:PORT][/PATH]?method=NAME[&param=TEXT]…`, or `xmlrpcs://` for TLS.
