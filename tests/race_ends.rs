@@ -3,7 +3,7 @@
 use crate::support::core::{Forwards, SOON, crew, ends, eventually, next, schedule, soon, until_canceled};
 use crossbeam_channel::unbounded;
 use headstart::event::{AttemptEnd, RaceEnd};
-use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Outcome, Race, Threads, TimeLimit};
+use headstart::{AfterFailure, CancelReason, CancelToken, Deadline, Error, Outcome, Phase, Race, Threads, TimeLimit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -167,7 +167,26 @@ fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins(threads: Thre
     assert_eq!(begun.try_iter().collect::<Vec<_>>(), [(0, deadline)]);
 }
 
+fn a_call_within_an_attempt_ends_with_the_attempt(threads: Threads) {
+    let (crew, deadline) = (crew(2), soon());
+    let (tx, ends) = unbounded();
+    let outcome = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(deadline).first(move |attempt| {
+        let limit = TimeLimit::from(attempt);
+        assert_eq!(limit.deadline(), deadline);
+        assert!(limit.check(Phase::Send).is_ok());
+        if attempt.number() == 1 {
+            return Ok("won");
+        }
+        limit.token().wait(soon());
+        tx.send(limit.check(Phase::Send)).unwrap();
+        Err(())
+    });
+    assert_eq!(outcome.winner().unwrap().value, "won");
+    assert!(matches!(next(&ends), Err(Error::Canceled(CancelReason::Superseded))));
+}
+
 on_all_threads! {
+    a_call_within_an_attempt_ends_with_the_attempt,
     the_deadline_ends_a_race_whose_attempts_ignore_it_and_their_calls_stay_in_sight,
     a_race_whose_attempts_end_by_the_deadline_themselves_has_not_failed_but_timed_out,
     what_succeeded_by_the_deadline_is_kept_and_what_came_later_is_not,

@@ -47,21 +47,3 @@ impl From<&Attempt> for TimeLimit {
         TimeLimit::new(attempt.deadline, &attempt.token)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cancel::CancelReason;
-    use crate::error::{Error, Phase};
-    use std::time::Duration;
-
-    #[test]
-    fn a_call_within_an_attempt_has_its_deadline_and_its_token() {
-        let token = CancelToken::new();
-        let attempt = Attempt::alone(Deadline::after(Duration::from_secs(60)), &token);
-        let limit = TimeLimit::from(&attempt);
-        assert!(limit.deadline() == attempt.deadline() && limit.check(Phase::Send).is_ok());
-        token.cancel(CancelReason::Superseded);
-        assert!(matches!(limit.check(Phase::Send), Err(Error::Canceled(CancelReason::Superseded))));
-    }
-}
