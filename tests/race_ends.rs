@@ -169,14 +169,16 @@ fn attempts_know_the_deadline_and_a_hedge_not_yet_due_never_begins(threads: Thre
 
 fn a_call_within_an_attempt_ends_with_the_attempt(threads: Threads) {
     let (crew, deadline) = (crew(2), soon());
-    let (tx, ends) = unbounded();
+    let ((tx, ends), (began_tx, began)) = (unbounded(), unbounded());
     let outcome = Race::new(&crew).threads(threads).schedule(schedule(&[0, 0])).limit(deadline).first(move |attempt| {
         let limit = TimeLimit::from(attempt);
         assert_eq!(limit.deadline(), deadline);
         assert!(limit.check(Phase::Send).is_ok());
         if attempt.number() == 1 {
+            next(&began);
             return Ok("won");
         }
+        began_tx.send(()).unwrap();
         limit.token().wait(soon());
         tx.send(limit.check(Phase::Send)).unwrap();
         Err(())
