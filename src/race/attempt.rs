@@ -16,6 +16,7 @@ pub struct Attempt {
 impl Attempt {
     /// An attempt without a race, for tests.
     #[cfg(test)]
+    #[allow(dead_code)] // not in every set of features is there such a test
     pub(crate) fn alone(deadline: Deadline, token: &CancelToken) -> Attempt {
         Attempt { race: 0, number: 0, deadline, token: token.clone() }
     }
