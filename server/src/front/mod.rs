@@ -3,8 +3,8 @@
 //! The problem: a server in the open is spoken to by clients that are slow, gone, hostile or too many, and the usual
 //! small server of blocking threads is hung, starved or ended by each of them.
 //!
-//! The answer: every connection has a thread of the [`Crew`], which is also the request's worker, and everything a peer
-//! controls has a limit and a deadline ([`ServerSettings`]).
+//! The answer: every connection has a thread of the [`Crew`](headstart::Crew), which is also the request's worker.
+//! Everything that a peer controls has a limit and a deadline ([`ServerSettings`]).
 //!
 //! Threads: `headstart-accept` takes connections in, `headstart-watch` notices clients that leave; both begin in
 //! [`Server::start`] and are joined by [`Server::shutdown`]. Connections run on the crew's threads.
