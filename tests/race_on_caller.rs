@@ -100,8 +100,9 @@ fn a_primary_that_panics_is_a_failure_and_hurries_the_hedge() {
 fn a_primary_that_ends_by_the_deadline_before_the_alarm_rings_does_not_pass_for_a_failure() {
     let (crew, (release, released)) = (crew(), crossbeam_channel::bounded::<()>(0));
     let (rings, rung) = crossbeam_channel::bounded(1);
-    // Another race's deadline is kept by the alarm as well, whose thread a cleanup then holds up.
-    let other = race(&crew, 60_000).limit(Duration::from_millis(1));
+    // Another race's deadline is kept by the alarm as well, whose thread a cleanup then holds up. It is long enough for
+    // the race to begin on a busy machine.
+    let other = race(&crew, 60_000).limit(Duration::from_millis(200));
     let other = thread::spawn(move || {
         other.first(move |attempt| {
             let (rings, released) = (rings.clone(), released.clone());
