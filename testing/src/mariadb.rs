@@ -168,8 +168,8 @@ impl MariaDb {
 
     /// The connections of a user: their numbers, and what they run.
     ///
-    /// `SHOW` writes its rows to the client. The table `information_schema.processlist` takes a temporary one, over which
-    /// MariaDB 10.11 ends with a segmentation fault now and then (`ha_maria::drop_table`).
+    /// `SHOW` writes its rows to the client. The table `information_schema.processlist` takes a temporary one, over
+    /// which MariaDB 10.11 ends with a segmentation fault now and then (`ha_maria::drop_table`).
     pub fn connections_of(&self, user: &str) -> Vec<(u64, Option<String>)> {
         let rows: Vec<Row> = self.admin().query("SHOW FULL PROCESSLIST").unwrap();
         let of_user = rows.iter().filter(|row| row.get::<String, _>("User").as_deref() == Some(user));
