@@ -10,7 +10,7 @@ use crate::error::{Error, Phase};
 use crate::event::RaceEnd;
 use crate::json::Json;
 use crate::limit::TimeLimit;
-use crate::race::{Attempt, Cause, Outcome, Primary, Wanted};
+use crate::race::{Attempt, Cause, Outcome, Wanted};
 use crate::sync::lock;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -122,7 +122,7 @@ impl Client {
     ) -> Outcome<Json, Error> {
         let shared = self.shared.clone();
         let trace = TraceContext::continuing(call.traceparent);
-        self.shared.racer.run(call, wanted, Primary::OnCaller, move |turn, attempt| {
+        self.shared.racer.run(call, wanted, move |turn, attempt| {
             shared.upstreams.get(turn, attempt, &trace).inspect_err(|error| failed(attempt, error))
         })
     }

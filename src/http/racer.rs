@@ -1,4 +1,4 @@
-//! What hedged calls of any resource share.
+//! The races of one client, set up once.
 
 use super::call::{Call, Start};
 use super::settings::ClientSettings;
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::race::{Attempt, Outcome, Primary, Race, Wanted};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The races of one resource, ready but for what differs from call to call.
+/// The races of one client, ready but for what differs from call to call.
 pub(super) struct Racer {
     hedged: Race,
     at_once: Race,
@@ -22,6 +22,7 @@ impl Racer {
             .schedule(settings.schedule.clone())
             .after_failure(settings.after_failure)
             .threads(settings.threads)
+            .primary(Primary::OnCaller) // an HTTP call can be ended in each of its phases
             .label(label);
         if let Some(observer) = &settings.observer {
             hedged = hedged.observer(observer.clone());
@@ -31,23 +32,22 @@ impl Racer {
     }
 
     /// Runs `attempt` with the number of its turn, which is one further with each attempt and each call.
-    pub(super) fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, primary: Primary, attempt: F) -> Outcome<T, Error>
+    pub(super) fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, attempt: F) -> Outcome<T, Error>
     where
         T: Send + 'static,
         F: Fn(usize, &Attempt) -> Result<T, Error> + Send + Sync + 'static,
     {
-        let mut race = match call.start {
+        let race = match call.start {
             Start::Hedged => self.hedged.clone(),
             Start::AtOnce => self.at_once.clone(),
         };
-        race = race.limit(&call.limit);
+        let race = race.limit(&call.limit);
         let first = self.calls.fetch_add(1, Ordering::Relaxed);
         let call = move |running: &Attempt| {
             attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {
                 log::debug!("race {} attempt {}: {error}", running.race(), running.number());
             })
         };
-        race = race.primary(primary);
         match wanted {
             Wanted::First => race.first(call),
             Wanted::All => race.all(call),
