@@ -80,6 +80,8 @@ mod net;
 pub mod race;
 #[cfg(all(unix, any(feature = "_net", feature = "command")))]
 mod ready;
+#[cfg(all(feature = "http", unix))]
+pub mod relay;
 mod sync;
 pub mod timeout;
 #[cfg(feature = "xmlrpc")]

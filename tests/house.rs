@@ -19,6 +19,7 @@ const HOUSES: [House; 3] = [
         src: "src",
         floors: &[
             &["sync", "deadline", "cancel", "error", "limit", "event", "json", "ready"],
+            &["relay"],
             &["crew"],
             &["race", "timeout"],
             &["net"],
@@ -27,7 +28,13 @@ const HOUSES: [House; 3] = [
     },
     House {
         src: "server/src",
-        floors: &[&["sync", "panics", "error"], &["source", "front"], &["api", "metrics", "sample"], &["main", "cli"]],
+        floors: &[
+            &["sync", "panics", "error"],
+            &["source", "front"],
+            &["proxy"],
+            &["api", "metrics", "sample"],
+            &["main", "cli"],
+        ],
     },
     House { src: "fault/src", floors: &[&["sync", "error"], &["faults", "lane", "flow", "connection", "relay"]] },
 ];
