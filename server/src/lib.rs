@@ -31,6 +31,7 @@ mod error;
 pub mod front;
 pub mod metrics;
 mod panics;
+mod proxy;
 pub mod sample;
 mod source;
 mod sync;

@@ -21,7 +21,7 @@ use std::time::Instant;
 pub struct Api {
     crew: Crew,
     metrics: Arc<Metrics>,
-    permits: Permits,
+    permits: Arc<Permits>,
     /// The built-in ones first.
     routes: Vec<Route>,
     /// Where answers beside those of routes are counted, by [`Fixed`].

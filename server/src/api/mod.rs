@@ -22,6 +22,7 @@ mod settings;
 mod strategy;
 mod timeout;
 
+pub use crate::proxy::{Commit, HedgeMethod, HostField, Network, ProxySettings, Statuses};
 pub use crate::source::SourceSettings;
 pub use handler::Api;
 pub use settings::{ApiSettings, RouteSettings};

@@ -1,5 +1,6 @@
 //! How many requests are raced at a time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A bound on what happens at the same time. Nobody waits here: over the bound is refused.
@@ -9,20 +10,20 @@ pub(super) struct Permits {
     most: usize,
 }
 
-/// A place within the bound, given back when dropped.
+/// A place within the bound, given back when dropped, which may be long after its handler has returned.
 #[derive(Debug)]
-pub(super) struct Permit<'a>(&'a Permits);
+pub(super) struct Permit(Arc<Permits>);
 
 impl Permits {
-    pub(super) fn new(most: usize) -> Permits {
-        Permits { taken: AtomicUsize::new(0), most }
+    pub(super) fn new(most: usize) -> Arc<Permits> {
+        Arc::new(Permits { taken: AtomicUsize::new(0), most })
     }
 
     /// A permit, unless all are taken.
-    pub(super) fn take(&self) -> Option<Permit<'_>> {
+    pub(super) fn take(self: &Arc<Self>) -> Option<Permit> {
         // Relaxed: the number itself is all that is shared.
         let one_more = |taken| (taken < self.most).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Permit(self))
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Permit(self.clone()))
     }
 
     /// How many are taken.
@@ -36,7 +37,7 @@ impl Permits {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }

@@ -82,7 +82,7 @@ impl Route {
     }
 
     /// The answer to `request`: what its race comes to, if it may be raced.
-    pub(super) fn answer(&self, request: &Request<'_>, permits: &Permits) -> Response {
+    pub(super) fn answer(&self, request: &Request<'_>, permits: &Arc<Permits>) -> Response {
         if !is_allowed(request.method()) {
             return method_not_allowed();
         }

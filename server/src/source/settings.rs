@@ -23,7 +23,7 @@ pub struct SourceSettings {
     idle_timeout: Duration,
     timeout_header: String,
     max_redirects: u32,
-    pub(super) proxy: Option<String>,
+    pub(crate) proxy: Option<String>,
     pub(super) trusted: Vec<Certificates>,
     pub(super) lookup: Arc<dyn Lookup>,
 }
@@ -108,7 +108,7 @@ impl SourceSettings {
     }
 
     /// The same for a client of `urls`.
-    pub(super) fn client(&self, urls: &[String]) -> ClientSettings {
+    pub(crate) fn client(&self, urls: &[String]) -> ClientSettings {
         let client = ClientSettings::new(urls)
             .calls(self.calls)
             .connect_timeout(self.connect_timeout)
