@@ -19,6 +19,8 @@
 
 mod agent;
 mod answer;
+#[cfg(unix)]
+mod body;
 mod buffers;
 mod call;
 mod client;
@@ -26,22 +28,48 @@ mod current;
 mod exchange;
 mod failure;
 mod fetch;
+#[cfg(unix)]
+mod fields;
+mod head;
+mod prepared;
 mod racer;
+#[cfg(unix)]
 mod request;
+#[cfg(unix)]
 mod response;
 #[cfg_attr(not(feature = "https"), path = "no_secure.rs")]
 mod secure;
+#[cfg(unix)]
+mod send;
 mod settings;
+mod statuses;
 mod trace;
 mod transport;
+#[cfg(unix)]
+mod tunnel;
+#[cfg(unix)]
+mod upload;
 mod upstreams;
 mod wire;
 
 pub use crate::json::Json;
+#[cfg(unix)]
+pub use body::Body;
 pub use call::{Call, Start};
 pub use client::Client;
 pub use fetch::{Fetch, Fetched, fetch};
-pub use settings::{Calls, Certificates, ClientSettings};
+#[cfg(unix)]
+pub use fields::Fields;
+#[cfg(unix)]
+pub use request::{Request, Sending};
+#[cfg(unix)]
+pub use response::{Interim, Response};
+pub use settings::{Calls, Certificates, ClientSettings, Commit};
+pub use statuses::Statuses;
 pub use trace::TraceContext;
+#[cfg(unix)]
+pub use tunnel::Tunnel;
+#[cfg(unix)]
+pub use upload::{Upload, UploadFrom};
 #[cfg(feature = "xmlrpc")]
 pub(crate) use {exchange::Exchange, upstreams::UpstreamSettings, upstreams::Upstreams, ureq::http::Method};

@@ -1,69 +1,106 @@
-//! The request of a call without ureq, as bytes.
-//!
-//! Everything that is the same in each call is written once.
+//! A request of any method, as it is to be sent.
 
+use super::fields::{Fields, is_token};
 use super::trace::TraceContext;
-use crate::net::address::Address;
-use crate::race::Attempt;
-use ureq::http::header::HOST;
-use ureq::http::{HeaderName, Request, Uri};
+use crate::error::Error;
+use std::sync::Arc;
 
-/// Room for the fields that differ from call to call.
-const FIELDS: usize = 192;
-
-/// One URL, made ready to be called over plain HTTP.
-pub(super) struct PreparedRequest {
-    /// The request line and the fields that never change.
-    head: Vec<u8>,
-    timeout_header: String,
+/// Whether a request may be sent more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// To one upstream, over a connection made for it. While no byte of it was sent, a connection that cannot be made
+    /// costs nothing: the next upstream gets it.
+    Once,
+    /// By a race, as the client's schedule says, and again when an idle connection is found closed.
+    Hedged,
 }
 
-/// Where a URL leads; `None` when it has no host, or one that cannot be.
-pub(super) fn target(uri: &Uri) -> Option<Address> {
-    let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    let authority = uri.authority()?.as_str();
-    // A port may be left out after its colon (RFC 3986, section 3.2.3).
-    Address::parse(authority.strip_suffix(':').unwrap_or(authority), default_port).ok()
+/// A request to be sent by [`Client::send`](super::Client::send).
+///
+/// ```
+/// use headstart::http::Request;
+///
+/// let request = Request::new("PUT", "/items/7?dry=1").field("Content-Type", "text/plain").body(*b"seven");
+/// assert_eq!((request.method(), request.target()), ("PUT", "/items/7?dry=1"));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a request does nothing before it is sent"]
+pub struct Request {
+    method: String,
+    target: String,
+    fields: Fields,
+    body: Option<Arc<[u8]>>,
+    sending: Option<Sending>,
+    trace: Option<TraceContext>,
+    /// The first field that could not be added: name and value.
+    wrong: Option<(String, String)>,
 }
 
-impl PreparedRequest {
-    /// The call that `request` makes, or `None` where it takes more than plain HTTP.
-    pub(super) fn new(request: &Request<()>, timeout_header: &HeaderName) -> Option<PreparedRequest> {
-        let uri = request.uri();
-        if uri.scheme_str() != Some("http") {
-            return None;
+impl Request {
+    /// A request of this method (any token but `CONNECT`) for this target, in origin form (`/path?query`) or `*`: it
+    /// goes out as it is. The path of the upstream's URL has no part in it.
+    pub fn new(method: impl Into<String>, target: impl Into<String>) -> Request {
+        Request {
+            method: method.into(),
+            target: target.into(),
+            fields: Fields::new(),
+            body: None,
+            sending: None,
+            trace: None,
+            wrong: None,
         }
-        // Displayed, a path has its slash, also where the URL left it out before the query.
-        let path = uri.path_and_query()?;
-        let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
-        let host = request.headers().get(HOST).into_iter().map(|value| (&HOST, value));
-        let others = request.headers().iter().filter(|(name, value)| **name != HOST && !value.is_empty());
-        for (name, value) in host.chain(others) {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
-        Some(PreparedRequest { head, timeout_header: timeout_header.as_str().to_owned() })
     }
 
-    /// The request for `attempt`.
-    pub(super) fn for_attempt(&self, attempt: &Attempt, trace: &TraceContext) -> Vec<u8> {
-        let mut request = Vec::with_capacity(self.head.len() + FIELDS);
-        request.extend_from_slice(&self.head);
-        let mut field = |name: &str, value: &[u8]| {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                request.extend_from_slice(part);
-            }
-        };
-        let mut digits = itoa::Buffer::new();
-        if let Some(left) = attempt.deadline().remaining() {
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            field(&self.timeout_header, digits.format(millis).as_bytes());
+    /// A GET for this target.
+    pub fn get(target: impl Into<String>) -> Request {
+        Request::new("GET", target)
+    }
+
+    /// Adds a field. One that cannot be is told when the request is sent; [`Fields::push`] tells it at once.
+    pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Request {
+        if self.fields.push(name, &value).is_err() && self.wrong.is_none() {
+            self.wrong = Some((name.to_owned(), String::from_utf8_lossy(value.as_ref()).into_owned()));
         }
-        field("x-attempt", digits.format(attempt.number()).as_bytes());
-        field("traceparent", &trace.for_attempt());
-        request.extend_from_slice(b"\r\n");
-        request
+        self
+    }
+
+    /// The fields. `Content-Length` and `Transfer-Encoding` among them are not sent: the client says how long the body
+    /// is.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The fields, to be changed.
+    pub fn fields_mut(&mut self) -> &mut Fields {
+        &mut self.fields
+    }
+
+    /// The body. Defaults to none, which is another thing than an empty one.
+    pub fn body(mut self, bytes: impl Into<Arc<[u8]>>) -> Request {
+        self.body = Some(bytes.into());
+        self
+    }
+
+    /// Whether it may be sent more than once. Defaults to [`Sending::Hedged`] for GET, HEAD and OPTIONS without a body
+    /// and without the field `Upgrade`, and to [`Sending::Once`] for everything else.
+    pub fn sending(mut self, sending: Sending) -> Request {
+        self.sending = Some(sending);
+        self
+    }
+
+    /// The trace that goes on with it. Defaults to that of the field `traceparent`, or a new one.
+    pub fn trace(mut self, trace: TraceContext) -> Request {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The target.
+    pub fn target(&self) -> &str {
+        &self.target
     }
 }

@@ -1,182 +1,75 @@
-//! The head of a response: what it says, and how its body is delimited (RFC 9112, section 6.3).
-//!
-//! Pure. Where a response can be read in two ways it is refused: a connection on which the next answer might begin
-//! somewhere else than we think is not worth keeping.
+//! A response: its head, and its body as it comes.
 
-use super::answer::is_json;
+use super::body::Body;
+use super::fields::Fields;
+use std::sync::Arc;
 
-/// The most header fields taken.
-const MAX_FIELDS: usize = 128;
+/// A response whose head has come.
+#[derive(Debug)]
+pub struct Response {
+    status: u16,
+    reason: Vec<u8>,
+    fields: Fields,
+    interim: Vec<Interim>,
+    attempt: usize,
+    upstream: Arc<str>,
+    body: Body,
+}
 
-/// What of a head matters.
+/// An interim response (RFC 9110, section 15.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) status: u16,
-    pub(super) content_type: ContentType,
-    pub(super) body: Length,
-    /// Whether the connection may serve another call once the body is read.
-    pub(super) keep: bool,
+#[non_exhaustive]
+pub struct Interim {
+    /// Its status, 1xx.
+    pub status: u16,
+    /// Its fields.
+    pub fields: Fields,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ContentType {
-    Json,
-    Other(String),
-    Absent,
-}
-
-/// How a body ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
-    Known(u64),
-    Chunked,
-    /// With the connection.
-    UntilClose,
-}
-
-/// The head at the beginning of `bytes` and how long it is, or `None` while it is not complete.
-///
-/// # Errors
-///
-/// Why it cannot be taken.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
-    let mut fields = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut []);
-    let parsed = httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
-        .map_err(|error| error.to_string())?;
-    let httparse::Status::Complete(length) = parsed else { return Ok(None) };
-    let mut head = Head {
-        status: response.code.unwrap_or_default(),
-        content_type: ContentType::Absent,
-        body: Length::UntilClose,
-        keep: false,
-    };
-    let (mut declared, mut chunked) = (None, false);
-    let (mut closes, mut keeps) = (false, response.version == Some(1));
-    for field in response.headers.iter() {
-        let (name, value) = (field.name, field.value);
-        if name.eq_ignore_ascii_case("content-length") {
-            let length = decimal(value).ok_or("malformed content-length")?;
-            if declared.is_some_and(|other| other != length) {
-                return Err("differing content-lengths".to_owned());
-            }
-            declared = Some(length);
-        } else if name.eq_ignore_ascii_case("content-type") {
-            head.content_type = match is_json(value) {
-                true => ContentType::Json,
-                false => ContentType::Other(String::from_utf8_lossy(value).into_owned()),
-            };
-        } else if name.eq_ignore_ascii_case("connection") {
-            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                closes |= option.eq_ignore_ascii_case(b"close");
-                keeps |= option.eq_ignore_ascii_case(b"keep-alive");
-            }
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            if chunked || response.version != Some(1) || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                return Err("a transfer-encoding other than the chunked one of HTTP/1.1".to_owned());
-            }
-            chunked = true;
-        }
-    }
-    head.body = match (head.status, declared, chunked) {
-        (100..200 | 204 | 304, ..) => Length::Known(0),
-        (_, Some(_), true) => return Err("content-length and transfer-encoding".to_owned()),
-        (_, None, true) => Length::Chunked,
-        (_, Some(length), false) => Length::Known(length),
-        (_, None, false) => Length::UntilClose,
-    };
-    // A server that declares a body for a 204 may well send it.
-    let ends_here = match head.status {
-        101 => false,
-        204 => !chunked && declared.unwrap_or(0) == 0,
-        _ => head.body != Length::UntilClose,
-    };
-    head.keep = keeps && !closes && ends_here;
-    Ok(Some((head, length)))
-}
-
-impl Head {
-    /// Whether another head follows this one.
-    pub(super) fn is_interim(&self) -> bool {
-        (100..200).contains(&self.status) && self.status != 101
-    }
-}
-
-fn decimal(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii();
-    let all_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    str::from_utf8(digits).ok().filter(|_| all_digits)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(text: &str) -> Result<Head, String> {
-        parse(text.as_bytes()).map(|parsed| parsed.expect("a whole head").0)
+impl Response {
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
-    #[test]
-    fn a_body_ends_where_the_head_says() {
-        for (fields, body, keep) in [
-            ("Content-Length: 5\r\n", Length::Known(5), true),
-            ("Content-Length: 5\r\ncontent-length:5\r\n", Length::Known(5), true),
-            ("Transfer-Encoding: Chunked\r\n", Length::Chunked, true),
-            ("", Length::UntilClose, false),
-            ("Content-Length: 5\r\nConnection: x, Close\r\n", Length::Known(5), false),
-        ] {
-            let head = head(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).unwrap();
-            assert_eq!((head.body, head.keep), (body, keep), "{fields}");
-        }
-        for status in [101, 204, 304] {
-            let head = head(&format!("HTTP/1.1 {status} x\r\nContent-Length: 5\r\n\r\n")).unwrap();
-            assert_eq!(head.body, Length::Known(0));
-        }
+    /// What stands behind the status, as it was sent; it means nothing.
+    pub fn reason(&self) -> &[u8] {
+        &self.reason
     }
 
-    #[test]
-    fn a_body_where_none_may_be_costs_the_connection() {
-        let kept = |status, fields| head(&format!("HTTP/1.1 {status} x\r\n{fields}\r\n")).unwrap().keep;
-        assert!(kept(204, "") && kept(204, "Content-Length: 0\r\n") && kept(304, "Content-Length: 5\r\n"));
-        assert!(!kept(204, "Content-Length: 5\r\n") && !kept(204, "Transfer-Encoding: chunked\r\n"));
+    /// The fields of the head, all of them.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
     }
 
-    #[test]
-    fn http_1_0_keeps_a_connection_only_when_it_says_so() {
-        let of = |fields: &str| head(&format!("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n{fields}\r\n")).unwrap().keep;
-        assert!(!of("") && of("Connection: keep-alive\r\n"));
-        for closes in ["close, keep-alive", "keep-alive, close", "close\r\nConnection: keep-alive"] {
-            assert!(!of(&format!("Connection: {closes}\r\n")), "{closes}");
-        }
+    /// The interim responses that came before this one, but 100 and 101, and those that an
+    /// [`Upload`](super::Upload) was told of. At most 16.
+    pub fn interim(&self) -> &[Interim] {
+        &self.interim
     }
 
-    #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
-        for fields in [
-            "Content-Length: 5\r\nContent-Length: 6\r\n",
-            "Content-Length: 5, 5\r\n",
-            "Content-Length: +5\r\n",
-            "Content-Length: \r\n",
-            "Content-Length: 18446744073709551616\r\n",
-            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-            "Transfer-Encoding: gzip, chunked\r\n",
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-            "Content Length: 5\r\n",
-        ] {
-            assert!(head(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).is_err(), "{fields}");
-        }
-        assert!(head("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
-        assert!(parse(b"HTTP/2 200 OK\r\n\r\n").is_err());
+    /// The number of the attempt whose response this is: 0 for the primary.
+    pub fn attempt(&self) -> usize {
+        self.attempt
     }
 
-    #[test]
-    fn a_part_of_a_head_is_waited_for() {
-        let whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n";
-        for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end]), Ok(None));
-        }
-        let (head, length) = parse(whole).unwrap().unwrap();
-        assert_eq!((head.content_type, length), (ContentType::Json, whole.len()));
+    /// Host and port of the upstream whose response this is, for logs.
+    pub fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body, to be read.
+    pub fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// The body alone.
+    pub fn into_body(self) -> Body {
+        self.body
     }
 }

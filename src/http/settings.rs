@@ -1,5 +1,6 @@
 //! How upstreams are called.
 
+use super::statuses::Statuses;
 use crate::error::Error;
 use crate::event::Observer;
 use crate::net::{Lookup, SystemLookup};
@@ -34,6 +35,10 @@ pub struct ClientSettings {
     pub(super) trusted: Vec<Certificates>,
     pub(super) lookup: Arc<dyn Lookup>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) success: Option<Statuses>,
+    pub(super) commit: Commit,
+    pub(super) hedge_max_body: u64,
+    pub(super) body_idle_timeout: Duration,
 }
 
 impl ClientSettings {
@@ -55,6 +60,10 @@ impl ClientSettings {
             trusted: Vec::new(),
             lookup: Arc::new(SystemLookup),
             observer: None,
+            success: None,
+            commit: Commit::default(),
+            hedge_max_body: 64 << 10,
+            body_idle_timeout: Duration::from_secs(60),
         }
     }
 
@@ -148,6 +157,47 @@ impl ClientSettings {
         self.observer = Some(observer);
         self
     }
+
+    /// The statuses that win. Defaults to 200 for JSON (which it has to be in any case), and for
+    /// [`send`](super::Client::send) to everything below 500 but 429.
+    pub fn success(mut self, statuses: Statuses) -> ClientSettings {
+        self.success = Some(statuses);
+        self
+    }
+
+    /// What has to have come of a hedged response before it wins. Defaults to [`Commit::FirstByte`]. For
+    /// [`send`](super::Client::send).
+    pub fn commit(mut self, commit: Commit) -> ClientSettings {
+        self.commit = commit;
+        self
+    }
+
+    /// How much of a body [`Commit::Full`] holds before its response wins all the same, in bytes. Defaults to 64 KiB.
+    pub fn hedge_max_body(mut self, bytes: u64) -> ClientSettings {
+        self.hedge_max_body = bytes;
+        self
+    }
+
+    /// How long the next bytes of a body may take once its response was returned by
+    /// [`send`](super::Client::send). Defaults to 60 s.
+    pub fn body_idle_timeout(mut self, timeout: Duration) -> ClientSettings {
+        self.body_idle_timeout = timeout;
+        self
+    }
+}
+
+/// What has to have come of an acceptable response before it wins its race. An attempt without a rival, running or yet
+/// to start, wins with its head; so does an event stream (`text/event-stream`, asked for or answered).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commit {
+    /// Its head.
+    Head,
+    /// The first byte of its body, or the body's end. So a server that sends its head early and then stalls does not
+    /// win. The default.
+    #[default]
+    FirstByte,
+    /// Its whole body, or as much of it as is held.
+    Full,
 }
 
 /// By what the calls of a [`Client`](super::Client) are made. The answers are the same, and so is what ends a call: its

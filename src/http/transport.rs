@@ -15,7 +15,7 @@
 use super::buffers::GrowingBuffers;
 use super::current::{self, Patience, Seen};
 use super::failure::wrapped;
-use super::request::target;
+use super::prepared::target;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;

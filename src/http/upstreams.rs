@@ -4,7 +4,7 @@
 //! agent for each connection: one agent for all would serialise the calls on its pool's lock.
 
 use super::agent::ReusableAgent;
-use super::request::{PreparedRequest, target};
+use super::prepared::{PreparedRequest, target};
 use super::secure::{self, TlsConnector};
 use super::settings::Calls;
 use super::trace::TraceContext;

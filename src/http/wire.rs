@@ -11,7 +11,7 @@
 
 use super::answer::MAX_DRAINED;
 use super::current::Patience;
-use super::response::{self, ContentType, Head, Length};
+use super::head::{self, ContentType, Head, Length};
 use crate::cancel::CancelToken;
 use crate::error::{Error, Phase};
 use crate::json::Json;
@@ -140,7 +140,7 @@ impl Wire {
         self.phase = Phase::Head;
         let mut interim = 0;
         loop {
-            match response::parse(self.unused()).map_err(Failure::Protocol)? {
+            match head::parse(self.unused()).map_err(Failure::Protocol)? {
                 Some((head, length)) => {
                     self.used += length;
                     if !head.is_interim() {

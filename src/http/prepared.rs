@@ -1,0 +1,69 @@
+//! The request of a call without ureq, as bytes.
+//!
+//! Everything that is the same in each call is written once.
+
+use super::trace::TraceContext;
+use crate::net::address::Address;
+use crate::race::Attempt;
+use ureq::http::header::HOST;
+use ureq::http::{HeaderName, Request, Uri};
+
+/// Room for the fields that differ from call to call.
+const FIELDS: usize = 192;
+
+/// One URL, made ready to be called over plain HTTP.
+pub(super) struct PreparedRequest {
+    /// The request line and the fields that never change.
+    head: Vec<u8>,
+    timeout_header: String,
+}
+
+/// Where a URL leads; `None` when it has no host, or one that cannot be.
+pub(super) fn target(uri: &Uri) -> Option<Address> {
+    let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let authority = uri.authority()?.as_str();
+    // A port may be left out after its colon (RFC 3986, section 3.2.3).
+    Address::parse(authority.strip_suffix(':').unwrap_or(authority), default_port).ok()
+}
+
+impl PreparedRequest {
+    /// The call that `request` makes, or `None` where it takes more than plain HTTP.
+    pub(super) fn new(request: &Request<()>, timeout_header: &HeaderName) -> Option<PreparedRequest> {
+        let uri = request.uri();
+        if uri.scheme_str() != Some("http") {
+            return None;
+        }
+        // Displayed, a path has its slash, also where the URL left it out before the query.
+        let path = uri.path_and_query()?;
+        let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
+        let host = request.headers().get(HOST).into_iter().map(|value| (&HOST, value));
+        let others = request.headers().iter().filter(|(name, value)| **name != HOST && !value.is_empty());
+        for (name, value) in host.chain(others) {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        Some(PreparedRequest { head, timeout_header: timeout_header.as_str().to_owned() })
+    }
+
+    /// The request for `attempt`.
+    pub(super) fn for_attempt(&self, attempt: &Attempt, trace: &TraceContext) -> Vec<u8> {
+        let mut request = Vec::with_capacity(self.head.len() + FIELDS);
+        request.extend_from_slice(&self.head);
+        let mut field = |name: &str, value: &[u8]| {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                request.extend_from_slice(part);
+            }
+        };
+        let mut digits = itoa::Buffer::new();
+        if let Some(left) = attempt.deadline().remaining() {
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            field(&self.timeout_header, digits.format(millis).as_bytes());
+        }
+        field("x-attempt", digits.format(attempt.number()).as_bytes());
+        field("traceparent", &trace.for_attempt());
+        request.extend_from_slice(b"\r\n");
+        request
+    }
+}
