@@ -37,7 +37,9 @@ mod source;
 mod sync;
 
 pub use error::Error;
-pub use front::{Handler, Request, Response, Server, ServerSettings};
+pub use front::{
+    BodyLength, Conversation, Handler, Passed, Request, RequestBody, Response, Server, ServerSettings, Version,
+};
 
 /// The examples in the documents are tests.
 #[cfg(doctest)]

@@ -12,8 +12,8 @@
 use super::clients::Clients;
 use super::connection;
 use super::link::Link;
-use super::message::Response;
 use super::render::{Output, Payload, Persistence};
+use super::response::Response;
 use super::shared::Shared;
 use headstart::crew::{Claim, Job};
 use mio::net::{TcpListener, TcpStream};

@@ -3,7 +3,7 @@
 //! The line is an `info` record of the target [`TARGET`] whose facts are key-value pairs, so that a text format and a
 //! JSON format can show the same. Where `info` is off nothing is formatted.
 
-use super::message::Note;
+use super::response::Note;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, Record};
 use std::net::SocketAddr;

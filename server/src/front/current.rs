@@ -3,9 +3,11 @@
 
 use super::link::{AtEnd, Link};
 use super::message::Caller;
+use super::request_body::RequestBody;
 use super::shared::Shared;
 use headstart::cancel::{CancelReason, CancelToken};
 use std::cell::OnceCell;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,6 +64,18 @@ impl Caller for CurrentRequest<'_> {
 
     fn is_draining(&self) -> bool {
         self.shared.lifecycle.is_draining()
+    }
+
+    fn is_secure(&self) -> bool {
+        self.shared.identity.is_some()
+    }
+
+    fn body(&self) -> RequestBody<'_> {
+        todo!()
+    }
+
+    fn send_interim(&self, _response: &[u8]) -> io::Result<()> {
+        todo!()
     }
 
     fn token(&self) -> &CancelToken {

@@ -94,10 +94,12 @@ impl HeadScan {
     }
 }
 
-/// The versions spoken here.
+/// The versions of HTTP spoken here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
+pub enum Version {
+    /// HTTP/1.0.
     Http10,
+    /// HTTP/1.1.
     Http11,
 }
 

@@ -1,14 +1,16 @@
 //! What goes in and out of a handler.
 //!
 //! A [`Request`] borrows from its connection's buffer and is made by a [`Server`](super::Server) alone, so a handler is
-//! tested over a socket; port 0 makes that cheap. A [`Response`] is a value.
+//! tested over a socket; port 0 makes that cheap. A [`Response`] is a value, or the promise of one.
 
-use super::framing::Head;
-use super::status::phrase;
+use super::framing::{Body, Head, Version};
+use super::render;
+use super::request_body::RequestBody;
+use super::response::Response;
 use crate::panics::panic_message;
 use headstart::cancel::CancelToken;
-use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -18,6 +20,15 @@ use std::time::Instant;
 pub trait Handler: Send + Sync + 'static {
     /// The answer to `request`. A panic is logged and answered with `500`.
     fn handle(&self, request: &Request<'_>) -> Response;
+
+    /// Whether [`handle`](Handler::handle) reads this request's body itself, as it comes ([`Request::body`]), of
+    /// whatever length. Asked for requests that have one, before any of it is read.
+    ///
+    /// Defaults to no: the body is read and dropped before, within
+    /// [`max_body`](super::ServerSettings::max_body) and [`body_timeout`](super::ServerSettings::body_timeout).
+    fn takes_body(&self, _request: &Request<'_>) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static> Handler for F {
@@ -40,9 +51,25 @@ pub(super) trait Caller {
     fn peer(&self) -> SocketAddr;
     fn token(&self) -> &CancelToken;
     fn is_draining(&self) -> bool;
+    fn is_secure(&self) -> bool;
+    fn body(&self) -> RequestBody<'_>;
+    /// Sends an interim response, which is there in whole but for its status line's opening.
+    fn send_interim(&self, response: &[u8]) -> io::Result<()>;
 }
 
-/// A request whose head is read and checked. Its body, if it had one, was read and dropped.
+/// How long a request's body is, as its head announces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// There is none, and the head says nothing of one.
+    None,
+    /// So many bytes; 0 is announced as well.
+    Known(u64),
+    /// It is sent in chunks.
+    Unknown,
+}
+
+/// A request whose head is read and checked. Its body, if it has one, was read and dropped, unless the handler
+/// [takes it](Handler::takes_body).
 pub struct Request<'a> {
     pub(super) head: &'a Head<'a>,
     pub(super) caller: &'a dyn Caller,
@@ -53,6 +80,16 @@ impl<'a> Request<'a> {
     /// The method, as sent: a token of RFC 9110, in any case.
     pub fn method(&self) -> &'a str {
         self.head.method
+    }
+
+    /// The request target, as sent: a path with its query, an `http` URL, or `*`.
+    pub fn target(&self) -> &'a str {
+        self.head.target
+    }
+
+    /// The version of the client's HTTP.
+    pub fn version(&self) -> Version {
+        self.head.version
     }
 
     /// The path, as sent: still percent-encoded, without the query, visible ASCII; it begins with `/`, or is `*` of an
@@ -69,6 +106,62 @@ impl<'a> Request<'a> {
     /// The value of the first header field of this name, case ignored.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.head.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    /// The header fields in their order, with repetitions: names and values as sent, the values without the white space
+    /// around them.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.head.fields.iter().map(|field| (field.name, field.value))
+    }
+
+    /// Whether the client came through TLS.
+    pub fn is_secure(&self) -> bool {
+        self.caller.is_secure()
+    }
+
+    /// Whether the client waits for leave to send the body (RFC 9110, section 10.1.1). It gets leave when the body is
+    /// first read, or by [`send_interim`](Request::send_interim) with 100.
+    pub fn expects_continue(&self) -> bool {
+        self.head.expects_continue
+    }
+
+    /// How long the body is, as the head announces it.
+    pub fn body_length(&self) -> BodyLength {
+        match self.head.body {
+            Body::Length(length) => BodyLength::Known(length),
+            Body::Chunked => BodyLength::Unknown,
+            Body::None if self.header("content-length").is_some() => BodyLength::Known(0),
+            Body::None => BodyLength::None,
+        }
+    }
+
+    /// The body, as it comes; at its end from the beginning unless the handler
+    /// [takes it](Handler::takes_body). What one call has read is gone for the next one.
+    ///
+    /// # Panics
+    ///
+    /// When the body from an earlier call is still there: there is one reader at a time.
+    pub fn body(&self) -> RequestBody<'a> {
+        self.caller.body()
+    }
+
+    /// Sends an interim response (RFC 9110, section 15.2): a status from 100 to 199 but 101, and header fields as lines
+    /// `Name: value\r\n`, which the caller vouches for. A client of HTTP/1.0 is sent nothing.
+    ///
+    /// # Errors
+    ///
+    /// The status is no such, or the client did not take it within the write timeout.
+    pub fn send_interim(&self, status: u16, fields: &[u8]) -> io::Result<()> {
+        if !(100..200).contains(&status) || status == 101 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("no interim response has status {status}"),
+            ));
+        }
+        if self.head.version == Version::Http10 {
+            return Ok(());
+        }
+        self.caller.send_interim(&render::interim(status, fields))
     }
 
     /// The client.
@@ -99,108 +192,5 @@ impl<'a> Request<'a> {
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request").field("method", &self.head.method).field("target", &self.head.target).finish()
-    }
-}
-
-/// The answer to a request.
-#[derive(Clone, Debug)]
-pub struct Response {
-    pub(super) status: u16,
-    pub(super) content_type: &'static str,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Cow<'static, [u8]>,
-    pub(super) notes: Vec<(&'static str, Note)>,
-    pub(super) ending: Ending,
-}
-
-/// What the access line says about a request beyond what the server itself knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// A number.
-    Number(u64),
-    /// A word.
-    Word(&'static str),
-}
-
-/// How a response ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ending {
-    /// As it should.
-    #[default]
-    Whole,
-    /// With the connection cut after so many bytes of the body: for servers that test their clients.
-    CutAfter(usize),
-}
-
-/// The field names that belong to the server: they say how the response is framed.
-const FRAMING_FIELDS: [&str; 5] = ["connection", "content-length", "content-type", "date", "transfer-encoding"];
-
-impl Response {
-    /// A response with a body. The server adds `Date`, `Content-Length` and, where needed, `Connection`.
-    ///
-    /// # Panics
-    ///
-    /// When the status is not a final one (200 to 599), or the content type holds anything but visible ASCII and space.
-    pub fn new(status: u16, content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Response {
-        assert!((200..600).contains(&status), "status {status}");
-        assert!(content_type.bytes().all(|byte| matches!(byte, b' '..=b'~')), "content type {content_type:?}");
-        Response {
-            status,
-            content_type,
-            headers: Vec::new(),
-            body: body.into(),
-            notes: Vec::new(),
-            ending: Ending::Whole,
-        }
-    }
-
-    /// An error in the shape of RFC 9457: `application/problem+json` with `type`, `title`, `status` and `detail`.
-    ///
-    /// # Panics
-    ///
-    /// When the status is not a final one (200 to 599).
-    pub fn problem(status: u16, detail: &str) -> Response {
-        let (title, detail) = (serde_json::Value::from(phrase(status)), serde_json::Value::from(detail));
-        let body = format!(r#"{{"type":"about:blank","title":{title},"status":{status},"detail":{detail}}}"#);
-        Response::new(status, "application/problem+json", body.into_bytes())
-    }
-
-    /// Adds a header field.
-    ///
-    /// # Panics
-    ///
-    /// When the name is not a token or one of those the server writes itself (`Connection`, `Content-Length`,
-    /// `Content-Type`, `Date`, `Transfer-Encoding`), or the value holds anything but visible ASCII, space and tab: no
-    /// answer may carry a line break into the head.
-    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Response {
-        let value = value.into();
-        let is_token =
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        assert!(is_token && !FRAMING_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)), "field name {name:?}");
-        assert!(value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')), "field value {value:?}");
-        self.headers.push((name, value));
-        self
-    }
-
-    /// Adds to what the access line says.
-    pub fn with_note(mut self, key: &'static str, note: Note) -> Response {
-        self.notes.push((key, note));
-        self
-    }
-
-    /// Ends it in another way than whole.
-    pub fn with_ending(mut self, ending: Ending) -> Response {
-        self.ending = ending;
-        self
-    }
-
-    /// The status code.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The body.
-    pub fn body(&self) -> &[u8] {
-        &self.body
     }
 }

@@ -18,6 +18,7 @@ mod choice;
 mod chunked;
 mod clients;
 mod connection;
+mod conversation;
 mod current;
 mod files;
 mod framing;
@@ -31,7 +32,8 @@ mod own;
 mod plain;
 mod remaining;
 mod render;
-
+mod request_body;
+mod response;
 mod settings;
 mod shared;
 mod socket;
@@ -50,10 +52,14 @@ mod watch;
 mod watch;
 
 pub use choice::Front;
+pub use conversation::Conversation;
 pub(crate) use files::FileLimit;
-pub use message::{Ending, Handler, Note, Request, Response};
+pub use framing::Version;
+pub use message::{BodyLength, Handler, Request};
 pub use own::Server;
 #[cfg(feature = "tiny_http")]
 pub use plain::PlainServer;
+pub use request_body::RequestBody;
+pub use response::{Ending, Note, Passed, Response};
 pub use settings::{ServerSettings, TlsSettings};
 pub use stats::{Drained, ServerStats};

@@ -35,7 +35,9 @@ use super::choice::Front;
 use super::files::FileLimit;
 use super::framing::{self, HeadLimits, Refusal, Version};
 use super::lifecycle::{GRACE, Lifecycle};
-use super::message::{Caller, Handler, Note, Request, Response, respond};
+use super::message::{Caller, Handler, Request, respond};
+use super::request_body::RequestBody;
+use super::response::{Content, Note, Response};
 use super::settings::ServerSettings;
 use super::stats::{Counters, Drained, ServerStats};
 use crate::error::Error;
@@ -46,7 +48,7 @@ use headstart::cancel::{CancelReason, CancelToken};
 use headstart::crew::{Claim, Crew, Job};
 use listening::Listening;
 use std::fmt;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
@@ -186,7 +188,7 @@ impl Shared {
         let (method, target) = (request.method().as_str().to_owned(), request.url().to_owned());
         let response = self.respond_to(&request, client, at);
         let is_head = request.method() == &tiny_http::Method::Head;
-        let bytes = if is_head { 0 } else { response.body.len() };
+        let bytes = if is_head { 0 } else { response.body().len() };
         // Before it is sent: tiny_http does not say when an answer is out.
         let (status, notes) = (response.status, response.notes.as_slice());
         Access {
@@ -253,10 +255,11 @@ impl Shared {
 /// Our answer as tiny_http's. It has the length beforehand, so it is not sent in chunks.
 fn in_their_words(response: Response) -> tiny_http::Response<Cursor<std::borrow::Cow<'static, [u8]>>> {
     let field = |name: &str, value: &str| Header::from_bytes(name, value).expect("a response holds ASCII alone");
-    let mut fields = vec![field("Content-Type", response.content_type)];
+    let Content::Own(content_type, body) = response.content else { todo!() };
+    let mut fields = vec![field("Content-Type", content_type)];
     fields.extend(response.headers.iter().map(|(name, value)| field(name, value)));
-    let length = response.body.len();
-    tiny_http::Response::new(StatusCode(response.status), fields, Cursor::new(response.body), Some(length), None)
+    let length = body.len();
+    tiny_http::Response::new(StatusCode(response.status), fields, Cursor::new(body), Some(length), None)
         .with_chunked_threshold(usize::MAX)
 }
 
@@ -281,6 +284,18 @@ struct PlainCaller<'a> {
 impl Caller for PlainCaller<'_> {
     fn peer(&self) -> SocketAddr {
         self.address
+    }
+
+    fn is_secure(&self) -> bool {
+        false
+    }
+
+    fn body(&self) -> RequestBody<'_> {
+        todo!()
+    }
+
+    fn send_interim(&self, _response: &[u8]) -> io::Result<()> {
+        todo!()
     }
 
     fn token(&self) -> &CancelToken {

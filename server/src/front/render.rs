@@ -4,7 +4,7 @@
 //! client has [`ServerSettings::write_timeout`](super::ServerSettings::write_timeout) for each 64 KiB, so neither one
 //! that stops reading nor one that reads drop by drop keeps a thread for long.
 
-use super::message::{Ending, Response};
+use super::response::{Content, Ending, Response};
 use super::status::phrase;
 use super::stream::Stream;
 use std::fmt::Write as _;
@@ -63,9 +63,10 @@ impl Output {
         out.extend_from_slice(phrase(response.status).as_bytes());
         push_field(out, "Date", self.date.as_bytes());
         if has_body {
-            push_field(out, "Content-Type", response.content_type.as_bytes());
+            let Content::Own(content_type, body) = &response.content else { todo!() };
+            push_field(out, "Content-Type", content_type.as_bytes());
             out.extend_from_slice(b"\r\nContent-Length: ");
-            push_number(out, response.body.len());
+            push_number(out, body.len());
         }
         match persistence {
             Persistence::Kept => {}
@@ -79,10 +80,10 @@ impl Output {
         self.body_at = out.len();
         if has_body && payload == Payload::Sent {
             let sent = match response.ending {
-                Ending::Whole => response.body.len(),
-                Ending::CutAfter(bytes) => bytes.min(response.body.len()),
+                Ending::Whole => response.body().len(),
+                Ending::CutAfter(bytes) => bytes.min(response.body().len()),
             };
-            out.extend_from_slice(&response.body[..sent]);
+            out.extend_from_slice(&response.body()[..sent]);
         }
     }
 
@@ -114,6 +115,18 @@ impl Output {
             let _ = write!(self.date, "{}", httpdate::HttpDate::from(now));
         }
     }
+}
+
+/// An interim response in whole.
+pub(super) fn interim(status: u16, fields: &[u8]) -> Vec<u8> {
+    let mut out = OPENING.to_vec();
+    push_number(&mut out, usize::from(status));
+    out.push(b' ');
+    out.extend_from_slice(phrase(status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(fields);
+    out.extend_from_slice(b"\r\n");
+    out
 }
 
 fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {

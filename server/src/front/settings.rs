@@ -29,6 +29,7 @@ pub struct ServerSettings {
     pub(super) handshake_timeout: Duration,
     pub(super) head_timeout: Duration,
     pub(super) body_timeout: Duration,
+    pub(super) body_idle_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) write_timeout: Duration,
 }
@@ -65,6 +66,7 @@ impl ServerSettings {
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            body_idle_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(10),
         }
@@ -115,7 +117,8 @@ impl ServerSettings {
         self
     }
 
-    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. Defaults to 64 KiB.
+    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. A body that the handler reads has no
+    /// limit. Defaults to 64 KiB.
     pub fn max_body(mut self, bytes: u64) -> ServerSettings {
         self.max_body = bytes;
         self
@@ -140,9 +143,16 @@ impl ServerSettings {
         self
     }
 
-    /// How long a body may take from the end of the head on; then `408`. Defaults to 10 s.
+    /// How long a body that is read and dropped may take from the end of the head on; then `408`. Defaults to 10 s.
     pub fn body_timeout(mut self, timeout: Duration) -> ServerSettings {
         self.body_timeout = timeout;
+        self
+    }
+
+    /// How long a client may be silent within a body that the handler reads
+    /// ([`Handler::takes_body`](super::Handler::takes_body)); then reading fails. Defaults to 60 s.
+    pub fn body_idle_timeout(mut self, timeout: Duration) -> ServerSettings {
+        self.body_idle_timeout = timeout;
         self
     }
 
@@ -176,6 +186,7 @@ impl ServerSettings {
             ("handshake_timeout", self.handshake_timeout),
             ("head_timeout", self.head_timeout),
             ("body_timeout", self.body_timeout),
+            ("body_idle_timeout", self.body_idle_timeout),
             ("idle_timeout", self.idle_timeout),
             ("write_timeout", self.write_timeout),
         ];
@@ -215,10 +226,11 @@ mod tests {
 
     #[test]
     fn times_are_allowed_from_a_millisecond_to_a_day() {
-        let timeouts: [fn(&mut ServerSettings) -> &mut Duration; 5] = [
+        let timeouts: [fn(&mut ServerSettings) -> &mut Duration; 6] = [
             |it| &mut it.handshake_timeout,
             |it| &mut it.head_timeout,
             |it| &mut it.body_timeout,
+            |it| &mut it.body_idle_timeout,
             |it| &mut it.idle_timeout,
             |it| &mut it.write_timeout,
         ];

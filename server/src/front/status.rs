@@ -3,6 +3,9 @@
 /// The reason phrase of a status.
 pub(super) fn phrase(status: u16) -> &'static str {
     match status {
+        100 => "Continue",
+        102 => "Processing",
+        103 => "Early Hints",
         200 => "OK",
         201 => "Created",
         202 => "Accepted",
