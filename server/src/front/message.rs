@@ -110,7 +110,7 @@ impl<'a> Request<'a> {
 
     /// The header fields in their order, with repetitions: names and values as sent, the values without the white space
     /// around them.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + Clone + use<'a> {
         self.head.fields.iter().map(|field| (field.name, field.value))
     }
 

@@ -8,11 +8,17 @@
 //! What this does not do: find the route for a path, count its answers or limit how many there are at a time. That is
 //! for `api`.
 
+mod back;
+mod failure;
+mod forward;
+mod hop;
+mod limit;
 mod network;
 mod prefix;
 mod route;
 mod settings;
 mod statuses;
+mod upload;
 
 pub use network::Network;
 pub(crate) use prefix::Prefix;

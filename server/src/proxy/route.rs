@@ -1,15 +1,28 @@
 //! What answers the requests of one prefix.
 
-use super::settings::ProxySettings;
+use super::back::{self, Way};
+use super::failure;
+use super::forward::{self, Forwarded};
+use super::limit;
+use super::settings::{Commit, ProxySettings};
+use super::upload::Uploaded;
 use crate::error::Error;
-use crate::front::{Request, Response};
+use crate::front::{BodyLength, Request, Response};
 use crate::source::SourceSettings;
 use headstart::crew::Crew;
 use headstart::event::Observer;
+use headstart::http::{self, Client, Sending, TraceContext};
+use headstart::{Deadline, TimeLimit};
+use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A prefix and its upstreams, ready to be asked.
-pub(crate) struct ProxyRoute {}
+pub(crate) struct ProxyRoute {
+    client: Client,
+    settings: ProxySettings,
+    timeout_header: String,
+}
 
 impl ProxyRoute {
     /// A route whose attempts run on the calling threads and on those of `crew`, and are reported to `observer`.
@@ -19,18 +32,100 @@ impl ProxyRoute {
     ///
     /// [`Error::Setting`] for the setting that cannot be used.
     pub(crate) fn new(
-        _crew: &Crew,
+        crew: &Crew,
         settings: &ProxySettings,
         sources: &SourceSettings,
-        _observer: Arc<dyn Observer>,
+        observer: Arc<dyn Observer>,
     ) -> Result<ProxyRoute, Error> {
         settings.check(sources)?;
-        Ok(ProxyRoute {})
+        let client = sources
+            .client(&settings.to)
+            .schedule(settings.schedule.clone())
+            .after_failure(settings.after_failure)
+            .commit(match settings.commit {
+                Commit::Head => http::Commit::Head,
+                Commit::FirstByte => http::Commit::FirstByte,
+                Commit::Full => http::Commit::Full,
+            })
+            .hedge_max_body(settings.hedge_max_body)
+            .body_idle_timeout(settings.body_idle_timeout)
+            .observer(observer);
+        Ok(ProxyRoute {
+            client: Client::new(crew, client)?,
+            settings: settings.clone(),
+            timeout_header: sources.timeout_header.clone(),
+        })
     }
 
     /// The answer to `request`. `permit` is kept until all of it is sent.
-    pub(crate) fn answer(&self, _request: &Request<'_>, permit: impl Send + 'static) -> Response {
-        drop(permit);
-        Response::problem(501, "requests are not passed on yet")
+    pub(crate) fn answer(&self, request: &Request<'_>, permit: impl Send + 'static) -> Response {
+        if let Some(response) = limit::last_hop(request) {
+            return response;
+        }
+        match self.call(request) {
+            Ok(response) => {
+                for interim in response.interim() {
+                    // A client that cannot be told this cannot be told the rest either.
+                    let _ = request.send_interim(interim.status, interim.fields.as_bytes());
+                }
+                let way = Way {
+                    is_head: request.method() == "HEAD",
+                    body_idle: self.settings.body_idle_timeout,
+                    tunnel_idle: self.settings.tunnel_idle_timeout,
+                    permit,
+                };
+                back::pass(response, way)
+            }
+            Err(error) => failure::answer(&error),
+        }
     }
+
+    fn call(&self, request: &Request<'_>) -> Result<http::Response, headstart::Error> {
+        let Forwarded { target, mut fields, upgrades } =
+            forward::forward(request, &self.settings, &self.timeout_header)?;
+        limit::count(request, &mut fields)?;
+        let limit = TimeLimit::new(self.deadline(request), request.token());
+        let mut outgoing = http::Request::new(request.method(), target).trace(trace_of(request));
+        *outgoing.fields_mut() = fields;
+        let may_repeat = !upgrades && self.settings.hedges(request.method());
+        match request.body_length() {
+            BodyLength::None => {
+                let sending = if may_repeat { Sending::Hedged } else { Sending::Once };
+                self.client.send(&outgoing.sending(sending), &limit)
+            }
+            BodyLength::Known(0) => self.client.send(&outgoing.body([]).sending(Sending::Once), &limit),
+            BodyLength::Known(length)
+                if may_repeat && holds(request.method()) && length <= self.settings.hedge_max_body =>
+            {
+                let mut held = Vec::with_capacity(length as usize);
+                request.body().read_to_end(&mut held)?;
+                self.client.send(&outgoing.body(held).sending(Sending::Hedged), &limit)
+            }
+            BodyLength::Known(length) => {
+                self.client.send_from(&outgoing, &mut Uploaded::of(request, Some(length)), &limit)
+            }
+            BodyLength::Unknown => self.client.send_from(&outgoing, &mut Uploaded::of(request, None), &limit),
+        }
+    }
+
+    /// By when a response has to be committed.
+    fn deadline(&self, request: &Request<'_>) -> Deadline {
+        let given = || {
+            let value = str::from_utf8(request.header(&self.timeout_header)?).ok()?.trim();
+            value.parse().ok().map(Duration::from_millis)
+        };
+        let told = forward::is_trusted(&self.settings, request.peer()).then(given).flatten();
+        let timeout = told.map_or(self.settings.timeout, |told| told.min(self.settings.timeout));
+        request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
+    }
+}
+
+fn trace_of(request: &Request<'_>) -> TraceContext {
+    let traceparent = request.header("traceparent").and_then(|value| str::from_utf8(value).ok());
+    TraceContext::continuing(traceparent)
+}
+
+/// Methods whose bodies are held to be sent again. One of a GET has no meaning that anybody knows of.
+fn holds(method: &str) -> bool {
+    matches!(method, "PUT" | "DELETE")
 }

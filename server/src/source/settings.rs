@@ -21,7 +21,7 @@ pub struct SourceSettings {
     pub(super) max_body: u64,
     max_idle: usize,
     idle_timeout: Duration,
-    timeout_header: String,
+    pub(crate) timeout_header: String,
     max_redirects: u32,
     pub(crate) proxy: Option<String>,
     pub(super) trusted: Vec<Certificates>,

@@ -1,0 +1,89 @@
+//! What an upstream's response becomes on its way to the client.
+//!
+//! A body that is here as a whole goes out with its head, in one piece. Any other is moved as it comes, by one thread
+//! for both directions: the client may still be sending, or may leave.
+
+use super::hop::Options;
+use crate::front::{Conversation, Note, Passed, Response};
+use headstart::http::{self, Body};
+use headstart::relay::{self, Duplex, Interrupted};
+use std::io;
+use std::time::Duration;
+
+/// What has to be known beside the response.
+pub(super) struct Way<P> {
+    /// Whether a `HEAD` was asked for.
+    pub(super) is_head: bool,
+    pub(super) body_idle: Duration,
+    pub(super) tunnel_idle: Duration,
+    /// Kept until all is sent.
+    pub(super) permit: P,
+}
+
+/// The largest body that is copied to go out together with its head.
+const SMALL: u64 = 16 << 10;
+
+/// The answer that `response` is.
+pub(super) fn pass<P: Send + 'static>(response: http::Response, way: Way<P>) -> Response {
+    let status = response.status();
+    let has_body = !way.is_head && !matches!(status, 204 | 304) && status != 101;
+    let options = Options::of(response.fields().iter());
+    // A client learns from these what it would get: see RFC 9110, sections 8.6 and 15.2.2.
+    let keeps = |name: &str| match status {
+        101 | 426 if name.eq_ignore_ascii_case("upgrade") => true,
+        _ => !has_body && name.eq_ignore_ascii_case("content-length") && !matches!(status, 101 | 204),
+    };
+    let mut lines = Vec::with_capacity(response.fields().as_bytes().len() + VIA.len());
+    for (name, value) in response.fields().iter() {
+        if keeps(name) || !options.keeps_here(name) {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
+        }
+    }
+    lines.extend_from_slice(VIA);
+    let attempt = response.attempt() as u64;
+    let reason = response.reason().to_vec();
+    let body = match status {
+        101 => tunnel(response, way),
+        _ if !has_body => Passed::None,
+        _ => content(response.into_body(), way),
+    };
+    Response::passed(status, reason, lines, body).with_note("winner", Note::Number(attempt))
+}
+
+const VIA: &[u8] = b"Via: 1.1 headstart\r\n";
+
+fn content<P: Send + 'static>(mut body: Body, way: Way<P>) -> Passed {
+    let length = body.length();
+    let here = body.buffered();
+    if length.is_some_and(|length| length <= SMALL && here.len() as u64 == length) && !body.is_sending() {
+        let bytes = here.to_vec();
+        body.consume(bytes.len());
+        return Passed::Bytes(bytes);
+    }
+    let run = move |client: &mut Conversation<'_>| {
+        let relayed = relay::exchange(client, &mut body, way.body_idle);
+        drop(way.permit);
+        told(relayed)
+    };
+    Passed::Stream { length, run: Box::new(run) }
+}
+
+fn tunnel<P: Send + 'static>(response: http::Response, way: Way<P>) -> Passed {
+    let mut upstream = response.into_body().into_tunnel();
+    let run = move |client: &mut Conversation<'_>| {
+        let relayed = relay::tunnel(client, &mut upstream, way.tunnel_idle);
+        drop(way.permit);
+        told(relayed)
+    };
+    Passed::Tunnel(Box::new(run))
+}
+
+/// Who ended it.
+fn told(relayed: Result<(), Interrupted>) -> io::Result<()> {
+    relayed.map_err(|interrupted| match interrupted {
+        Interrupted::First(error) | Interrupted::Second(error) => error,
+        _ => io::ErrorKind::TimedOut.into(),
+    })
+}
