@@ -44,6 +44,12 @@ impl TimeLimit {
     }
 
     /// What ends the call before, if anybody can.
+    #[allow(dead_code)] // not in every set of features is it asked for
+    pub(crate) fn shared_token(&self) -> Option<&CancelToken> {
+        self.token.get()
+    }
+
+    /// The same, and the limit is used up.
     pub(crate) fn into_shared_token(self) -> Option<CancelToken> {
         self.token.into_inner()
     }

@@ -1,24 +1,34 @@
 //! What counts as a success.
 //!
-//! Status 200, a JSON media type, and a body that is complete and parses. The parsing is not pedantry: a connection
+//! Status 200 or another one that was said to, a JSON media type, and a body that is complete and parses. The parsing is not pedantry: a connection
 //! that breaks can leave a truncated body of undeclared length that reads as complete.
 
 use super::current::{self, Patience};
 use super::failure::unpack_io;
+use super::statuses::Statuses;
 use crate::error::{Error, Phase};
 use crate::json::Json;
 use std::io::{self, Read};
 use ureq::Body;
+use ureq::http::Response;
 use ureq::http::header::CONTENT_TYPE;
-use ureq::http::{Response, StatusCode};
+
+/// The statuses that count, when nobody says otherwise.
+pub(super) fn is_wanted(status: u16, success: Option<&Statuses>) -> bool {
+    success.map_or(status == 200, |success| success.contains(status))
+}
 
 /// How much of an unwanted body is read to save the connection, when it is there already.
 pub(super) const MAX_DRAINED: u64 = 64 << 10;
 
 /// The body of `response`, which came from `to`, if it is a success.
-pub(super) fn json(response: Response<Body>, to: &str, max_body: u64) -> Result<Json, Error> {
-    if response.status() != StatusCode::OK {
-        let status = response.status().as_u16();
+pub(super) fn json(
+    response: Response<Body>,
+    to: &str,
+    (success, max_body): (Option<&Statuses>, u64),
+) -> Result<Json, Error> {
+    let status = response.status().as_u16();
+    if !is_wanted(status, success) {
         drain(response);
         return Err(Error::Status(status));
     }

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::racer::Racer;
-use super::settings::{Certificates, ClientSettings};
+use super::settings::{Certificates, ClientSettings, Rules};
 use super::trace::TraceContext;
 use super::upstreams::{UpstreamSettings, Upstreams};
 use crate::crew::Crew;
@@ -32,9 +32,11 @@ pub struct Client {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    upstreams: Upstreams,
-    racer: Racer,
+/// What the clones of a client share.
+pub(super) struct Shared {
+    pub(super) upstreams: Upstreams,
+    pub(super) racer: Racer,
+    pub(super) rules: Rules,
 }
 
 impl Client {
@@ -52,6 +54,7 @@ impl Client {
                 urls: settings.upstreams.clone(),
                 calls: settings.calls,
                 connect_timeout: settings.connect_timeout,
+                success: settings.success.clone(),
                 max_body: settings.max_body,
                 max_idle: settings.max_idle,
                 idle_timeout: settings.idle_timeout,
@@ -62,8 +65,14 @@ impl Client {
                 lookup: settings.lookup.clone(),
             },
         )?;
-        let racer = Racer::new(crew, &settings, format!("GET {}", upstreams.label()));
-        Ok(Client { shared: Arc::new(Shared { upstreams, racer }) })
+        let racer = Racer::new(crew, &settings, upstreams.label());
+        let rules = Rules {
+            success: settings.success,
+            commit: settings.commit,
+            hedge_max_body: settings.hedge_max_body,
+            body_idle_timeout: settings.body_idle_timeout,
+        };
+        Ok(Client { shared: Arc::new(Shared { upstreams, racer, rules }) })
     }
 
     /// The first success within `limit`, hedged, or why there is none: the end of the race when it was ended, the first
@@ -111,6 +120,10 @@ impl Client {
     /// Connections that wait for reuse at this moment, over all upstreams.
     pub fn idle_connections(&self) -> usize {
         self.shared.upstreams.idle_connections()
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Runs a race, and has `failed` see the failure of each attempt.

@@ -101,6 +101,7 @@ impl Fetch {
             urls: vec![self.url.clone()],
             calls: Calls::default(),
             connect_timeout: Duration::MAX, // the limit is the only one
+            success: None,
             max_body: self.max_body,
             max_idle: 0,
             idle_timeout: Duration::ZERO,

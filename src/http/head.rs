@@ -3,26 +3,33 @@
 //! Pure. Where a response can be read in two ways it is refused: a connection on which the next answer might begin
 //! somewhere else than we think is not worth keeping.
 
-use super::answer::is_json;
-
 /// The most header fields taken.
 const MAX_FIELDS: usize = 128;
 
-/// What of a head matters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What of a head says how the connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,
-    pub(super) content_type: ContentType,
     pub(super) body: Length,
     /// Whether the connection may serve another call once the body is read.
     pub(super) keep: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ContentType {
-    Json,
-    Other(String),
-    Absent,
+/// All of a head, where it was received.
+pub(super) struct Whole<'a> {
+    /// As it was sent. It means nothing.
+    pub(super) reason: &'a [u8],
+    pub(super) fields: &'a [httparse::Header<'a>],
+    pub(super) content_type: Option<&'a [u8]>,
+}
+
+/// What the request says about its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Its head only: the request was a HEAD.
+    Head,
+    /// All of it.
+    Whole,
 }
 
 /// How a body ends.
@@ -34,25 +41,24 @@ pub(super) enum Length {
     UntilClose,
 }
 
-/// The head at the beginning of `bytes` and how long it is, or `None` while it is not complete.
+/// The head at the beginning of `bytes`, what `look` made of it, and how long it is; `None` while it is not complete.
 ///
 /// # Errors
 ///
 /// Why it cannot be taken.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
+pub(super) fn parse<T>(
+    bytes: &[u8],
+    asked: Asked,
+    look: impl FnOnce(u16, &Whole<'_>) -> T,
+) -> Result<Option<(Head, T, usize)>, String> {
     let mut fields = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
         .map_err(|error| error.to_string())?;
     let httparse::Status::Complete(length) = parsed else { return Ok(None) };
-    let mut head = Head {
-        status: response.code.unwrap_or_default(),
-        content_type: ContentType::Absent,
-        body: Length::UntilClose,
-        keep: false,
-    };
-    let (mut declared, mut chunked) = (None, false);
+    let mut head = Head { status: response.code.unwrap_or_default(), body: Length::UntilClose, keep: false };
+    let (mut declared, mut chunked, mut content_type) = (None, false, None);
     let (mut closes, mut keeps) = (false, response.version == Some(1));
     for field in response.headers.iter() {
         let (name, value) = (field.name, field.value);
@@ -63,10 +69,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
             }
             declared = Some(length);
         } else if name.eq_ignore_ascii_case("content-type") {
-            head.content_type = match is_json(value) {
-                true => ContentType::Json,
-                false => ContentType::Other(String::from_utf8_lossy(value).into_owned()),
-            };
+            content_type = Some(value);
         } else if name.eq_ignore_ascii_case("connection") {
             for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 closes |= option.eq_ignore_ascii_case(b"close");
@@ -82,6 +85,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
     head.body = match (head.status, declared, chunked) {
         (100..200 | 204 | 304, ..) => Length::Known(0),
         (_, Some(_), true) => return Err("content-length and transfer-encoding".to_owned()),
+        _ if asked == Asked::Head => Length::Known(0),
         (_, None, true) => Length::Chunked,
         (_, Some(length), false) => Length::Known(length),
         (_, None, false) => Length::UntilClose,
@@ -93,7 +97,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, String> {
         _ => head.body != Length::UntilClose,
     };
     head.keep = keeps && !closes && ends_here;
-    Ok(Some((head, length)))
+    let whole = Whole { reason: reason(bytes), fields: response.headers, content_type };
+    Ok(Some((head, look(head.status, &whole), length)))
 }
 
 impl Head {
@@ -101,6 +106,13 @@ impl Head {
     pub(super) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
+}
+
+/// What stands behind the status. The parser leaves it out when it is not ASCII.
+fn reason(head: &[u8]) -> &[u8] {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    first.get(b"HTTP/1.1 200 ".len()..).unwrap_or_default()
 }
 
 fn decimal(value: &[u8]) -> Option<u64> {
@@ -114,7 +126,7 @@ mod tests {
     use super::*;
 
     fn head(text: &str) -> Result<Head, String> {
-        parse(text.as_bytes()).map(|parsed| parsed.expect("a whole head").0)
+        parse(text.as_bytes(), Asked::Whole, |_, _| ()).map(|parsed| parsed.expect("a whole head").0)
     }
 
     #[test]
@@ -167,16 +179,28 @@ mod tests {
             assert!(head(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).is_err(), "{fields}");
         }
         assert!(head("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
-        assert!(parse(b"HTTP/2 200 OK\r\n\r\n").is_err());
+        assert!(parse(b"HTTP/2 200 OK\r\n\r\n", Asked::Whole, |_, _| ()).is_err());
+    }
+
+    #[test]
+    fn the_response_to_a_head_request_has_no_body_whatever_it_declares() {
+        for fields in ["", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
+            let (head, ..) = parse(text.as_bytes(), Asked::Head, |_, _| ()).unwrap().unwrap();
+            assert_eq!((head.body, head.keep), (Length::Known(0), true), "{fields}");
+        }
     }
 
     #[test]
     fn a_part_of_a_head_is_waited_for() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n";
         for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end]), Ok(None));
+            assert_eq!(parse(&whole[..end], Asked::Whole, |_, _| ()), Ok(None));
         }
-        let (head, length) = parse(whole).unwrap().unwrap();
-        assert_eq!((head.content_type, length), (ContentType::Json, whole.len()));
+        let (_, (reason, content_type), length) =
+            parse(whole, Asked::Whole, |_, whole| (whole.reason.to_vec(), whole.content_type.map(<[u8]>::to_vec)))
+                .unwrap()
+                .unwrap();
+        assert_eq!((&*reason, content_type, length), (&b"OK"[..], Some(b"application/json".to_vec()), whole.len()));
     }
 }

@@ -25,16 +25,27 @@ mod buffers;
 mod call;
 mod client;
 mod current;
+mod decode;
 mod exchange;
 mod failure;
 mod fetch;
-#[cfg(unix)]
 mod fields;
 mod head;
+#[cfg(unix)]
+mod heads;
+mod link;
+#[cfg(unix)]
+mod outflow;
+#[cfg(unix)]
+mod outgoing;
 mod prepared;
+#[cfg(unix)]
+mod pump;
 mod racer;
 #[cfg(unix)]
 mod request;
+#[cfg(unix)]
+mod respond;
 #[cfg(unix)]
 mod response;
 #[cfg_attr(not(feature = "https"), path = "no_secure.rs")]
@@ -58,12 +69,13 @@ pub use body::Body;
 pub use call::{Call, Start};
 pub use client::Client;
 pub use fetch::{Fetch, Fetched, fetch};
-#[cfg(unix)]
 pub use fields::Fields;
+#[cfg(unix)]
+pub use heads::Interim;
 #[cfg(unix)]
 pub use request::{Request, Sending};
 #[cfg(unix)]
-pub use response::{Interim, Response};
+pub use response::Response;
 pub use settings::{Calls, Certificates, ClientSettings, Commit};
 pub use statuses::Statuses;
 pub use trace::TraceContext;

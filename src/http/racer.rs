@@ -11,24 +11,38 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Racer {
     hedged: Race,
     at_once: Race,
+    /// For requests of any method.
+    requests: Race,
     /// Calls so far: at whose turn the next one begins.
     calls: AtomicUsize,
 }
 
 impl Racer {
-    /// Races as `settings` say; `label` names their attempts.
-    pub(super) fn new(crew: &Crew, settings: &ClientSettings, label: String) -> Racer {
+    /// Races as `settings` say; `origins` name their attempts.
+    pub(super) fn new(crew: &Crew, settings: &ClientSettings, origins: &str) -> Racer {
         let mut hedged = Race::new(crew)
             .schedule(settings.schedule.clone())
             .after_failure(settings.after_failure)
             .threads(settings.threads)
             .primary(Primary::OnCaller) // an HTTP call can be ended in each of its phases
-            .label(label);
+            .label(format!("GET {origins}"));
         if let Some(observer) = &settings.observer {
             hedged = hedged.observer(observer.clone());
         }
         let at_once = hedged.clone().schedule(settings.schedule.at_once());
-        Racer { hedged, at_once, calls: AtomicUsize::new(0) }
+        let requests = hedged.clone().label(format!("request to {origins}"));
+        Racer { hedged, at_once, requests, calls: AtomicUsize::new(0) }
+    }
+
+    /// A race for a request of any method.
+    #[cfg(unix)]
+    pub(super) fn for_requests(&self) -> Race {
+        self.requests.clone()
+    }
+
+    /// The turn at which the next call begins.
+    pub(super) fn next_turn(&self) -> usize {
+        self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Runs `attempt` with the number of its turn, which is one further with each attempt and each call.
@@ -42,7 +56,7 @@ impl Racer {
             Start::AtOnce => self.at_once.clone(),
         };
         let race = race.limit(&call.limit);
-        let first = self.calls.fetch_add(1, Ordering::Relaxed);
+        let first = self.next_turn();
         let call = move |running: &Attempt| {
             attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {
                 log::debug!("race {} attempt {}: {error}", running.race(), running.number());

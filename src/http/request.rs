@@ -1,8 +1,7 @@
 //! A request of any method, as it is to be sent.
 
-use super::fields::{Fields, is_token};
+use super::fields::Fields;
 use super::trace::TraceContext;
-use crate::error::Error;
 use std::sync::Arc;
 
 /// Whether a request may be sent more than once.
@@ -102,5 +101,33 @@ impl Request {
     /// The target.
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    pub(super) fn bytes(&self) -> Option<&Arc<[u8]>> {
+        self.body.as_ref()
+    }
+
+    pub(super) fn trace_context(&self) -> TraceContext {
+        match &self.trace {
+            Some(trace) => trace.clone(),
+            None => {
+                let given = self.fields.get("traceparent").and_then(|value| str::from_utf8(value).ok());
+                TraceContext::continuing(given)
+            }
+        }
+    }
+
+    /// Whether it may be sent more than once, as it was said or by default.
+    pub(super) fn how_often(&self) -> Sending {
+        let is_read = matches!(&*self.method, "GET" | "HEAD" | "OPTIONS");
+        self.sending.unwrap_or(match is_read && self.body.is_none() && !self.fields.contains("upgrade") {
+            true => Sending::Hedged,
+            false => Sending::Once,
+        })
+    }
+
+    /// The first field that could not be added: name and value.
+    pub(super) fn wrong_field(&self) -> Option<&(String, String)> {
+        self.wrong.as_ref()
     }
 }

@@ -2,50 +2,40 @@
 
 use super::body::Body;
 use super::fields::Fields;
-use std::sync::Arc;
+use super::heads::{Heard, Interim};
 
 /// A response whose head has come.
 #[derive(Debug)]
 pub struct Response {
-    status: u16,
-    reason: Vec<u8>,
-    fields: Fields,
-    interim: Vec<Interim>,
+    heard: Heard,
     attempt: usize,
-    upstream: Arc<str>,
     body: Body,
 }
 
-/// An interim response (RFC 9110, section 15.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Interim {
-    /// Its status, 1xx.
-    pub status: u16,
-    /// Its fields.
-    pub fields: Fields,
-}
-
 impl Response {
+    pub(super) fn new(heard: Heard, attempt: usize, body: Body) -> Response {
+        Response { heard, attempt, body }
+    }
+
     /// The status.
     pub fn status(&self) -> u16 {
-        self.status
+        self.heard.head.status
     }
 
     /// What stands behind the status, as it was sent; it means nothing.
     pub fn reason(&self) -> &[u8] {
-        &self.reason
+        &self.heard.reason
     }
 
     /// The fields of the head, all of them.
     pub fn fields(&self) -> &Fields {
-        &self.fields
+        &self.heard.fields
     }
 
-    /// The interim responses that came before this one, but 100 and 101, and those that an
-    /// [`Upload`](super::Upload) was told of. At most 16.
+    /// The interim responses that came before this one, but 100, and those that an [`Upload`](super::Upload) was told
+    /// of. At most 16.
     pub fn interim(&self) -> &[Interim] {
-        &self.interim
+        &self.heard.interim
     }
 
     /// The number of the attempt whose response this is: 0 for the primary.
@@ -55,7 +45,7 @@ impl Response {
 
     /// Host and port of the upstream whose response this is, for logs.
     pub fn upstream(&self) -> &str {
-        &self.upstream
+        self.body.upstream()
     }
 
     /// The body.
@@ -71,5 +61,9 @@ impl Response {
     /// The body alone.
     pub fn into_body(self) -> Body {
         self.body
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        self.heard.has_events
     }
 }

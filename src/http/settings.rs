@@ -234,3 +234,19 @@ impl Certificates {
         }
     }
 }
+
+/// What makes a response win, and what bounds it from then on.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) success: Option<Statuses>,
+    pub(super) commit: Commit,
+    pub(super) hedge_max_body: u64,
+    pub(super) body_idle_timeout: Duration,
+}
+
+impl Rules {
+    /// Whether an answer of this status may win.
+    pub(super) fn accept(&self, status: u16) -> bool {
+        self.success.as_ref().map_or(status < 500 && status != 429, |success| success.contains(status))
+    }
+}

@@ -1,16 +1,17 @@
 //! Upstreams that take calls in turn.
 //!
-//! The usual call, over plain HTTP without proxy and redirects, goes by a [`Wire`]; everything else by ureq, with an
+//! The usual call, over plain HTTP without proxy and redirects, goes by a [`wire`]; everything else by ureq, with an
 //! agent for each connection: one agent for all would serialise the calls on its pool's lock.
 
 use super::agent::ReusableAgent;
+use super::link::Link;
 use super::prepared::{PreparedRequest, target};
 use super::secure::{self, TlsConnector};
 use super::settings::Calls;
+use super::statuses::Statuses;
 use super::trace::TraceContext;
 use super::transport::{NoResolver, TcpConnector};
-use super::wire::Wire;
-use super::{answer, failure};
+use super::{answer, failure, wire};
 use crate::cancel::CancelToken;
 use crate::crew::Crew;
 use crate::deadline::Deadline;
@@ -22,6 +23,7 @@ use crate::net::address::{Address, without_secrets};
 use crate::net::connect::Dialer;
 use crate::net::lease::{Resend, lease};
 use crate::net::pool::Pool;
+use crate::net::stream::Stream;
 use crate::race::Attempt;
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) urls: Vec<String>,
     pub(crate) calls: Calls,
     pub(crate) connect_timeout: Duration,
+    /// The statuses that count as a success of a GET for JSON; 200 when it is not said.
+    pub(crate) success: Option<Statuses>,
     pub(crate) max_body: u64,
     pub(crate) max_idle: usize,
     pub(crate) idle_timeout: Duration,
@@ -53,10 +57,11 @@ pub(crate) struct UpstreamSettings {
 pub(crate) struct Upstreams {
     list: Vec<Upstream>,
     calls: Calls,
+    success: Option<Statuses>,
     max_body: u64,
     timeout_header: HeaderName,
     agents: Arc<Pool<ReusableAgent>>,
-    wires: Arc<Pool<Wire>>,
+    links: Arc<Pool<Link>>,
     connect_timeout: Duration,
     config: Config,
     /// For an `https` upstream: no redirect leads to `http`.
@@ -74,11 +79,11 @@ pub(super) struct Upstream {
     pub(super) request: Request<()>,
     address: Address,
     /// Host and port, for messages.
-    pub(super) to: String,
+    pub(super) to: Arc<str>,
     /// The same call without ureq, where that can be.
     prepared: Option<PreparedRequest>,
     /// Which of the pool's shelves its connections lie on.
-    origin: usize,
+    pub(super) origin: usize,
 }
 
 pub(super) const X_ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
@@ -137,10 +142,11 @@ impl Upstreams {
         Ok(Upstreams {
             list,
             calls: settings.calls,
+            success: settings.success,
             max_body: settings.max_body,
             timeout_header,
             agents: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
-            wires: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
+            links: Pool::new(crew, origins.len(), settings.max_idle, settings.idle_timeout),
             connect_timeout,
             config: config(false),
             secure_config: config(true),
@@ -175,19 +181,47 @@ impl Upstreams {
         }
     }
 
+    /// How many upstreams there are.
+    #[cfg(unix)]
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// One of them, and the idle connections to all.
+    #[cfg(unix)]
+    pub(super) fn at(&self, index: usize) -> (&Upstream, &Arc<Pool<Link>>) {
+        (&self.list[index], &self.links)
+    }
+
+    /// The name of the field that tells the time left.
+    #[cfg(unix)]
+    pub(super) fn timeout_header(&self) -> &str {
+        self.timeout_header.as_str()
+    }
+
+    /// Whether calls are to go through a proxy.
+    #[cfg(unix)]
+    pub(super) fn is_proxied(&self) -> bool {
+        self.tcp.is_proxied
+    }
+
     pub(super) fn at_turn(&self, turn: usize) -> &Upstream {
         &self.list[turn % self.list.len()]
     }
 
     fn get_by_wire(&self, upstream: &Upstream, request: &[u8], token: &CancelToken) -> Result<Json, Error> {
-        let connect = || {
-            let until = Deadline::after(self.connect_timeout);
-            self.tcp.dialer.open(&upstream.address, until, &TimeLimit::from(token)).map(Wire::new)
-        };
         // A GET may be sent twice.
-        lease((&self.wires, upstream.origin), (token, &upstream.to), Resend::IfUnanswered, connect, |wire| {
-            wire.talk(request, &upstream.to, self.max_body)
+        let connect = || self.connect(upstream, token);
+        lease((&self.links, upstream.origin), (token, &upstream.to), Resend::IfUnanswered, connect, |link| {
+            wire::talk(link, request, &upstream.to, (self.success.as_ref(), self.max_body))
         })
+    }
+
+    /// A new connection to `upstream`.
+    pub(super) fn connect(&self, upstream: &Upstream, token: &CancelToken) -> Result<Link, Error> {
+        let until = Deadline::after(self.connect_timeout);
+        let (socket, hold) = self.tcp.dialer.open(&upstream.address, until, &TimeLimit::from(token))?;
+        Ok(Link::new(Stream::Plain(socket), hold))
     }
 
     /// Has `send` send a request with an agent of its own, again as `resend` says.
@@ -203,7 +237,7 @@ impl Upstreams {
     }
 
     pub(crate) fn idle_connections(&self) -> usize {
-        self.agents.idle() + self.wires.idle()
+        self.agents.idle() + self.links.idle()
     }
 
     /// The crew whose alarm keeps the deadlines.
@@ -229,7 +263,7 @@ impl Upstreams {
             left => agent.run(agent.configure_request(request).timeout_global(left).build()),
         };
         let response = response.map_err(|error| failure::unpack(error, &upstream.to))?;
-        answer::json(response, &upstream.to, self.max_body)
+        answer::json(response, &upstream.to, (self.success.as_ref(), self.max_body))
     }
 
     /// The time left, where ureq is to keep it too, with timeouts of the socket.
@@ -275,7 +309,7 @@ impl Upstream {
         let address = target(&uri).ok_or_else(|| {
             wrong("a URL with a host and, if any, a port from 1 to 65535, such as http://127.0.0.1:9000/")
         })?;
-        let to = authority.to_string();
+        let to: Arc<str> = authority.as_str().into();
         let name = format!("{scheme}://{to}").to_ascii_lowercase();
         let origin = origins.iter().position(|other| *other == name).unwrap_or_else(|| {
             origins.push(name);

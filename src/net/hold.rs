@@ -59,6 +59,20 @@ pub(crate) fn read_now(socket: &TcpStream, room: &mut [u8]) -> io::Result<usize>
     Ok(rustix::net::recv(socket, room, rustix::net::RecvFlags::DONTWAIT)?.1)
 }
 
+/// Writes a beginning of all `parts` together, as much as there is room for; fails with `WouldBlock` when that is
+/// nothing.
+#[cfg(unix)]
+pub(crate) fn write_now(socket: &TcpStream, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    use rustix::net::{SendAncillaryBuffer, SendFlags};
+    // No signal, as with the writes of the standard library, which on Apple's systems says so once for the socket.
+    #[cfg(not(target_vendor = "apple"))]
+    const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+    #[cfg(target_vendor = "apple")]
+    const FLAGS: SendFlags = SendFlags::DONTWAIT;
+
+    Ok(rustix::net::sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), FLAGS)?)
+}
+
 #[cfg(not(unix))]
 fn peek_now(socket: &TcpStream) -> io::Result<usize> {
     now(socket, || socket.peek(&mut [0; 1]))

@@ -7,7 +7,7 @@
 //! - [`address`]: `host:port` and what may be shown of a URL
 //! - [`names`] with its [`book`]: host names to addresses
 //! - [`connect`]: from the name to a socket that can be ended; [`hold`]: the right to end it
-//! - [`tls`]: TLS towards a server
+//! - [`tls`]: TLS towards a server; [`stream`]: the bytes of a connection, plain or [`secured`]
 //! - [`pool`]: idle connections; [`lease`]: an idle connection or a fresh one, for one call
 //!
 //! Invariants: `net` knows no race, no protocol above TLS and no client library. It starts no threads but name lookups,
@@ -20,6 +20,11 @@ pub(crate) mod hold;
 pub(crate) mod lease;
 pub(crate) mod names;
 pub(crate) mod pool;
+#[cfg(feature = "http")]
+#[path = "no_secured.rs"]
+pub(crate) mod secured;
+#[cfg(feature = "http")]
+pub(crate) mod stream;
 #[cfg(feature = "https")]
 pub(crate) mod tls;
 

@@ -16,9 +16,11 @@
 mod attempt;
 mod outcome;
 mod report;
+mod rivals;
 mod running;
 mod schedule;
 mod setup;
+mod single;
 mod starts;
 
 pub use attempt::Attempt;
@@ -131,6 +133,12 @@ impl Race {
         F: Fn(&Attempt) -> Result<T, E> + Send + Sync + 'static,
     {
         running::run(self.setup, Wanted::First, call)
+    }
+
+    /// Runs `call` once, on this thread, and returns with its success or failure: a race without a hedge, which asks
+    /// nothing of `call` but that it ends soon after its [`Attempt::token`] is canceled. The schedule plays no part.
+    pub fn single<T, E>(self, call: impl FnOnce(&Attempt) -> Result<T, E>) -> Outcome<T, E> {
+        single::run(self.setup, call)
     }
 
     /// Runs `call` once per attempt and returns when all have ended or the time is over, with everything that succeeded

@@ -10,6 +10,7 @@
 use super::attempt::Attempt;
 use super::outcome::{Cause, Failure, Outcome, Success};
 use super::report::Report;
+use super::rivals::{HasRivals, Rivals};
 use super::setup::{AfterFailure, Primary, Setup, Threads, Wanted};
 use super::starts::Starts;
 use crate::cancel::{CancelReason, CancelToken};
@@ -20,7 +21,7 @@ use crate::event::{AttemptEnd, RaceEnd};
 use crate::sync::Arc;
 use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// Runs a race from its first attempt to its outcome.
@@ -42,6 +43,7 @@ where
         label: setup.label,
         wanted,
         token: CancelToken::new(),
+        rivals: Rivals::new(setup.schedule.offsets().len()),
         starts: Starts::new(started, setup.schedule),
         report: Report::new(started, setup.observer),
         inbox: OnceLock::new(),
@@ -76,6 +78,17 @@ enum Event<T, E> {
 
 type Inbox<T, E> = (Sender<Event<T, E>>, Receiver<Event<T, E>>);
 
+impl<T, E, F> HasRivals for Running<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: Send + Sync + 'static,
+{
+    fn rivals(&self) -> &Rivals {
+        &self.rivals
+    }
+}
+
 /// A race under way, shared by the waiting thread, the attempts and the alarm.
 struct Running<T, E, F> {
     crew: Crew,
@@ -88,6 +101,7 @@ struct Running<T, E, F> {
     /// Decided once, and with it the race.
     token: CancelToken,
     starts: Starts,
+    rivals: Rivals,
     report: Report,
     /// Made for the first message: a race that its primary wins on the calling thread sends none, and a channel would
     /// be a third of what it costs.
@@ -173,6 +187,7 @@ where
             log::debug!("race {} attempt {number} not begun: {error}", self.report.race);
             self.report.attempt_ended(number, AttemptEnd::Shed, Duration::ZERO);
             self.tell(Event::Ended(number, Err(Cause::Shed(error))));
+            self.rivals.one_is_over();
         }
     }
 
@@ -189,7 +204,14 @@ where
         }
         let began = Instant::now();
         self.report.attempt_began(number, began);
-        let attempt = Attempt { race: self.report.race, number, deadline: self.deadline, token: self.token.clone() };
+        let rivals: Weak<dyn HasRivals> = Arc::<Self>::downgrade(self);
+        let attempt = Attempt {
+            race: self.report.race,
+            number,
+            deadline: self.deadline,
+            token: self.token.clone(),
+            rivals: Some(rivals),
+        };
         let result = match catch_unwind(AssertUnwindSafe(|| (self.call)(&attempt))) {
             Ok(result) => result.map_err(Cause::Error),
             Err(panic) => Err(Cause::Panicked(panic_message(&*panic).to_owned())),
@@ -234,6 +256,7 @@ where
         // are all ended would pass for one in which all have failed.
         if decided.is_none() {
             deliver(Event::Ended(number, Err(cause)));
+            self.rivals.one_is_over();
             if self.after_failure == AfterFailure::Hedge {
                 self.hurry();
             }

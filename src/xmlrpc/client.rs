@@ -60,6 +60,7 @@ impl XmlRpc {
                 key: "url",
                 urls: vec![settings.url],
                 connect_timeout: settings.connect_timeout,
+                success: None,
                 max_body: settings.max_response,
                 max_idle: 0,
                 idle_timeout: Duration::ZERO,

@@ -76,6 +76,7 @@ fn settings(client: &ClientSettings) -> UpstreamSettings {
         urls: client.upstreams.clone(),
         calls: client.calls,
         connect_timeout: client.connect_timeout,
+        success: None,
         max_body: client.max_body,
         max_idle: client.max_idle,
         idle_timeout: client.idle_timeout,

@@ -1,13 +1,20 @@
 //! Responses over a real pair of sockets, cut in every way.
 
+use super::super::decode::MAX_CHUNK_LINE;
+use super::super::link::{INPUT, MAX_HEAD};
 use super::*;
+use crate::cancel::CancelToken;
 use crate::crew::{Claim, Crew, CrewSettings, Job};
+use crate::net::hold::Hold;
+use crate::net::lease::Reusable;
+use crate::net::stream::Stream;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use rustix::io::ioctl_fionread;
-use std::net::TcpListener;
-use std::sync::LazyLock;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -60,16 +67,16 @@ fn read(parts: Vec<Vec<u8>>, then: Then) -> Outcome {
     CREW.spawn(Claim::Request, Job { label: "upstream".into(), token: None, run }).unwrap();
 
     let token = CancelToken::new();
-    let mut wire = Wire::new((near.clone(), Hold::new(token.clone(), &near)));
-    let (result, keep) = wire.exchange(REQUEST, "upstream", LIMIT);
+    let mut link = Link::new(Stream::Plain(near.clone()), Hold::new(token.clone(), &near));
+    let (result, keep) = exchange(&mut link, REQUEST, "upstream", (None, LIMIT));
     is_over.store(true, Ordering::SeqCst);
     if then == Then::Closes {
         let _ = near.shutdown(std::net::Shutdown::Both);
     }
     let _far = is_said.recv_timeout(PATIENCE).unwrap();
     let result = result.map(|json| String::from_utf8(json.into_bytes()).unwrap());
-    let buffer = wire.input.len();
-    let is_kept = keep && wire.rest().and_then(|wire| wire.resume(&token)).is_some();
+    let buffer = link.buffer();
+    let is_kept = keep && link.rest().and_then(|link| link.resume(&token)).is_some();
     Outcome { result, is_kept, buffer }
 }
 
@@ -274,10 +281,10 @@ fn a_connection_whose_token_was_canceled_is_not_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let near = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
         let token = CancelToken::new();
-        let wire = Wire::new((near.clone(), Hold::new(token.clone(), &near)));
+        let link = Link::new(Stream::Plain(near.clone()), Hold::new(token.clone(), &near));
         if is_canceled {
             token.cancel(crate::cancel::CancelReason::Superseded);
         }
-        assert_eq!(wire.rest().is_some(), !is_canceled);
+        assert_eq!(link.rest().is_some(), !is_canceled);
     }
 }

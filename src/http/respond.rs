@@ -1,0 +1,264 @@
+//! One attempt to get a response: an upstream, a connection, a request, a head, and as much of the body as it takes to
+//! win.
+//!
+//! A connection that cannot be made costs the attempt nothing but time: nothing was sent, so it moves on to the next
+//! upstream, to each at most once.
+
+use super::body::{Body, BodyParts, Home};
+use super::decode::Decoder;
+use super::head::Length;
+use super::heads::{Heads, Heard};
+use super::link::{Failure, Link};
+use super::outflow::Outflow;
+use super::outgoing::{Framing, Outgoing};
+use super::request::Sending;
+use super::response::Response;
+use super::settings::{Commit, Rules};
+use super::upload::Upload;
+use super::upstreams::{Upstream, Upstreams};
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase};
+use crate::net::lease::{Resend, Talk, lease};
+use crate::race::Attempt;
+use crate::ready;
+use rustix::event::{PollFd, PollFlags};
+use std::cell::Cell;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What all attempts of one call share.
+pub(super) struct Asking {
+    pub(super) outgoing: Outgoing,
+    pub(super) rules: Rules,
+    /// At whose turn the next choice is.
+    pub(super) turn: AtomicUsize,
+}
+
+/// Why an attempt did not win.
+pub(super) enum Miss {
+    /// An answer came that is no success. It may still be the best there is.
+    Answer(Box<Response>),
+    Failed(Error),
+}
+
+impl From<Error> for Miss {
+    fn from(error: Error) -> Miss {
+        Miss::Failed(error)
+    }
+}
+
+impl Upstreams {
+    /// An attempt that may win with an acceptable answer only. It waits for as much of the body as the rules say, while
+    /// it has rivals.
+    pub(super) fn compete(&self, asking: &Asking, attempt: &Attempt) -> Result<Response, Miss> {
+        let mut response = self.respond(asking, attempt, None)?;
+        if !asking.rules.accept(response.status()) {
+            response.body_mut().release()?;
+            return Err(Miss::Answer(Box::new(response)));
+        }
+        if !(asking.outgoing.wants_events || response.has_events()) {
+            wait_to_win(response.body_mut(), &asking.rules, attempt)?;
+        }
+        response.body_mut().release()?;
+        Ok(response)
+    }
+
+    /// The only attempt there is: whatever the answer is, it counts.
+    pub(super) fn ask_once(
+        &self,
+        asking: &Asking,
+        attempt: &Attempt,
+        upload: Option<&mut dyn Upload>,
+    ) -> Result<Response, Error> {
+        let mut response = self.respond(asking, attempt, upload)?;
+        response.body_mut().release()?;
+        Ok(response)
+    }
+
+    /// The response to a request, by the upstream whose turn it is or, if that cannot be reached, another one.
+    fn respond(
+        &self,
+        asking: &Asking,
+        attempt: &Attempt,
+        mut upload: Option<&mut dyn Upload>,
+    ) -> Result<Response, Error> {
+        if attempt.deadline().has_passed() {
+            return Err(Error::TimedOut { during: Phase::Wait });
+        }
+        let resend = match asking.outgoing.sending {
+            Sending::Hedged => Resend::IfUnanswered,
+            Sending::Once => Resend::Never,
+        };
+        let mut tried = Vec::new();
+        loop {
+            let at = self.choose(&asking.turn, &tried);
+            let (upstream, links) = self.at(at);
+            let is_unconnected = Cell::new(false);
+            let connect = || self.connect(upstream, attempt.token()).inspect_err(|_| is_unconnected.set(true));
+            let heard = lease((links, upstream.origin), (attempt.token(), &upstream.to), resend, connect, |link| {
+                let upload: Option<&mut dyn Upload> = match &mut upload {
+                    Some(upload) => Some(&mut **upload),
+                    None => None,
+                };
+                ask(link, asking, (upstream, self.timeout_header()), attempt, upload)
+            });
+            match heard {
+                Ok((link, outflow, heard)) => {
+                    let home = Home {
+                        pool: links.clone(),
+                        origin: upstream.origin,
+                        to: upstream.to.clone(),
+                        keep: heard.head.keep,
+                    };
+                    return respond_with((link, outflow, heard), home, attempt, asking.rules.body_idle_timeout);
+                }
+                Err(error) => {
+                    tried.push(at);
+                    let is_last = tried.len() == self.count() || attempt.token().is_canceled();
+                    if is_last || !is_unconnected.get() {
+                        return Err(error);
+                    }
+                    log::debug!("race {} attempt {}: {error}: on to another", attempt.race(), attempt.number());
+                }
+            }
+        }
+    }
+
+    /// The next upstream in turn that is not among those `tried`.
+    fn choose(&self, turn: &AtomicUsize, tried: &[usize]) -> usize {
+        loop {
+            let at = turn.fetch_add(1, Ordering::Relaxed) % self.count();
+            if !tried.contains(&at) {
+                return at;
+            }
+        }
+    }
+}
+
+type Asked = (Link, Option<Box<Outflow>>, Heard);
+
+/// Sends the request of `attempt` on `link` and waits for the head.
+fn ask(
+    mut link: Link,
+    asking: &Asking,
+    (upstream, timeout_header): (&Upstream, &str),
+    attempt: &Attempt,
+    upload: Option<&mut dyn Upload>,
+) -> Talk<Link, Asked> {
+    let outgoing = &asking.outgoing;
+    let mut head = link.take_output();
+    outgoing.write_head(&mut head, &upstream.to, attempt, timeout_header);
+    let heard = match (upload, &outgoing.body) {
+        (None, None) => ask_without_body(&mut link, outgoing, head).map(|heard| (heard, None)),
+        (Some(upload), _) => ask_with_body(&mut link, outgoing, head, upload),
+        (None, Some(body)) => ask_with_body(&mut link, outgoing, head, &mut Bytes(body)),
+    };
+    let reached = link.reached;
+    // What failed after the call was ended did so because of that.
+    let result = match heard {
+        Ok((heard, outflow)) => Ok((link, outflow, heard)),
+        Err(failure) => Err(link.ended().unwrap_or_else(|| failure.into_error(&upstream.to))),
+    };
+    Talk { result, reached, keep: None }
+}
+
+fn ask_without_body(link: &mut Link, outgoing: &Outgoing, head: Vec<u8>) -> Result<Heard, Failure> {
+    link.send(&head)?;
+    link.return_output(head);
+    Heads::new(outgoing).wait(link, None)
+}
+
+fn ask_with_body(
+    link: &mut Link,
+    outgoing: &Outgoing,
+    head: Vec<u8>,
+    upload: &mut dyn Upload,
+) -> Result<(Heard, Option<Box<Outflow>>), Failure> {
+    let mut outflow = Outflow::new(head, outgoing.framing());
+    let mut heads = Heads::new(outgoing);
+    let mut heard = super::pump::pump(link, &mut outflow, upload, &mut heads, outgoing.expects)?;
+    if !outflow.is_over() {
+        return Ok((heard, Some(Box::new(outflow))));
+    }
+    heard.head.keep &= !outflow.was_abandoned();
+    link.return_output(outflow.into_buffer());
+    Ok((heard, None))
+}
+
+/// The response with this head.
+fn respond_with(
+    (link, outflow, heard): Asked,
+    home: Home,
+    attempt: &Attempt,
+    idle_timeout: Duration,
+) -> Result<Response, Error> {
+    let length = heard.head.body;
+    let parts = BodyParts {
+        link,
+        decoder: Decoder::new(length),
+        outflow,
+        home,
+        declared: if let Length::Known(length) = length { Some(length) } else { None },
+        idle_timeout,
+        is_tunnel: heard.head.status == 101,
+    };
+    Ok(Response::new(heard, attempt.number(), Body::new(parts)?))
+}
+
+/// Waits until so much of a body has come that its response may win, or the attempt has no rival any more.
+fn wait_to_win(body: &mut Body, rules: &Rules, attempt: &Attempt) -> Result<(), Error> {
+    let mut bell = None;
+    loop {
+        let is_enough = match rules.commit {
+            Commit::Head => true,
+            Commit::FirstByte => body.has_all() || !body.buffered().is_empty(),
+            Commit::Full => body.gather()? >= rules.hedge_max_body || body.has_all(),
+        };
+        if is_enough || !attempt.has_rival() {
+            return Ok(());
+        }
+        if body.receive()? {
+            continue;
+        }
+        // Rings when the last rival is over. Without it, which takes two files, the body alone is waited for.
+        let bell = bell.get_or_insert_with(|| {
+            let (near, far) = UnixStream::pair().ok()?;
+            attempt.without_rival(far);
+            Some(near)
+        });
+        let socket = PollFd::new(body.socket(), PollFlags::IN);
+        match bell {
+            Some(bell) => ready::wait(&mut [socket, PollFd::new(bell, PollFlags::IN)], Deadline::Never)?,
+            None => ready::wait(&mut [socket], Deadline::Never)?,
+        };
+    }
+}
+
+/// A body that is there as a whole.
+struct Bytes<'a>(&'a [u8]);
+
+impl Upload for Bytes<'_> {
+    fn length(&self) -> Option<u64> {
+        Some(self.0.len() as u64)
+    }
+
+    fn peek_now(&mut self) -> io::Result<Option<&[u8]>> {
+        Ok(Some(self.0))
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.0 = &self.0[bytes..];
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// How a body of `upload` is delimited.
+pub(super) fn framing_of(upload: &dyn Upload) -> Framing {
+    upload.length().map_or(Framing::Chunked, Framing::Known)
+}

@@ -1,0 +1,84 @@
+//! A race of one attempt, on the calling thread.
+//!
+//! The problem: a call that must not be made twice is to be ended and observed like a race, but needs nothing of one,
+//! and may use what is the caller's and no other thread's. The answer: the token, the deadline and the reports of a
+//! race around one call. The crew's alarm cancels the token at the deadline, for the calling thread is in the call.
+
+use super::attempt::Attempt;
+use super::outcome::{Cause, Failure, Outcome, Success};
+use super::report::Report;
+use super::setup::Setup;
+use crate::cancel::{CancelReason, CancelToken};
+use crate::error::panic_message;
+use crate::event::{AttemptEnd, RaceEnd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+/// Runs `call`.
+pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E>) -> Outcome<T, E> {
+    let began = Instant::now();
+    let report = Report::new(began, setup.observer);
+    let token = CancelToken::new();
+    let _ended_from_outside = setup.token.map(|outer| {
+        let token = token.clone();
+        outer.on_cancel(move |reason| _ = token.cancel(reason))
+    });
+    let _ended_by_time = setup.deadline.instant().map(|at| {
+        let token = token.clone();
+        setup.crew.alarm().set(at, move || _ = token.cancel(CancelReason::DeadlineExceeded))
+    });
+    if setup.deadline.has_passed() {
+        token.cancel(CancelReason::DeadlineExceeded);
+    }
+    let mut outcome = Outcome { end: RaceEnd::Finished, successes: Vec::new(), failures: Vec::new(), begun: 0 };
+    if !token.is_canceled() {
+        outcome.begun = 1;
+        report.attempt_began(0, began);
+        let attempt =
+            Attempt { race: report.race, number: 0, deadline: setup.deadline, token: token.clone(), rivals: None };
+        let result = match catch_unwind(AssertUnwindSafe(|| call(&attempt))) {
+            Ok(result) => result.map_err(Cause::Error),
+            Err(panic) => {
+                let message = panic_message(&*panic).to_owned();
+                log::error!("{} panicked: {message}", setup.label);
+                Err(Cause::Panicked(message))
+            }
+        };
+        let elapsed = began.elapsed();
+        // A call knows the deadline too, and one that ends by it may be ahead of the alarm.
+        if result.is_err() && setup.deadline.has_passed() {
+            token.cancel(CancelReason::DeadlineExceeded);
+        }
+        let end = match (result, token.reason()) {
+            (Ok(value), _) => match token.decide(CancelReason::Superseded) {
+                Some(_nobody) => {
+                    outcome.successes.push(Success { attempt: 0, value });
+                    AttemptEnd::Succeeded
+                }
+                None => AttemptEnd::Late,
+            },
+            (Err(cause), reason) => {
+                let end = match (&cause, reason) {
+                    (Cause::Panicked(_), _) => AttemptEnd::Panicked,
+                    (_, Some(reason)) => AttemptEnd::Canceled(reason),
+                    (_, None) => AttemptEnd::Failed,
+                };
+                if reason.is_none() {
+                    outcome.failures.push(Failure { attempt: 0, cause });
+                }
+                end
+            }
+        };
+        report.attempt_ended(0, end, elapsed);
+    }
+    outcome.end = match (outcome.successes.is_empty(), token.reason()) {
+        (false, _) => RaceEnd::Won,
+        (true, None) => RaceEnd::Finished,
+        // What failed before is the end of it, also when the token is canceled a moment later.
+        (true, Some(_)) if !outcome.failures.is_empty() => RaceEnd::Finished,
+        (true, Some(reason)) => RaceEnd::Canceled(reason),
+    };
+    let winner = outcome.successes.first().map(|success| success.attempt);
+    report.race_ended(outcome.end, winner, outcome.begun);
+    outcome
+}
