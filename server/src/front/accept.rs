@@ -11,8 +11,9 @@
 
 use super::clients::Clients;
 use super::connection;
+use super::framing::Version;
 use super::link::Link;
-use super::render::{Output, Payload, Persistence};
+use super::render::{self, Output, Payload, Persistence};
 use super::response::Response;
 use super::shared::Shared;
 use headstart::crew::{Claim, Job};
@@ -202,7 +203,8 @@ impl Acceptor {
             return;
         }
         let response = Response::problem(503, "the server is at its limit").with_header("Retry-After", "1");
-        self.refusal.render(&response, Persistence::Closed, Payload::Sent);
+        let frame = render::frame(&response, Version::Http11, Payload::Sent);
+        self.refusal.render(&response, frame, Persistence::Closed, Payload::Sent);
         let _ = stream.write(self.refusal.bytes());
         let _ = stream.shutdown(Shutdown::Write);
     }

@@ -21,7 +21,7 @@ pub(super) struct Access<'a> {
     pub(super) path: &'a str,
     pub(super) status: u16,
     /// Bytes of body sent.
-    pub(super) bytes: usize,
+    pub(super) bytes: u64,
     pub(super) elapsed: Duration,
     pub(super) notes: &'a [(&'static str, Note)],
 }

@@ -21,7 +21,7 @@ pub(super) enum BodyError {
 
 /// Reads the body and drops it. `received` is what arrived together with the head.
 pub(super) fn skip(
-    stream: &mut Stream<'_>,
+    stream: &mut Stream,
     settings: &ServerSettings,
     head: &Head<'_>,
     received: &[u8],
@@ -38,7 +38,7 @@ pub(super) fn skip(
     receive(stream, settings, &mut remaining)
 }
 
-fn receive(stream: &mut Stream<'_>, settings: &ServerSettings, remaining: &mut Remaining) -> Result<Rest, BodyError> {
+fn receive(stream: &mut Stream, settings: &ServerSettings, remaining: &mut Remaining) -> Result<Rest, BodyError> {
     let deadline = Instant::now() + settings.body_timeout;
     let mut buffer = [0; 4 << 10];
     loop {

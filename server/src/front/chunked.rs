@@ -1,7 +1,7 @@
 //! A chunked body, taken apart byte by byte: RFC 9112, section 7.1, without leniency.
 //!
-//! No endpoint takes a body, so its data is only counted. What matters is where it ends, and that nobody can make it
-//! end elsewhere or make finding the end expensive: every line is bounded, so is the trailer section.
+//! Data is only counted here; who wants it is told which bytes it is. What matters is where the body ends, and that
+//! nobody can make it end elsewhere or make finding the end expensive: every line is bounded, so is the trailer section.
 //!
 //! What this does not do: read anything. It is pure, and the verdict does not depend on how the bytes were cut.
 
@@ -68,16 +68,38 @@ impl Chunked {
     /// the body has ended. More data than `limit` bytes is refused, as soon as a chunk's size says so.
     pub(crate) fn feed(&mut self, bytes: &[u8], limit: u64) -> Result<usize, Refusal> {
         let mut taken = 0;
-        while taken < bytes.len() && self.at != At::Done {
-            if self.at == At::Data {
-                let step = self.chunk.min((bytes.len() - taken) as u64);
-                taken += step as usize;
-                self.chunk -= step;
-                if self.chunk == 0 {
-                    self.at = At::DataReturn;
-                }
-                continue;
+        loop {
+            let left = &bytes[taken..];
+            let data = self.data().min(left.len() as u64);
+            self.take_data(data);
+            let step = if data > 0 { data as usize } else { self.take_framing(left, limit)? };
+            if step == 0 {
+                return Ok(taken);
             }
+            taken += step;
+        }
+    }
+
+    /// How many of the next bytes are data: 0 before framing and at the end.
+    pub(crate) fn data(&self) -> u64 {
+        if self.at == At::Data { self.chunk } else { 0 }
+    }
+
+    /// So many bytes of the [`data`](Chunked::data) are dealt with.
+    pub(crate) fn take_data(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.chunk -= bytes;
+            if self.chunk == 0 {
+                self.at = At::DataReturn;
+            }
+        }
+    }
+
+    /// Takes in what stands before the next data or the end, as far as it is in `bytes`, and tells how many bytes that
+    /// were. The rest as of [`feed`](Chunked::feed).
+    pub(crate) fn take_framing(&mut self, bytes: &[u8], limit: u64) -> Result<usize, Refusal> {
+        let mut taken = 0;
+        while taken < bytes.len() && !matches!(self.at, At::Data | At::Done) {
             self.step(bytes[taken], limit)?;
             taken += 1;
         }

@@ -12,25 +12,21 @@
 //! whole rest. On a kept connection a request that comes in one piece takes one `recv` and one `send`; the timeout of
 //! the idle wait is set on the socket once, and only a head that comes in pieces has its own.
 //!
+//! What becomes of a complete head is in `answer.rs`.
+//!
 //! Invariants: one request at a time, answered in order; what is read ahead fits in the buffer of one head. After a
 //! refusal nothing more is read as a request.
 
 use super::access::{self, Access};
-use super::body::{self, BodyError};
-use super::current::{CurrentRequest, Handled};
-use super::framing::{self, Head, HeadLimits, HeadScan, Refusal, Version, Wish};
+use super::framing::{HeadLimits, HeadScan, Refusal, Version};
 use super::input::{Arrival, Input};
 use super::link::Link;
-use super::message::{Request, respond};
-use super::render::{Output, Payload, Persistence};
-use super::response::{Ending, Note, Response};
-use super::settings::MAX_FIELDS;
+use super::render::{self, Output, Payload, Persistence};
+use super::response::{Note, Response};
 use super::shared::Shared;
 use super::stream::Stream;
-use headstart::cancel::CancelReason;
-use httparse::Header;
+use std::cell::RefCell;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,11 +38,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// The same under a drain, which waits for it.
 const DRAINING_LINGER: Duration = Duration::from_millis(200);
 
-/// The status an access line has when nobody was left to answer (nginx's).
-const CLIENT_GONE: u16 = 499;
-
 /// Where a connection stands.
-enum State {
+pub(super) enum State {
     /// Between requests.
     Idle,
     /// A part of a head is here, since then.
@@ -73,7 +66,7 @@ pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
         shared,
         link,
         limits,
-        stream,
+        stream: RefCell::new(stream),
         input: Input::new(),
         output: Output::default(),
         scan: HeadScan::default(),
@@ -93,8 +86,8 @@ pub(super) fn serve(shared: &Arc<Shared>, link: &Arc<Link>) {
 }
 
 /// Makes the socket ready to be read as HTTP. A drain does not wait for a handshake: nothing was asked yet.
-fn open<'a>(shared: &Arc<Shared>, link: &'a Link) -> io::Result<Stream<'a>> {
-    let mut stream = Stream::new(&link.stream, &shared.settings)?;
+fn open(shared: &Arc<Shared>, link: &Arc<Link>) -> io::Result<Stream> {
+    let mut stream = Stream::new(link.clone(), &shared.settings)?;
     if let Some(identity) = &shared.identity {
         link.begin_idle(&shared.lifecycle);
         let secured = stream.secure(identity, shared.settings.handshake_timeout);
@@ -104,16 +97,18 @@ fn open<'a>(shared: &Arc<Shared>, link: &'a Link) -> io::Result<Stream<'a>> {
     Ok(stream)
 }
 
-struct ClientConnection<'a> {
-    shared: &'a Arc<Shared>,
-    link: &'a Arc<Link>,
-    limits: HeadLimits,
-    stream: Stream<'a>,
-    input: Input,
-    output: Output,
+/// A connection, as its thread has it.
+pub(super) struct ClientConnection<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) link: &'a Arc<Link>,
+    pub(super) limits: HeadLimits,
+    /// Lent to the request under way, whose body and interim responses go over it by turns.
+    pub(super) stream: RefCell<Stream>,
+    pub(super) input: Input,
+    pub(super) output: Output,
     /// How far the head at the buffer's beginning was looked at.
     scan: HeadScan,
-    answered: u64,
+    pub(super) answered: u64,
 }
 
 impl ClientConnection<'_> {
@@ -124,7 +119,7 @@ impl ClientConnection<'_> {
         if self.input.bytes().is_empty() {
             self.link.begin_idle(&self.shared.lifecycle);
             let timeout = self.shared.settings.idle_timeout;
-            let arrival = self.input.receive(&mut self.stream, timeout, self.limits.head);
+            let arrival = self.input.receive(self.stream.get_mut(), timeout, self.limits.head);
             self.link.end_idle();
             match arrival {
                 Ok(Arrival::Bytes) => {}
@@ -151,7 +146,7 @@ impl ClientConnection<'_> {
             let left = deadline.saturating_duration_since(Instant::now());
             let arrival = match left.is_zero() {
                 true => Ok(Arrival::Timeout),
-                false => self.input.receive(&mut self.stream, left, self.limits.head),
+                false => self.input.receive(self.stream.get_mut(), left, self.limits.head),
             };
             match arrival {
                 Ok(Arrival::Bytes) => match self.look() {
@@ -168,72 +163,14 @@ impl ClientConnection<'_> {
         }
     }
 
-    /// From `Complete`: one request, from its head to its answer.
-    fn answer(&mut self, place: Range<usize>) -> State {
-        let received_at = Instant::now();
-        let end_of_head = place.end;
-        let settings = &self.shared.settings;
-        let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_FIELDS];
-        let room = &mut room[..settings.max_fields.min(MAX_FIELDS)];
-        let head = match framing::parse(&self.input.bytes()[place], room, self.limits) {
-            Ok(head) => head,
-            Err(refusal) => return State::Refused(refusal, received_at),
-        };
-        let after_head = &self.input.bytes()[end_of_head..];
-        let rest = match body::skip(&mut self.stream, settings, &head, after_head) {
-            Ok(rest) => rest,
-            Err(BodyError::Refused(refusal)) => return State::Refused(refusal, received_at),
-            Err(BodyError::Lost) => return State::Closed,
-        };
-
-        let _in_flight = self.shared.counters.enter();
-        let current = CurrentRequest::new(self.shared, self.link, received_at);
-        let response = respond(&*self.shared.handler, &Request { head: &head, caller: &current, received_at });
-        let Handled { canceled, early } = current.end();
-        let mut line = Access {
-            client: self.link.peer,
-            method: head.method,
-            path: head.target,
-            status: response.status,
-            bytes: 0,
-            elapsed: Duration::ZERO,
-            notes: &response.notes,
-        };
-        if canceled == Some(CancelReason::ClientGone) {
-            line.status = CLIENT_GONE;
-            line.elapsed = received_at.elapsed();
-            line.log();
-            return State::Closed;
-        }
-        self.answered += 1;
-        let persistence = self.shared.persistence(&head, &response, self.answered);
-        let payload = if head.method == "HEAD" { Payload::Announced } else { Payload::Sent };
-        self.output.render(&response, persistence, payload);
-        line.bytes = self.output.body_len();
-        self.shared.counters.answered();
-        let sent = self.output.send(&mut self.stream, early, settings.write_timeout);
-        if access::is_on() {
-            line.elapsed = received_at.elapsed();
-            line.log();
-        }
-        if let Err(error) = sent {
-            return self.lost(&error);
-        }
-        if response.ending != Ending::Whole {
-            let _ = self.link.stream.shutdown(Shutdown::Both);
-            return State::Closed;
-        }
-        self.input.consume(end_of_head, rest);
-        if persistence == Persistence::Closed { State::Lingering } else { State::Idle }
-    }
-
     /// From `Refused`.
     fn refuse(&mut self, refusal: Refusal, since: Instant) -> State {
-        let response = Response::problem(refusal.status, refusal.why);
-        self.output.render(&response, Persistence::Closed, Payload::Sent);
+        let response = Response::refusal(refusal);
+        let frame = render::frame(&response, Version::Http11, Payload::Sent);
+        self.output.render(&response, frame, Persistence::Closed, Payload::Sent);
         let bytes = self.output.body_len();
         self.shared.counters.refused();
-        let sent = self.output.send(&mut self.stream, 0, self.shared.settings.write_timeout);
+        let sent = self.output.send(self.stream.get_mut(), 0, self.shared.settings.write_timeout);
         if access::is_on() {
             let (method, path) = self.input.asked();
             let notes = &[("refused", Note::Word(refusal.why))];
@@ -250,7 +187,7 @@ impl ClientConnection<'_> {
     /// From `Lingering`: closing a socket with unread bytes resets the connection, and the reset can overtake the
     /// answer. So the sending side is closed first, and what the client still sends is dropped until it closes too.
     fn linger(&mut self) -> State {
-        self.stream.say_goodbye();
+        self.stream.get_mut().say_goodbye();
         if self.link.stream.shutdown(Shutdown::Write).is_ok() {
             self.link.begin_linger();
             let patience = if self.shared.lifecycle.is_draining() { DRAINING_LINGER } else { LINGER };
@@ -261,25 +198,12 @@ impl ClientConnection<'_> {
 
     /// Nobody waits for anything any more.
     fn part(&mut self) -> State {
-        self.stream.say_goodbye();
+        self.stream.get_mut().say_goodbye();
         State::Closed
     }
 
-    fn lost(&self, error: &io::Error) -> State {
+    pub(super) fn lost(&self, error: &io::Error) -> State {
         log::debug!("client {} lost: {error}", self.link.peer);
         State::Closed
-    }
-}
-
-impl Shared {
-    fn persistence(&self, head: &Head<'_>, response: &Response, answered: u64) -> Persistence {
-        let is_last = self.settings.max_requests_per_connection.is_some_and(|most| answered >= most);
-        if head.wish == Wish::Close || is_last || response.ending != Ending::Whole || self.lifecycle.is_draining() {
-            return Persistence::Closed;
-        }
-        match head.version {
-            Version::Http10 => Persistence::KeptAlive,
-            Version::Http11 => Persistence::Kept,
-        }
     }
 }

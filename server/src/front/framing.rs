@@ -210,7 +210,7 @@ fn values<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &
 /// Path and query of a target in one of the forms of RFC 9112, section 3.2.
 fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'a str>), Refusal> {
     if method == "CONNECT" {
-        return Err(refusal(501, "no tunnels here"));
+        return Err(refusal(405, "no tunnels to elsewhere here"));
     }
     if target == "*" {
         return if method == "OPTIONS" { Ok(("*", None)) } else { Err(refusal(400, "the target * is for OPTIONS")) };

@@ -39,7 +39,7 @@ impl Input {
 
     /// Waits up to `timeout` for more, which is appended. The buffer grows up to `most` bytes and has to have room left
     /// then.
-    pub(super) fn receive(&mut self, stream: &mut Stream<'_>, timeout: Duration, most: usize) -> io::Result<Arrival> {
+    pub(super) fn receive(&mut self, stream: &mut Stream, timeout: Duration, most: usize) -> io::Result<Arrival> {
         self.make_room(most);
         match stream.receive(&mut self.buffer[self.end..], timeout)? {
             Some(0) => Ok(Arrival::End),

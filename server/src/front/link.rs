@@ -2,7 +2,8 @@
 //!
 //! The connection's own thread owns the connection: it alone reads, and it alone writes responses. Two others come near
 //! it, and this is all they can do: the drain ends the wait for a next request, and the client-gone watch sends the
-//! opening of a response early. Both go through a [`Link`].
+//! opening of a response early. Both go through a [`Link`]. The thread itself takes that opening for an interim
+//! response's where one is due.
 
 use super::lifecycle::Lifecycle;
 use crate::sync::lock;
@@ -48,6 +49,10 @@ pub(super) struct Ongoing {
     pub(super) since: Instant,
     /// Whether the watch has the socket.
     pub(super) is_watched: bool,
+    /// Whether its response is on its way, from which on the watch leaves the socket alone.
+    pub(super) is_answered: bool,
+    /// Whether the connection's thread is sending an interim response, into which the watch must not speak.
+    pub(super) is_interim: bool,
     /// How many bytes of the response the watch has sent.
     pub(super) early: usize,
     pub(super) at_end: AtEnd,
@@ -108,8 +113,51 @@ impl Link {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let mut slot = lock(&self.slot);
-        slot.ongoing = Some(Ongoing { token, id, since, is_watched: false, early: 0, at_end });
+        slot.ongoing = Some(Ongoing {
+            token,
+            id,
+            since,
+            is_watched: false,
+            is_answered: false,
+            is_interim: false,
+            early: 0,
+            at_end,
+        });
         !std::mem::replace(&mut slot.is_queued, true)
+    }
+
+    /// The response is on its way: nobody asks after the client any more, but `token` can still be canceled. Tells the
+    /// request that is watched, and how many bytes of the response the watch has sent.
+    pub(super) fn begin_response(&self, token: &CancelToken, since: Instant) -> (Option<u64>, usize) {
+        let mut slot = lock(&self.slot);
+        let ongoing = slot.ongoing.get_or_insert_with(|| Ongoing {
+            token: token.clone(),
+            id: 0,
+            since,
+            is_watched: false,
+            is_answered: true,
+            is_interim: false,
+            early: 0,
+            at_end: AtEnd::Ask,
+        });
+        ongoing.is_answered = true;
+        let watched = std::mem::take(&mut ongoing.is_watched).then_some(ongoing.id);
+        (watched, ongoing.early)
+    }
+
+    /// The connection's thread is about to send an interim response. Tells how many bytes of it have been sent.
+    pub(super) fn begin_interim(&self) -> usize {
+        lock(&self.slot).ongoing.as_mut().map_or(0, |ongoing| {
+            ongoing.is_interim = true;
+            std::mem::take(&mut ongoing.early)
+        })
+    }
+
+    /// The interim response is out. It has asked after the client as well as the watch would have.
+    pub(super) fn end_interim(&self) {
+        if let Some(ongoing) = &mut lock(&self.slot).ongoing {
+            ongoing.is_interim = false;
+        }
     }
 
     /// Takes the request out. Nobody but the watch that has the socket touches it any more.

@@ -46,6 +46,15 @@ pub(super) fn respond(handler: &dyn Handler, request: &Request<'_>) -> Response 
     })
 }
 
+/// Whether the handler takes the request's body. One that panics is asked for its answer all the same.
+pub(super) fn is_taken(handler: &dyn Handler, request: &Request<'_>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| handler.takes_body(request))).unwrap_or_else(|panic| {
+        let Head { method, target, .. } = request.head;
+        log::error!("the handler panicked over the head of {method} {target}: {}", panic_message(&*panic));
+        false
+    })
+}
+
 /// What a front knows of the client that asks.
 pub(super) trait Caller {
     fn peer(&self) -> SocketAddr;
@@ -53,8 +62,8 @@ pub(super) trait Caller {
     fn is_draining(&self) -> bool;
     fn is_secure(&self) -> bool;
     fn body(&self) -> RequestBody<'_>;
-    /// Sends an interim response, which is there in whole but for its status line's opening.
-    fn send_interim(&self, response: &[u8]) -> io::Result<()>;
+    /// Sends an interim response of this status.
+    fn send_interim(&self, status: u16, response: &[u8]) -> io::Result<()>;
 }
 
 /// How long a request's body is, as its head announces it.
@@ -161,7 +170,7 @@ impl<'a> Request<'a> {
         if self.head.version == Version::Http10 {
             return Ok(());
         }
-        self.caller.send_interim(&render::interim(status, fields))
+        self.caller.send_interim(status, &render::interim(status, fields))
     }
 
     /// The client.

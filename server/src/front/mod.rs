@@ -9,10 +9,16 @@
 //! Threads: `headstart-accept` takes connections in, `headstart-watch` notices clients that leave; both begin in
 //! [`Server::start`] and are joined by [`Server::shutdown`]. Connections run on the crew's threads.
 //!
-//! What this does not do: bodies (they are read and dropped), HTTP/2. It knows no upstream and no endpoint.
+//! Bodies pass in both directions as they come, at a few buffers of 64 KiB whatever their length: a handler may take a
+//! request's ([`RequestBody`]) and may stream a response's ([`Conversation`]), up to a tunnel after `101`.
+//!
+//! What this does not do: HTTP/2. It knows no upstream and no endpoint.
 
 mod accept;
 pub mod access;
+mod answer;
+#[cfg(unix)]
+mod at_once;
 mod body;
 mod choice;
 mod chunked;
@@ -20,13 +26,16 @@ mod clients;
 mod connection;
 mod conversation;
 mod current;
+mod exchange;
 mod files;
 mod framing;
 mod input;
+mod intake;
 mod lifecycle;
 mod link;
 mod listen;
 mod message;
+mod outgoing;
 mod own;
 #[cfg(feature = "tiny_http")]
 mod plain;

@@ -4,7 +4,7 @@ use super::settings::TlsSettings;
 use super::socket::Socket;
 use crate::error::Error;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, IoSlice, Read, Write};
 use std::time::Duration;
 
 /// Cannot be had.
@@ -39,19 +39,39 @@ impl TlsSettings {
 pub(super) struct Session(Infallible);
 
 impl Session {
-    pub(super) fn begin(identity: &Identity, _: &mut Socket<'_>, _: Duration) -> io::Result<Session> {
+    pub(super) fn begin(identity: &Identity, _: &mut Socket, _: Duration) -> io::Result<Session> {
         match identity.0 {}
     }
 
-    pub(super) fn receive(&mut self, _: &mut Socket<'_>, _: &mut [u8], _: Duration) -> io::Result<Option<usize>> {
+    pub(super) fn receive(&mut self, _: &mut Socket, _: &mut [u8], _: Duration) -> io::Result<Option<usize>> {
         match self.0 {}
     }
 
-    pub(super) fn send(&mut self, _: &mut Socket<'_>, _: &[u8], _: Duration) -> io::Result<()> {
+    pub(super) fn send(&mut self, _: &mut Socket, _: &[u8], _: Duration) -> io::Result<()> {
         match self.0 {}
     }
 
-    pub(super) fn say_goodbye(&mut self, _: &mut Socket<'_>) {
+    pub(super) fn flush(&mut self, _: &mut Socket, _: Duration) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(super) fn say_goodbye(&mut self, _: &mut Socket) {
+        match self.0 {}
+    }
+
+    pub(super) fn receive_at_once(&mut self, _: &mut impl Read, _: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.0 {}
+    }
+
+    pub(super) fn send_at_once(&mut self, _: &mut impl Write, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.0 {}
+    }
+
+    pub(super) fn flush_at_once(&mut self, _: &mut impl Write) -> io::Result<bool> {
+        match self.0 {}
+    }
+
+    pub(super) fn queue_goodbye(&mut self) {
         match self.0 {}
     }
 }

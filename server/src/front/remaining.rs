@@ -20,15 +20,23 @@ enum Delimiter {
 }
 
 impl Remaining {
-    /// All of `body`, `None` when there is none. One that says to be larger than `limit` bytes is refused unread.
-    pub(crate) fn of(body: Body, limit: u64) -> Result<Option<Remaining>, Refusal> {
+    /// All of `body`, however large; nothing when there is none.
+    pub(crate) fn of_any_size(body: Body) -> Remaining {
         let delimiter = match body {
-            Body::None => return Ok(None),
-            Body::Length(length) if length > limit => return Err(Refusal { status: 413, why: "body too large" }),
+            Body::None => Delimiter::Length(0),
             Body::Length(length) => Delimiter::Length(length),
             Body::Chunked => Delimiter::Chunks(Chunked::new()),
         };
-        Ok(Some(Remaining { delimiter, limit }))
+        Remaining { delimiter, limit: u64::MAX }
+    }
+
+    /// All of `body`, `None` when there is none. One that says to be larger than `limit` bytes is refused unread.
+    pub(crate) fn of(body: Body, limit: u64) -> Result<Option<Remaining>, Refusal> {
+        match body {
+            Body::None => Ok(None),
+            Body::Length(length) if length > limit => Err(Refusal { status: 413, why: "body too large" }),
+            body => Ok(Some(Remaining { limit, ..Remaining::of_any_size(body) })),
+        }
     }
 
     /// How many of `bytes` belong to the body: fewer than all of them only when it has ended.
@@ -40,6 +48,38 @@ impl Remaining {
                 Ok(taken as usize)
             }
             Delimiter::Chunks(chunks) => chunks.feed(bytes, self.limit),
+        }
+    }
+
+    /// As much of the next bytes as is data, where that is known: 0 before a chunk's framing, and at the end.
+    pub(crate) fn data(&self) -> u64 {
+        match &self.delimiter {
+            Delimiter::Length(length) => *length,
+            Delimiter::Chunks(chunks) => chunks.data(),
+        }
+    }
+
+    /// So many bytes of the [`data`](Remaining::data) are dealt with.
+    pub(crate) fn take_data(&mut self, bytes: u64) {
+        match &mut self.delimiter {
+            Delimiter::Length(length) => *length -= bytes,
+            Delimiter::Chunks(chunks) => chunks.take_data(bytes),
+        }
+    }
+
+    /// How many of `bytes` stand before the next data or the end.
+    pub(crate) fn take_framing(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        match &mut self.delimiter {
+            Delimiter::Length(_) => Ok(0),
+            Delimiter::Chunks(chunks) => chunks.take_framing(bytes, self.limit),
+        }
+    }
+
+    /// How many bytes may be read without reading beyond the body, where its end can be seen from here.
+    pub(crate) fn at_most(&self) -> Option<u64> {
+        match &self.delimiter {
+            Delimiter::Length(length) => Some(*length),
+            Delimiter::Chunks(_) => None,
         }
     }
 

@@ -4,7 +4,10 @@
 //! client has [`ServerSettings::write_timeout`](super::ServerSettings::write_timeout) for each 64 KiB, so neither one
 //! that stops reading nor one that reads drop by drop keeps a thread for long.
 
-use super::response::{Content, Ending, Response};
+use super::framing::Version;
+use super::outgoing::Frame;
+pub(super) use super::outgoing::Payload;
+use super::response::{Content, Ending, Passed, Response};
 use super::status::phrase;
 use super::stream::Stream;
 use std::fmt::Write as _;
@@ -31,44 +34,49 @@ pub(super) enum Persistence {
     Closed,
 }
 
-/// Whether the body is sent or only measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Payload {
-    Sent,
-    /// An answer to `HEAD`.
-    Announced,
-}
-
 /// The outgoing side of one connection.
 #[derive(Default)]
 pub(super) struct Output {
     bytes: Vec<u8>,
     /// Where the body begins in `bytes`.
     body_at: usize,
-    date: String,
-    /// The second since the epoch that `date` is of.
-    date_second: u64,
+    date: Date,
 }
 
 impl Output {
-    /// Fills the buffer with `response`.
-    pub(super) fn render(&mut self, response: &Response, persistence: Persistence, payload: Payload) {
-        self.refresh_date();
-        let has_body = !matches!(response.status, 204 | 304);
+    /// Fills the buffer with `response`: its head, and its body if that is here.
+    pub(super) fn render(&mut self, response: &Response, frame: Frame, persistence: Persistence, payload: Payload) {
         let out = &mut self.bytes;
         out.clear();
         out.extend_from_slice(OPENING);
-        push_number(out, usize::from(response.status));
+        push_number(out, u64::from(response.status));
         out.push(b' ');
-        out.extend_from_slice(phrase(response.status).as_bytes());
-        push_field(out, "Date", self.date.as_bytes());
-        if has_body {
-            let Content::Own(content_type, body) = &response.content else { todo!() };
-            push_field(out, "Content-Type", content_type.as_bytes());
-            out.extend_from_slice(b"\r\nContent-Length: ");
-            push_number(out, body.len());
+        match &response.content {
+            Content::Own(content_type, _) | Content::Streamed { content_type, .. } => {
+                out.extend_from_slice(phrase(response.status).as_bytes());
+                self.date.refresh();
+                push_field(out, "Date", self.date.text.as_bytes());
+                if has_body(response.status) {
+                    push_field(out, "Content-Type", content_type.as_bytes());
+                }
+            }
+            Content::Passed { reason, fields, .. } => {
+                out.extend_from_slice(reason);
+                out.extend_from_slice(b"\r\n");
+                out.extend_from_slice(fields);
+                out.truncate(out.len() - b"\r\n".len());
+            }
+        }
+        match frame {
+            Frame::Length(length) => {
+                out.extend_from_slice(b"\r\nContent-Length: ");
+                push_number(out, length);
+            }
+            Frame::Chunked => push_field(out, "Transfer-Encoding", b"chunked"),
+            Frame::Absent | Frame::UntilClose | Frame::Tunnel => {}
         }
         match persistence {
+            _ if frame == Frame::Tunnel => push_field(out, "Connection", b"upgrade"),
             Persistence::Kept => {}
             Persistence::KeptAlive => push_field(out, "Connection", b"keep-alive"),
             Persistence::Closed => push_field(out, "Connection", b"close"),
@@ -78,18 +86,31 @@ impl Output {
         }
         out.extend_from_slice(b"\r\n\r\n");
         self.body_at = out.len();
-        if has_body && payload == Payload::Sent {
+        if payload == Payload::Sent && has_body(response.status) {
+            let body = response.body();
             let sent = match response.ending {
-                Ending::Whole => response.body().len(),
-                Ending::CutAfter(bytes) => bytes.min(response.body().len()),
+                Ending::Whole => body.len(),
+                Ending::CutAfter(bytes) => bytes.min(body.len()),
             };
-            out.extend_from_slice(&response.body()[..sent]);
+            out.extend_from_slice(&body[..sent]);
         }
     }
 
     /// How many bytes of body the buffer holds.
-    pub(super) fn body_len(&self) -> usize {
-        self.bytes.len() - self.body_at
+    pub(super) fn body_len(&self) -> u64 {
+        (self.bytes.len() - self.body_at) as u64
+    }
+
+    /// The buffer, with a head and no body, for a response that is streamed.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Gives it back.
+    pub(super) fn give_back(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= KEPT {
+            self.bytes = buffer;
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -97,7 +118,7 @@ impl Output {
     }
 
     /// Sends the buffer but for its first `early` bytes, which have been sent before. Each window has `timeout`.
-    pub(super) fn send(&mut self, stream: &mut Stream<'_>, early: usize, timeout: Duration) -> io::Result<()> {
+    pub(super) fn send(&mut self, stream: &mut Stream, early: usize, timeout: Duration) -> io::Result<()> {
         let sent = self.bytes[early..].chunks(WINDOW).try_for_each(|window| stream.send(window, timeout));
         if self.bytes.capacity() > KEPT {
             self.bytes = Vec::new();
@@ -105,14 +126,50 @@ impl Output {
         }
         sent
     }
+}
 
-    fn refresh_date(&mut self) {
+/// The time as the field `Date` has it.
+#[derive(Default)]
+struct Date {
+    text: String,
+    /// The second since the epoch that `text` is of.
+    second: u64,
+}
+
+impl Date {
+    fn refresh(&mut self) {
         let now = SystemTime::now();
         let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if second != self.date_second || self.date.is_empty() {
-            self.date.clear();
-            self.date_second = second;
-            let _ = write!(self.date, "{}", httpdate::HttpDate::from(now));
+        if second != self.second || self.text.is_empty() {
+            self.text.clear();
+            self.second = second;
+            let _ = write!(self.text, "{}", httpdate::HttpDate::from(now));
+        }
+    }
+}
+
+/// Whether responses of this status have a body (RFC 9110, section 6.4.1).
+fn has_body(status: u16) -> bool {
+    !matches!(status, 204 | 304)
+}
+
+/// How the body of `response` is delimited for a client of this version.
+pub(super) fn frame(response: &Response, version: Version, payload: Payload) -> Frame {
+    let streamed = |length: Option<u64>| match (length, version) {
+        (Some(length), _) => Frame::Length(length),
+        (None, _) if payload == Payload::Announced => Frame::Absent,
+        (None, Version::Http11) => Frame::Chunked,
+        (None, Version::Http10) => Frame::UntilClose,
+    };
+    match &response.content {
+        Content::Passed { body: Passed::Tunnel(_), .. } => Frame::Tunnel,
+        _ if !has_body(response.status) => Frame::Absent,
+        Content::Passed { body: Passed::None, .. } if payload == Payload::Announced => Frame::Absent,
+        Content::Passed { body: Passed::None, .. } => Frame::Length(0),
+        Content::Own(_, body) => Frame::Length(body.len() as u64),
+        Content::Passed { body: Passed::Bytes(body), .. } => Frame::Length(body.len() as u64),
+        Content::Streamed { length, .. } | Content::Passed { body: Passed::Stream { length, .. }, .. } => {
+            streamed(*length)
         }
     }
 }
@@ -120,7 +177,7 @@ impl Output {
 /// An interim response in whole.
 pub(super) fn interim(status: u16, fields: &[u8]) -> Vec<u8> {
     let mut out = OPENING.to_vec();
-    push_number(&mut out, usize::from(status));
+    push_number(&mut out, u64::from(status));
     out.push(b' ');
     out.extend_from_slice(phrase(status).as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -136,6 +193,6 @@ fn push_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-fn push_number(out: &mut Vec<u8>, number: usize) {
+fn push_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }

@@ -1,6 +1,7 @@
 //! The answer to a request: a value, or the promise of one.
 
 use super::conversation::Conversation;
+use super::framing::Refusal;
 use super::status::phrase;
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +24,7 @@ pub(super) enum Content {
     /// A body of this type that is here.
     Own(&'static str, Cow<'static, [u8]>),
     /// A body of this type that is sent as it comes.
-    Streamed { content_type: &'static str, length: Option<u64>, run: Run },
+    Streamed { content_type: &'static str, length: Option<u64>, run: Option<Run> },
     /// All as somebody else made it: the reason phrase, header fields as lines, and the body.
     Passed { reason: Vec<u8>, fields: Vec<u8>, body: Passed },
 }
@@ -97,7 +98,7 @@ impl Response {
         send: impl FnOnce(&mut Conversation<'_>) -> io::Result<()> + Send + 'static,
     ) -> Response {
         check_own(status, content_type);
-        Response::of(status, Content::Streamed { content_type, length, run: Box::new(send) })
+        Response::of(status, Content::Streamed { content_type, length, run: Some(Box::new(send)) })
     }
 
     /// A response as somebody else made it: nothing is added but what frames the body (`Content-Length`,
@@ -132,6 +133,35 @@ impl Response {
         let (title, detail) = (serde_json::Value::from(phrase(status)), serde_json::Value::from(detail));
         let body = format!(r#"{{"type":"about:blank","title":{title},"status":{status},"detail":{detail}}}"#);
         Response::new(status, "application/problem+json", body.into_bytes())
+    }
+
+    /// The answer to a request that gets no further.
+    pub(super) fn refusal(Refusal { status, why }: Refusal) -> Response {
+        let response = Response::problem(status, why);
+        match status {
+            // What `CONNECT` asks for is no resource of ours, so it allows no method (RFC 9110, section 10.2.1).
+            405 => response.with_header("Allow", ""),
+            _ => response,
+        }
+    }
+
+    /// Takes out what sends the body, if it is not here.
+    pub(super) fn take_run(&mut self) -> Option<Run> {
+        match &mut self.content {
+            Content::Own(..) => None,
+            Content::Streamed { run, .. } => run.take(),
+            Content::Passed { body, .. } => match std::mem::replace(body, Passed::None) {
+                Passed::Stream { run, .. } | Passed::Tunnel(run) => Some(run),
+                here => {
+                    *body = here;
+                    None
+                }
+            },
+        }
+    }
+
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.content, Content::Passed { body: Passed::Tunnel(_), .. })
     }
 
     /// Adds a header field.

@@ -3,24 +3,31 @@
 //! A read is one `recv` and a write one `send`: the socket's read timeout is remembered, and set only when a wait is to
 //! be of another length.
 
+use super::link::Link;
 use super::settings::ServerSettings;
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The socket beneath, in blocking mode.
-pub(super) struct Socket<'a> {
-    pub(super) stream: &'a TcpStream,
+pub(super) struct Socket {
+    link: Arc<Link>,
     /// The read timeout as it is set now.
     timeout: Duration,
 }
 
-impl<'a> Socket<'a> {
-    pub(super) fn new(stream: &'a TcpStream, settings: &ServerSettings) -> io::Result<Socket<'a>> {
+impl Socket {
+    pub(super) fn new(link: Arc<Link>, settings: &ServerSettings) -> io::Result<Socket> {
+        let stream = &link.stream;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(settings.idle_timeout))?;
         stream.set_write_timeout(Some(settings.write_timeout))?;
-        Ok(Socket { stream, timeout: settings.idle_timeout })
+        Ok(Socket { link, timeout: settings.idle_timeout })
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.link.stream
     }
 
     /// One read, which is `once`, of what comes within `timeout`; `None` when nothing does.
@@ -30,10 +37,10 @@ impl<'a> Socket<'a> {
         mut once: impl FnMut(&mut &TcpStream) -> io::Result<usize>,
     ) -> io::Result<Option<usize>> {
         if timeout != self.timeout {
-            self.stream.set_read_timeout(Some(timeout))?;
+            self.stream().set_read_timeout(Some(timeout))?;
             self.timeout = timeout;
         }
-        read(|| once(&mut &*self.stream))
+        read(|| once(&mut self.stream()))
     }
 
     /// Writes, until `once` says that all is written or `timeout` has passed. The socket's own timeout bounds each wait
@@ -45,7 +52,7 @@ impl<'a> Socket<'a> {
     ) -> io::Result<()> {
         let began = Instant::now();
         loop {
-            match once(&mut &*self.stream) {
+            match once(&mut self.stream()) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

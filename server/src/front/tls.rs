@@ -23,7 +23,7 @@ use crate::sync::lock;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Shakes hands over `socket`, which may take up to `timeout`.
-    pub(super) fn begin(identity: &Identity, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<Session> {
+    pub(super) fn begin(identity: &Identity, socket: &mut Socket, timeout: Duration) -> io::Result<Session> {
         let config = lock(&identity.config).clone();
         let mut session = Session { tls: ServerConnection::new(config).map_err(io::Error::other)? };
         let deadline = Instant::now() + timeout;
@@ -128,7 +128,7 @@ impl Session {
     /// sending like one that says so: requests know their own ends.
     pub(super) fn receive(
         &mut self,
-        socket: &mut Socket<'_>,
+        socket: &mut Socket,
         into: &mut [u8],
         timeout: Duration,
     ) -> io::Result<Option<usize>> {
@@ -148,7 +148,7 @@ impl Session {
     }
 
     /// One read from the socket, of whatever part of a record, and what TLS has to say to it.
-    fn take_in(&mut self, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<Option<usize>> {
+    fn take_in(&mut self, socket: &mut Socket, timeout: Duration) -> io::Result<Option<usize>> {
         if timeout.is_zero() {
             return Ok(None);
         }
@@ -161,7 +161,7 @@ impl Session {
     }
 
     /// As [`Stream::send`](super::stream::Stream::send).
-    pub(super) fn send(&mut self, socket: &mut Socket<'_>, bytes: &[u8], timeout: Duration) -> io::Result<()> {
+    pub(super) fn send(&mut self, socket: &mut Socket, bytes: &[u8], timeout: Duration) -> io::Result<()> {
         let mut left = bytes;
         socket.write(timeout, |mut socket| {
             // Takes as much as its buffer has room for.
@@ -171,12 +171,72 @@ impl Session {
         })
     }
 
-    pub(super) fn say_goodbye(&mut self, socket: &mut Socket<'_>) {
+    /// Reads what is there, over a socket that does not wait; `None` when that is nothing for now. 0 as of
+    /// [`receive`](Session::receive).
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only there are sockets that do not wait"))]
+    pub(super) fn receive_at_once(
+        &mut self,
+        socket: &mut (impl Read + Write),
+        into: &mut [u8],
+    ) -> io::Result<Option<usize>> {
+        loop {
+            match self.tls.reader().read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Some(0)),
+                received => return received.map(Some),
+            }
+            match self.tls.read_tls(socket) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                read => drop(read?),
+            }
+            let processed = self.tls.process_new_packets();
+            let answered = self.flush_at_once(socket);
+            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+            answered?;
+        }
+    }
+
+    /// Takes as much of `pieces` as the session has room for, which is 64 KiB as a whole, and sends what goes without
+    /// waiting. Tells how much was taken.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only there are sockets that do not wait"))]
+    pub(super) fn send_at_once(
+        &mut self,
+        socket: &mut (impl Read + Write),
+        pieces: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        if !self.flush_at_once(socket)? {
+            return Ok(0);
+        }
+        let taken = self.tls.writer().write_vectored(pieces)?;
+        self.flush_at_once(socket)?;
+        Ok(taken)
+    }
+
+    /// Sends what was taken and goes without waiting. Whether that is all.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only there are sockets that do not wait"))]
+    pub(super) fn flush_at_once(&mut self, socket: &mut (impl Read + Write)) -> io::Result<bool> {
+        while self.tls.wants_write() {
+            match self.tls.write_tls(socket) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                written => drop(written?),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the word that nothing more will be sent behind what was taken.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only there are sockets that do not wait"))]
+    pub(super) fn queue_goodbye(&mut self) {
+        self.tls.send_close_notify();
+    }
+
+    pub(super) fn say_goodbye(&mut self, socket: &mut Socket) {
         self.tls.send_close_notify();
         let _ = socket.write(Duration::ZERO, |mut socket| self.tls.write_tls(&mut socket).map(|_| true));
     }
 
-    fn flush(&mut self, socket: &mut Socket<'_>, timeout: Duration) -> io::Result<()> {
+    /// As [`Stream::flush`](super::stream::Stream::flush).
+    pub(super) fn flush(&mut self, socket: &mut Socket, timeout: Duration) -> io::Result<()> {
         if !self.tls.wants_write() {
             return Ok(());
         }

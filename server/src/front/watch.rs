@@ -19,6 +19,9 @@
 //! over them. It writes only under the lock of the [`Link`]'s slot and only without waiting. A cancellation runs
 //! without a lock.
 //!
+//! Once the head of the response is on its way the watch is over: who sends the body finds out, and the drain can still
+//! cancel the request.
+//!
 //! What this does not do: see a FIN behind more pipelined bytes than the receive buffer holds, or notice that a client
 //! which half-closed and took the opening has closed since. Such a request runs to its end. Under TLS nothing can be
 //! sent early, so a FIN means gone there. A `close_notify` without a FIN changes nothing before the request is over: it
@@ -126,6 +129,7 @@ impl Watch {
     fn consider(&self, link: &Arc<Link>, now: Instant) -> bool {
         let mut slot = lock(&link.slot);
         match &mut slot.ongoing {
+            Some(request) if request.is_answered => {}
             Some(request) if now.saturating_duration_since(request.since) < WATCH_AFTER => return true,
             Some(request) => self.begin(link, request),
             None => {}
@@ -193,15 +197,18 @@ impl Watch {
         let Some(link) = lock(&self.watched).get(&request).cloned() else { return };
         let token = {
             let mut slot = lock(&link.slot);
-            let Some(ongoing) = slot.ongoing.as_mut().filter(|ongoing| ongoing.id == request) else {
-                return; // an event of an earlier request on this socket
+            let is_of = |ongoing: &&mut Ongoing| ongoing.id == request && !ongoing.is_answered;
+            let Some(ongoing) = slot.ongoing.as_mut().filter(is_of) else {
+                return; // an event of an earlier request on this socket, or of one that is being answered
             };
             let is_gone = event.is_error()
                 || event.is_write_closed()
                 || event.is_read_closed()
                     && match ongoing.at_end {
                         AtEnd::Gone => !link.is_deaf(),
-                        AtEnd::Ask => ongoing.early == 0 && !is_listening(&link, &mut ongoing.early),
+                        AtEnd::Ask => {
+                            ongoing.early == 0 && !ongoing.is_interim && !is_listening(&link, &mut ongoing.early)
+                        }
                     };
             is_gone.then(|| ongoing.token.clone())
         };

@@ -103,7 +103,7 @@ fn heads_that_are_ambiguous_or_malformed_are_refused() {
         ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         // line ends and control characters
         ("GET / HTTP/1.1\nHost: a\n\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\n\r\n", 400),
