@@ -22,22 +22,25 @@
 //! | `Connection: keep-alive` for HTTP/1.0 | does not write it: `ab -k` hangs |
 //! | counting connections | does not say: that figure stays 0 |
 //! | TLS | was built without it |
+//! | streamed answers, and tunnels after `101` | shows no socket: a stream is collected in memory and sent when it is over, one that fails is answered with `502`, a tunnel with `501` |
+//! | interim answers | has none but `100`, which it sends when a body is first read |
+//! | bodies in chunks, for handlers that take bodies | does not tell one that was cut from one that has ended: `411` |
+//! | `body_idle_timeout`, and looking at a body without waiting | shows no socket: both wait for as long as the client does |
 //!
 //! What is helped from outside: a burst of connections is queued behind threads that will not come free, so the taking
 //! thread keeps connecting to the server, each time waking one; an accept loop that has ended (out of descriptors or
 //! threads) is seen by its error or by those connections being refused, and a new one takes its place (`listening.rs`);
 //! a handler that panics is answered with `500`; a head that says two things is refused; an absurd length ends nothing.
 
+mod answer;
+mod exchange;
 mod listening;
+mod words;
 
-use super::access::Access;
 use super::choice::Front;
 use super::files::FileLimit;
-use super::framing::{self, HeadLimits, Refusal, Version};
 use super::lifecycle::{GRACE, Lifecycle};
-use super::message::{Caller, Handler, Request, respond};
-use super::request_body::RequestBody;
-use super::response::{Content, Note, Response};
+use super::message::Handler;
 use super::settings::ServerSettings;
 use super::stats::{Counters, Drained, ServerStats};
 use crate::error::Error;
@@ -48,19 +51,20 @@ use headstart::cancel::{CancelReason, CancelToken};
 use headstart::crew::{Claim, Crew, Job};
 use listening::Listening;
 use std::fmt;
-use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use tiny_http::{HTTPVersion, Header, StatusCode};
 
 /// A running server on tiny_http, for trusted networks. Dropping it is [`shutdown`](Front::shutdown) with no time to
 /// drain.
 ///
 /// Of its settings `listen`, `max_target`, `max_fields` and `max_body` have a meaning. What it cannot do is listed in
-/// the README; beside that, answers always end whole, whatever their [`Ending`](super::Ending).
+/// the README; beside that, answers always end whole, whatever their [`Ending`](super::Ending), streamed ones are
+/// collected in memory and then sent, a tunnel is answered with `501`, interim responses are not sent, and of
+/// [passed](super::Response::passed) ones the reason phrase and fields beyond ASCII are lost. A handler that
+/// [takes bodies](Handler::takes_body) gets those of a known length; one in chunks is refused with `411`.
 pub struct PlainServer {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
@@ -154,15 +158,6 @@ impl Shared {
 
     /// Fails when there was no thread for a worker, and keeps the request.
     fn accept(self: &Arc<Self>, request: tiny_http::Request) -> Result<(), headstart::Error> {
-        if request.body_length().is_some_and(|length| length as u64 > self.settings.max_body) {
-            log::warn!(
-                "a request is not answered: its body is larger than max_body, and tiny_http would allocate all of it"
-            );
-            self.counters.refused();
-            // Dropping it is what allocates. The connection is lost with it, and its thread.
-            std::mem::forget(request);
-            return Ok(());
-        }
         *lock(&self.under_way) += 1;
         // Never full, and this server holds a receiver.
         let _ = self.taken.0.try_send(Taken { request, at: Instant::now() });
@@ -182,67 +177,6 @@ impl Shared {
         called.inspect_err(|error| log::debug!("a request waits for a thread: {error}"))
     }
 
-    /// One request, from its head to its answer.
-    fn answer(&self, Taken { request, at }: Taken) {
-        let client = request.remote_addr().copied().unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
-        let (method, target) = (request.method().as_str().to_owned(), request.url().to_owned());
-        let response = self.respond_to(&request, client, at);
-        let is_head = request.method() == &tiny_http::Method::Head;
-        let bytes = if is_head { 0 } else { response.body().len() };
-        // Before it is sent: tiny_http does not say when an answer is out.
-        let (status, notes) = (response.status, response.notes.as_slice());
-        Access {
-            client,
-            method: &method,
-            path: &target.escape_debug().to_string(),
-            status,
-            bytes,
-            elapsed: at.elapsed(),
-            notes,
-        }
-        .log();
-        self.counters.answered();
-        if let Err(error) = request.respond(in_their_words(response)) {
-            log::debug!("client {client} lost: {error}");
-        }
-    }
-
-    fn respond_to(&self, request: &tiny_http::Request, client: SocketAddr, received_at: Instant) -> Response {
-        let fields: Vec<_> = request
-            .headers()
-            .iter()
-            .map(|field| httparse::Header { name: field.field.as_str().as_str(), value: field.value.as_bytes() })
-            .collect();
-        match self.check(request, &fields) {
-            Ok(head) => {
-                let caller = PlainCaller { shared: self, address: client };
-                respond(&*self.handler, &Request { head: &head, caller: &caller, received_at })
-            }
-            Err(Refusal { status, why }) => {
-                self.counters.refused();
-                Response::problem(status, why).with_note("refused", Note::Word(why))
-            }
-        }
-    }
-
-    /// What [`Server`](super::Server) would say of this head, as far as tiny_http passes it on.
-    fn check<'a>(
-        &self,
-        request: &'a tiny_http::Request,
-        fields: &'a [httparse::Header<'a>],
-    ) -> Result<framing::Head<'a>, Refusal> {
-        let limits = HeadLimits { head: self.settings.max_head, target: self.settings.max_target };
-        let version = if *request.http_version() < HTTPVersion(1, 1) { Version::Http10 } else { Version::Http11 };
-        let is_visible = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
-        if fields.len() > self.settings.max_fields {
-            return Err(Refusal { status: 431, why: "too many header fields" });
-        }
-        if !is_visible(request.url().as_bytes()) || !fields.iter().all(|field| is_visible(field.value)) {
-            return Err(Refusal { status: 400, why: "control character in the head" });
-        }
-        framing::assemble(request.method().as_str(), request.url(), version, fields, limits)
-    }
-
     fn wait_until_left(&self, deadline: Deadline) -> usize {
         let mut under_way = lock(&self.under_way);
         while *under_way > 0 && !deadline.has_passed() {
@@ -250,17 +184,6 @@ impl Shared {
         }
         *under_way
     }
-}
-
-/// Our answer as tiny_http's. It has the length beforehand, so it is not sent in chunks.
-fn in_their_words(response: Response) -> tiny_http::Response<Cursor<std::borrow::Cow<'static, [u8]>>> {
-    let field = |name: &str, value: &str| Header::from_bytes(name, value).expect("a response holds ASCII alone");
-    let Content::Own(content_type, body) = response.content else { todo!() };
-    let mut fields = vec![field("Content-Type", content_type)];
-    fields.extend(response.headers.iter().map(|(name, value)| field(name, value)));
-    let length = body.len();
-    tiny_http::Response::new(StatusCode(response.status), fields, Cursor::new(body), Some(length), None)
-        .with_chunked_threshold(usize::MAX)
 }
 
 /// A request's place among those under way.
@@ -273,37 +196,6 @@ impl Drop for UnderWay<'_> {
         if *under_way == 0 {
             self.0.left.notify_all();
         }
-    }
-}
-
-struct PlainCaller<'a> {
-    shared: &'a Shared,
-    address: SocketAddr,
-}
-
-impl Caller for PlainCaller<'_> {
-    fn peer(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn is_secure(&self) -> bool {
-        false
-    }
-
-    fn body(&self) -> RequestBody<'_> {
-        todo!()
-    }
-
-    fn send_interim(&self, _response: &[u8]) -> io::Result<()> {
-        todo!()
-    }
-
-    fn token(&self) -> &CancelToken {
-        &self.shared.cut
-    }
-
-    fn is_draining(&self) -> bool {
-        self.shared.lifecycle.is_draining()
     }
 }
 
