@@ -105,7 +105,7 @@ fn a_call_comes_back_by_its_socket_timeout_although_nobody_closes_the_socket() {
         // Registered first, it is in the way of the cleanup that would close the socket, until the call is back.
         let (comes_back, saw) = (comes_back.clone(), saw.clone());
         let in_the_way = attempt.token().on_cancel(move |_| saw.send(comes_back.recv_timeout(PATIENCE)).unwrap());
-        let result = client.attempt(0, attempt, &trace);
+        let result = client.attempt(0, attempt, &trace, None);
         came_back.send(result.as_ref().map(|_| ()).map_err(ToString::to_string)).unwrap();
         attempt.token().wait(Deadline::after(PATIENCE)); // the race's limit may come a moment later
         drop(in_the_way);

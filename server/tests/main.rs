@@ -5,7 +5,10 @@
 mod support;
 
 mod api_answers;
+mod api_failure_status;
 mod api_operation;
+mod api_proxied;
+mod api_query;
 mod api_routes;
 mod api_schedule;
 mod api_timeout;
@@ -13,6 +16,7 @@ mod cli;
 mod cli_fault;
 mod cli_log;
 mod cli_messages;
+mod cli_proxy;
 mod cli_routes;
 mod cli_tls;
 mod docs;

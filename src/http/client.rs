@@ -135,13 +135,14 @@ impl Client {
     ) -> Outcome<Json, Error> {
         let shared = self.shared.clone();
         let trace = TraceContext::continuing(call.traceparent);
+        let query = call.query.map(str::to_owned);
         self.shared.racer.run(call, wanted, move |turn, attempt| {
-            shared.upstreams.get(turn, attempt, &trace).inspect_err(|error| failed(attempt, error))
+            shared.upstreams.get(turn, attempt, &trace, query.as_deref()).inspect_err(|error| failed(attempt, error))
         })
     }
 
     /// One attempt of a race that is not this client's: a GET at the upstream whose turn it is, with no schedule of its
-    /// own.
+    /// own. `query` is told as by [`Call::query`].
     ///
     /// It ends soon after the attempt's token is canceled, in every phase, so it may run on the thread that waits for
     /// the race.
@@ -149,8 +150,14 @@ impl Client {
     /// # Errors
     ///
     /// Why it is no success; [`Error::TimedOut`] and [`Error::Canceled`] when it was ended.
-    pub fn attempt(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
-        self.shared.upstreams.get(turn, attempt, trace)
+    pub fn attempt(
+        &self,
+        turn: usize,
+        attempt: &Attempt,
+        trace: &TraceContext,
+        query: Option<&str>,
+    ) -> Result<Json, Error> {
+        self.shared.upstreams.get(turn, attempt, trace, query)
     }
 }
 

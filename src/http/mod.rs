@@ -41,6 +41,7 @@ mod outgoing;
 mod prepared;
 #[cfg(unix)]
 mod pump;
+mod query;
 mod racer;
 #[cfg(unix)]
 mod request;

@@ -2,6 +2,7 @@
 //!
 //! Everything that is the same in each call is written once.
 
+use super::query::add_query;
 use super::trace::TraceContext;
 use crate::net::address::Address;
 use crate::race::Attempt;
@@ -15,6 +16,8 @@ const FIELDS: usize = 192;
 pub(super) struct PreparedRequest {
     /// The request line and the fields that never change.
     head: Vec<u8>,
+    /// How much of it goes before a query of the call's own.
+    target_end: usize,
     timeout_header: String,
 }
 
@@ -35,7 +38,9 @@ impl PreparedRequest {
         }
         // Displayed, a path has its slash, also where the URL left it out before the query.
         let path = uri.path_and_query()?;
-        let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
+        let mut head = format!("GET {path}").into_bytes();
+        let target_end = head.len();
+        head.extend_from_slice(b" HTTP/1.1\r\n");
         let host = request.headers().get(HOST).into_iter().map(|value| (&HOST, value));
         let others = request.headers().iter().filter(|(name, value)| **name != HOST && !value.is_empty());
         for (name, value) in host.chain(others) {
@@ -44,13 +49,19 @@ impl PreparedRequest {
             head.extend_from_slice(value.as_bytes());
             head.extend_from_slice(b"\r\n");
         }
-        Some(PreparedRequest { head, timeout_header: timeout_header.as_str().to_owned() })
+        Some(PreparedRequest { head, target_end, timeout_header: timeout_header.as_str().to_owned() })
     }
 
-    /// The request for `attempt`.
-    pub(super) fn for_attempt(&self, attempt: &Attempt, trace: &TraceContext) -> Vec<u8> {
-        let mut request = Vec::with_capacity(self.head.len() + FIELDS);
-        request.extend_from_slice(&self.head);
+    /// The request for `attempt`, with `query` beside that of the URL.
+    pub(super) fn for_attempt(&self, attempt: &Attempt, trace: &TraceContext, query: Option<&str>) -> Vec<u8> {
+        let room_for_query = query.map_or(0, |query| 1 + 3 * query.len());
+        let mut request = Vec::with_capacity(self.head.len() + FIELDS + room_for_query);
+        let (target, fields) = self.head.split_at(self.target_end);
+        request.extend_from_slice(target);
+        if let Some(query) = query {
+            add_query(&mut request, query);
+        }
+        request.extend_from_slice(fields);
         let mut field = |name: &str, value: &[u8]| {
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
                 request.extend_from_slice(part);

@@ -6,6 +6,7 @@
 use super::agent::ReusableAgent;
 use super::link::Link;
 use super::prepared::{PreparedRequest, target};
+use super::query::with_query;
 use super::secure::{self, TlsConnector};
 use super::settings::Calls;
 use super::statuses::Statuses;
@@ -94,6 +95,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// For the request line's and the fields' names and values beside the URL.
 const HEAD_WITHOUT_URL: usize = 2 << 10;
+/// For a query of the call's own: what common servers take of a target.
+const QUERY: usize = 8 << 10;
 
 impl Upstreams {
     pub(crate) fn new(crew: &Crew, settings: UpstreamSettings) -> Result<Upstreams, Error> {
@@ -133,7 +136,7 @@ impl Upstreams {
                 .https_only(https_only)
                 .proxy(proxy.clone())
                 .timeout_connect(Some(connect_timeout))
-                .output_buffer_size(longest_url + HEAD_WITHOUT_URL)
+                .output_buffer_size(longest_url + HEAD_WITHOUT_URL + QUERY)
                 .max_idle_connections(1)
                 .max_idle_connections_per_host(1)
                 .max_idle_age(Duration::MAX)
@@ -167,16 +170,22 @@ impl Upstreams {
 
     /// Calls the upstream whose turn it is and returns its JSON. Ends soon after the attempt's token is canceled,
     /// whatever it is doing.
-    pub(crate) fn get(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, Error> {
+    pub(crate) fn get(
+        &self,
+        turn: usize,
+        attempt: &Attempt,
+        trace: &TraceContext,
+        query: Option<&str>,
+    ) -> Result<Json, Error> {
         let upstream = self.at_turn(turn);
         if attempt.deadline().has_passed() {
             return Err(Error::TimedOut { during: Phase::Wait });
         }
         match &upstream.prepared {
-            Some(prepared) => self.get_by_wire(upstream, &prepared.for_attempt(attempt, trace), attempt.token()),
+            Some(prepared) => self.get_by_wire(upstream, &prepared.for_attempt(attempt, trace, query), attempt.token()),
             // A GET may be sent twice.
             None => self.lease_agent(upstream, attempt.token(), Resend::IfUnanswered, |agent| {
-                self.get_by_agent(agent, upstream, attempt, trace)
+                self.get_by_agent(agent, upstream, attempt, (trace, query))
             }),
         }
     }
@@ -250,9 +259,12 @@ impl Upstreams {
         agent: &Agent,
         upstream: &Upstream,
         attempt: &Attempt,
-        trace: &TraceContext,
+        (trace, query): (&TraceContext, Option<&str>),
     ) -> Result<Json, Error> {
         let mut request = upstream.request.clone();
+        if let Some(query) = query {
+            *request.uri_mut() = with_query(request.uri(), query)?;
+        }
         let headers = request.headers_mut();
         self.tell_time_left(headers, attempt.deadline());
         headers.insert(X_ATTEMPT, HeaderValue::from(attempt.number()));

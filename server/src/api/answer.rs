@@ -13,17 +13,18 @@ use headstart::race::{Cause, Outcome};
 
 const JSON: &str = "application/json";
 
-/// What an outcome means to a client of a route with this strategy.
-pub(super) fn of(strategy: Strategy, outcome: &Outcome<Json, Error>) -> Response {
+/// What an outcome means to a client of a route with this strategy. `failure_status` is the status of a race in which
+/// everything failed, in place of the strategy's own way to say so.
+pub(super) fn of(strategy: Strategy, failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Response {
     match strategy {
-        Strategy::Smart | Strategy::First => of_first(outcome),
-        Strategy::All => of_all(outcome),
+        Strategy::Smart | Strategy::First => of_first(failure_status, outcome),
+        Strategy::All => of_all(failure_status, outcome),
         Strategy::WithinTimeout => of_within_timeout(outcome),
     }
 }
 
 /// The answer of a race for the first success.
-fn of_first(outcome: &Outcome<Json, Error>) -> Response {
+fn of_first(failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Response {
     let response = match (outcome.end, outcome.winner()) {
         (RaceEnd::Canceled(reason), _) => ended_early(reason),
         (_, Some(winner)) => {
@@ -31,17 +32,20 @@ fn of_first(outcome: &Outcome<Json, Error>) -> Response {
             Response::new(200, JSON, enveloped(winner.value.as_bytes())).with_note("winner", number)
         }
         (_, None) if found_no_thread(outcome) => overloaded("no thread is left for it"),
-        (_, None) => Response::new(200, JSON, br#"{"success":false,"response":{}}"#.as_slice()),
+        (_, None) => match failure_status {
+            None => Response::new(200, JSON, br#"{"success":false,"response":{}}"#.as_slice()),
+            Some(status) => all_failed(status),
+        },
     };
     noted(response, outcome)
 }
 
 /// The answer of a race for all successes, when the race has to be over in time.
-fn of_all(outcome: &Outcome<Json, Error>) -> Response {
+fn of_all(failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason) => ended_early(reason),
         _ if found_no_thread(outcome) => overloaded("no thread is left for it"),
-        _ if outcome.successes.is_empty() => Response::problem(502, "all attempts at the upstream failed"),
+        _ if outcome.successes.is_empty() => all_failed(failure_status.unwrap_or(502)),
         _ => Response::new(200, JSON, listed(outcome)),
     };
     noted(response, outcome)
@@ -57,6 +61,10 @@ fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
     noted(response, outcome)
 }
 
+fn all_failed(status: u16) -> Response {
+    Response::problem(status, "all attempts at the upstream failed")
+}
+
 /// Whether the upstream was never asked, for want of threads: for an attempt, or for looking its name up. That is a
 /// refusal of ours and no failure of the upstream.
 fn found_no_thread(outcome: &Outcome<Json, Error>) -> bool {
@@ -64,6 +72,11 @@ fn found_no_thread(outcome: &Outcome<Json, Error>) -> bool {
         matches!(cause, Cause::Shed(_) | Cause::Error(Error::NoThread { .. } | Error::ThreadStart(_)))
     };
     outcome.successes.is_empty() && outcome.failures.iter().all(|failure| is_ours(&failure.cause))
+}
+
+/// The refusal of a request beyond the `most` that may be in flight.
+pub(super) fn too_many(most: usize) -> Response {
+    overloaded(&format!("{most} others are in flight"))
 }
 
 /// A refusal that is over soon.
@@ -118,7 +131,8 @@ mod tests {
     fn fruitless(crew: &Crew, primary: Primary, limit: impl Into<TimeLimit>, errors: [fn() -> Error; 2]) -> [u16; 3] {
         let race = Race::new(crew).schedule(Schedule::new(&[Duration::ZERO; 2]).unwrap()).primary(primary).limit(limit);
         let outcome = race.all(move |attempt| Err(errors[attempt.number()]()));
-        [of_first(&outcome), of_all(&outcome), of_within_timeout(&outcome)].map(|response| response.status())
+        [of_first(None, &outcome), of_all(None, &outcome), of_within_timeout(&outcome)]
+            .map(|response| response.status())
     }
 
     fn no_lookup() -> Error {

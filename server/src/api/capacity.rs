@@ -5,6 +5,7 @@
 
 use super::settings::ApiSettings;
 use crate::front::{FileLimit, ServerSettings};
+use crate::proxy::ProxySettings;
 use headstart::{CrewSettings, Threads};
 
 impl ApiSettings {
@@ -13,7 +14,7 @@ impl ApiSettings {
     /// how many files there are, so that hedges are left out before requests fail. Logs a warning for each limit that
     /// is lower than what the settings may come to need.
     pub fn fit(&self, server: ServerSettings, crew: CrewSettings) -> (ServerSettings, CrewSettings) {
-        let attempts = self.schedule.offsets().len();
+        let attempts = self.attempts();
         let load = format!(
             "{} connections with {} requests of {attempts} attempts in flight",
             server.max_connections, self.max_in_flight
@@ -44,8 +45,17 @@ impl ApiSettings {
         (server.max_connections(admitted), crew.max_files(limit.for_calls()))
     }
 
+    /// The most attempts that a request of any route has.
+    fn attempts(&self) -> usize {
+        let built_in = (!self.upstreams.is_empty()).then_some(&self.schedule);
+        let added = self.routes.iter().map(|route| route.schedule.as_ref().unwrap_or(&self.schedule));
+        let proxied = self.proxies.iter().map(ProxySettings::starts);
+        let schedules = built_in.into_iter().chain(added).chain(proxied);
+        schedules.map(|schedule| schedule.offsets().len()).max().unwrap_or(1)
+    }
+
     fn check_threads(&self, server: &ServerSettings, crew: &CrewSettings, load: &str, remedy: &str) {
-        let attempts = self.schedule.offsets().len();
+        let attempts = self.attempts();
         let of_each = match self.threads {
             // A connection's thread runs the primary of its request.
             Threads::Crew => attempts - 1,

@@ -1,6 +1,5 @@
 //! What is served beside routes: health, figures, a page, a description.
 
-use super::route::BUILT_IN;
 use crate::metrics::{EndpointMetrics, Metrics};
 
 /// What can be asked for beside routes.
@@ -13,6 +12,13 @@ pub(super) enum Fixed {
     OpenApi,
     /// Every other path.
     Unknown,
+}
+
+/// What an answer of these tells about the front whose endpoints are told of.
+pub(super) struct At {
+    pub(super) is_draining: bool,
+    /// Its host and port, as a client would write it.
+    pub(super) host: String,
 }
 
 /// One row for each, in the order of [`Fixed`]: the path, which is its name among the figures too, and all it answers
@@ -39,13 +45,9 @@ impl Fixed {
     }
 }
 
-/// Whether `path` is that of a built-in route or of anything here.
-pub(super) fn is_taken(path: &str) -> bool {
-    BUILT_IN.iter().any(|(known, _)| *known == path) || TABLE.iter().any(|(_, known, _)| *known == path)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::route::BUILT_IN;
     use super::*;
     use std::collections::BTreeSet;
 

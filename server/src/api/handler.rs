@@ -1,13 +1,14 @@
 //! The handler that a front gets: finds what is at a path, has it answered, counts the answer.
 
 use super::answer;
-use super::fixed::{self, Fixed};
+use super::fixed::{At, Fixed};
 use super::method::{is_allowed, method_not_allowed};
 use super::openapi;
 use super::page::{self, Figures};
 use super::permit::Permits;
-use super::route::{BUILT_IN, Route, mistake};
-use super::settings::ApiSettings;
+use super::proxied::Proxied;
+use super::route::{Route, mistake};
+use super::settings::{ApiSettings, Operation};
 use crate::error::Error;
 use crate::front::{Handler, Request, Response};
 use crate::metrics::{self, EndpointMetrics, Metrics};
@@ -24,6 +25,11 @@ pub struct Api {
     permits: Arc<Permits>,
     /// The built-in ones first.
     routes: Vec<Route>,
+    /// How many of them are built in.
+    built_in: usize,
+    /// Those with the longest prefixes first.
+    proxied: Vec<Proxied>,
+    operation: Operation,
     /// Where answers beside those of routes are counted, by [`Fixed`].
     answered: Vec<EndpointMetrics>,
     openapi: Cow<'static, [u8]>,
@@ -37,27 +43,47 @@ impl Api {
     /// # Errors
     ///
     /// [`Error::Setting`] for the setting that cannot be used: an upstream, or a route whose path is taken or
-    /// malformed, or whose source is malformed or of a feature that this build lacks.
+    /// malformed, or whose source is malformed or of a feature that this build lacks; or when there is nothing to serve.
     pub fn new(crew: &Crew, settings: ApiSettings, metrics: Arc<Metrics>) -> Result<Api, Error> {
+        settings.check()?;
         let mut routes = Route::built_in(crew, &settings, &metrics)?;
+        let built_in = routes.len();
         for own in &settings.routes {
-            if fixed::is_taken(&own.path) || routes.iter().any(|route| route.path == own.path) {
-                return Err(mistake(&own.path, "a path that is not taken by another endpoint"));
+            let is_fixed = settings.operation == Operation::Beside && Fixed::at(&own.path) != Fixed::Unknown;
+            if is_fixed || routes.iter().any(|route| route.path == own.path) {
+                return Err(taken(&own.path));
             }
             routes.push(Route::added(crew, own, &settings, &metrics)?);
+        }
+        let proxied = Proxied::all(crew, &settings.proxies, &settings.sources, &metrics)?;
+        if let Some(twice) = proxied.windows(2).find(|two| two[0].path == two[1].path) {
+            return Err(taken(&twice[0].path));
         }
         Ok(Api {
             crew: crew.clone(),
             permits: Permits::new(settings.max_in_flight),
             answered: Fixed::count_in(&metrics),
-            openapi: openapi::describe(&routes[BUILT_IN.len()..]),
+            openapi: openapi::describe(&routes, built_in),
             metrics,
             routes,
+            built_in,
+            proxied,
+            operation: settings.operation,
             started: Instant::now(),
         })
     }
 
-    fn answer(&self, fixed: Fixed, request: &Request<'_>) -> Response {
+    /// The counted answer of what is beside the routes, for a front that tells of the one `at`.
+    pub(super) fn operate(&self, fixed: Fixed, request: &Request<'_>, at: At) -> Response {
+        self.counted(request, self.answer(fixed, request, at), &self.answered[fixed as usize])
+    }
+
+    fn counted(&self, request: &Request<'_>, response: Response, answered: &EndpointMetrics) -> Response {
+        self.metrics.answered(answered, response.status(), request.received_at().elapsed());
+        response
+    }
+
+    fn answer(&self, fixed: Fixed, request: &Request<'_>, at: At) -> Response {
         if fixed == Fixed::Unknown {
             return Response::problem(404, "there is nothing at this path: / lists what there is");
         }
@@ -66,29 +92,28 @@ impl Api {
         }
         match fixed {
             Fixed::Healthz => plain(200, "ok\n"),
-            Fixed::Readyz => self.readiness(request),
+            Fixed::Readyz => readiness(&at),
             Fixed::Metrics => self.figures(),
-            Fixed::Page => self.page(request),
+            Fixed::Page => self.page(&at),
             Fixed::OpenApi => Response::new(200, "application/json", self.openapi.clone()),
             Fixed::Unknown => unreachable!("answered above"),
         }
     }
 
-    fn readiness(&self, request: &Request<'_>) -> Response {
-        if request.is_draining() { answer::overloaded("the server is shutting down") } else { plain(200, "ready\n") }
-    }
-
-    fn page(&self, request: &Request<'_>) -> Response {
-        let added = &self.routes[BUILT_IN.len()..];
+    fn page(&self, at: &At) -> Response {
+        let (built_in, added) = self.routes.split_at(self.built_in);
+        let added = added.iter().map(|route| (route.path.clone(), route.strategy.as_str()));
+        let proxied = self.proxied.iter().map(|proxied| (proxied.path.clone(), "passed through"));
         let figures = Figures {
             uptime: self.started.elapsed(),
             summary: self.metrics.summary(),
             in_flight: self.permits.taken(),
             max_in_flight: self.permits.most(),
             crew: self.crew.stats(),
-            routes: added.iter().map(|route| (route.path.clone(), route.strategy.as_str())).collect(),
+            has_built_in: !built_in.is_empty(),
+            routes: added.chain(proxied).collect(),
         };
-        page::render(request, &figures)
+        page::render(&at.host, &figures)
     }
 
     fn figures(&self) -> Response {
@@ -104,15 +129,23 @@ impl Api {
 
 impl Handler for Api {
     fn handle(&self, request: &Request<'_>) -> Response {
-        let (response, answered) = match self.routes.iter().find(|route| route.path == request.path()) {
-            Some(route) => (route.answer(request, &self.permits), &route.answered),
-            None => {
-                let fixed = Fixed::at(request.path());
-                (self.answer(fixed, request), &self.answered[fixed as usize])
+        let path = request.path();
+        if let Some(route) = self.routes.iter().find(|route| route.path == path) {
+            return self.counted(request, route.answer(request, &self.permits), &route.answered);
+        }
+        if let Some(proxied) = self.proxied.iter().find(|proxied| proxied.takes(path)) {
+            return self.counted(request, proxied.answer(request, &self.permits), &proxied.answered);
+        }
+        match self.operation {
+            Operation::Beside => {
+                let at = At { is_draining: request.is_draining(), host: page::host_of(request) };
+                self.operate(Fixed::at(path), request, at)
             }
-        };
-        self.metrics.answered(answered, response.status(), request.received_at().elapsed());
-        response
+            Operation::Apart => {
+                let nothing = Response::problem(404, "there is nothing at this path");
+                self.counted(request, nothing, &self.answered[Fixed::Unknown as usize])
+            }
+        }
     }
 }
 
@@ -120,6 +153,14 @@ impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").field("permits", &self.permits).finish_non_exhaustive()
     }
+}
+
+fn taken(path: &str) -> Error {
+    mistake(path, "a path that is not taken by another endpoint")
+}
+
+fn readiness(at: &At) -> Response {
+    if at.is_draining { answer::overloaded("the server is shutting down") } else { plain(200, "ready\n") }
 }
 
 fn plain(status: u16, text: &'static str) -> Response {

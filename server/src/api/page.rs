@@ -3,6 +3,8 @@
 //! One file without a script and without anything from elsewhere. It is written on the server and reloads itself, so it
 //! is live with scripts off, and its security policy can forbid everything but its own style.
 
+use super::route::BUILT_IN;
+use super::strategy::Strategy;
 use crate::front::{Request, Response};
 use crate::metrics::Summary;
 use headstart::crew::{CrewStats, StuckCall};
@@ -23,20 +25,22 @@ pub(super) struct Figures {
     pub(super) in_flight: usize,
     pub(super) max_in_flight: usize,
     pub(super) crew: CrewStats,
-    /// The routes beside the fixed endpoints: path and strategy.
+    /// Whether the built-in routes are served.
+    pub(super) has_built_in: bool,
+    /// The other routes: path and strategy.
     pub(super) routes: Vec<(String, &'static str)>,
 }
 
-/// The page.
-pub(super) fn render(request: &Request<'_>, figures: &Figures) -> Response {
-    Response::new(200, "text/html; charset=utf-8", fill(&host_of(request), figures).into_bytes())
+/// The page of the server that clients reach at `host`.
+pub(super) fn render(host: &str, figures: &Figures) -> Response {
+    Response::new(200, "text/html; charset=utf-8", fill(host, figures).into_bytes())
         .with_header("Content-Security-Policy", POLICY)
         .with_header("X-Content-Type-Options", "nosniff")
         .with_header("Cache-Control", "no-store")
 }
 
 fn fill(host: &str, figures: &Figures) -> String {
-    let Figures { uptime, summary, in_flight, max_in_flight, crew, routes } = figures;
+    let Figures { uptime, summary, in_flight, max_in_flight, crew, has_built_in, routes } = figures;
     let won: u64 = summary.winners.iter().sum();
     let won_by_hedges: u64 = summary.winners.iter().skip(1).sum();
     let values = [
@@ -53,6 +57,7 @@ fn fill(host: &str, figures: &Figures) -> String {
         ("{threads_bound}", crew.max_threads.to_string()),
         ("{stuck}", crew.stuck.len().to_string()),
         ("{winners}", winners(&summary.winners, won)),
+        ("{built_in}", if *has_built_in { built_in_in_rows() } else { String::new() }),
         ("{routes}", routes_in_rows(routes)),
         ("{host}", host.to_owned()),
         ("{stuck_calls}", stuck_calls(&crew.stuck)), // the last: labels may hold anything
@@ -71,6 +76,20 @@ fn winners(winners: &[u64], won: u64) -> String {
         let bar = format!(r#"<progress max="{won}" value="{wins}"></progress>"#);
         let numbers = format!(r#"<td class="number">{wins}</td><td class="number">{share}</td>"#);
         let _ = writeln!(rows, "  <tr><td>{name}</td><td>{bar}</td>{numbers}</tr>"); // a string takes everything
+        rows
+    })
+}
+
+fn built_in_in_rows() -> String {
+    BUILT_IN.iter().fold(String::new(), |mut rows, (path, strategy)| {
+        let (does, timeout) = match strategy {
+            Strategy::Smart => ("hedged, first success", 1_000),
+            Strategy::First => ("all at once, first success", 1_000),
+            Strategy::All => ("all at once, every success", 1_000),
+            Strategy::WithinTimeout => ("all at once, every success in time", 400),
+        };
+        let url = format!("http://{{host}}{path}?timeout={timeout}");
+        let _ = writeln!(rows, "  <tr><td>{does}</td><td><code>curl '{url}'</code></td></tr>");
         rows
     })
 }
@@ -104,7 +123,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// What the client called the server, if that is a host and port and nothing else: it ends up in the page.
-fn host_of(request: &Request<'_>) -> String {
+pub(super) fn host_of(request: &Request<'_>) -> String {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b".:-_[]".contains(byte);
     match request.header("host").map(|host| (host, str::from_utf8(host))) {
         Some((bytes, Ok(host))) if !bytes.is_empty() && bytes.iter().all(harmless) => host.to_owned(),
@@ -150,6 +169,7 @@ mod tests {
             in_flight: 1,
             max_in_flight: 64,
             crew: Crew::new(CrewSettings::default()).unwrap().stats(),
+            has_built_in: true,
             routes: vec![("/api/cache".to_owned(), "smart")],
         };
         let page = fill("localhost:1", &figures);

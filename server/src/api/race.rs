@@ -3,7 +3,7 @@
 use super::settings::ApiSettings;
 use super::strategy::Strategy;
 use crate::front::Request;
-use crate::source::Sources;
+use crate::source::{Asked, Sources};
 use headstart::Deadline;
 use headstart::Error;
 use headstart::TimeLimit;
@@ -41,14 +41,20 @@ impl SourceRace {
         SourceRace { race, strategy, sources }
     }
 
-    /// One race for `request`. It ends with the request's token, and continues the trace that the request is part of.
-    pub(super) fn run(&self, request: &Request<'_>, deadline: Deadline) -> Outcome<Json, Error> {
+    /// Whether each of the sources can be told a query.
+    pub(super) fn takes_query(&self) -> bool {
+        self.sources.take_query()
+    }
+
+    /// One race for `request`, whose attempts are told `query`. It ends with the request's token, and continues the
+    /// trace that the request is part of.
+    pub(super) fn run(&self, request: &Request<'_>, query: Option<String>, deadline: Deadline) -> Outcome<Json, Error> {
         let traceparent = request.header("traceparent").and_then(|value| str::from_utf8(value).ok());
-        let trace = TraceContext::continuing(traceparent);
+        let asked = Asked { trace: TraceContext::continuing(traceparent), query };
         let (sources, first) = (self.sources.clone(), self.sources.next_turn());
         let race = self.race.clone().limit(TimeLimit::new(deadline, request.token()));
         let call = move |attempt: &Attempt| {
-            sources.call(first.wrapping_add(attempt.number()), attempt, &trace).inspect_err(|error| {
+            sources.call(first.wrapping_add(attempt.number()), attempt, &asked).inspect_err(|error| {
                 log::debug!("race {} attempt {}: {error}", attempt.race(), attempt.number());
             })
         };

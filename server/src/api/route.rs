@@ -30,14 +30,19 @@ pub(super) struct Route {
     pub(super) path: String,
     pub(super) strategy: Strategy,
     pub(super) answered: EndpointMetrics,
+    /// The status of a race in which everything failed, in place of the strategy's own way to say so.
+    pub(super) failure_status: Option<u16>,
     timeout: Option<Duration>,
     ceiling: Option<Duration>,
     race: SourceRace,
 }
 
 impl Route {
-    /// The built-in routes, which take the upstreams in turn together.
+    /// The built-in routes, which take the upstreams in turn together. Without upstreams there are none.
     pub(super) fn built_in(crew: &Crew, settings: &ApiSettings, metrics: &Arc<Metrics>) -> Result<Vec<Route>, Error> {
+        if settings.upstreams.is_empty() {
+            return Ok(Vec::new());
+        }
         let upstreams = Arc::new(Sources::web(crew, &settings.upstreams, &settings.sources)?);
         let route = |(path, strategy): (&str, Strategy)| {
             let own = RouteSettings::new(path, [""; 0]).strategy(strategy);
@@ -57,10 +62,17 @@ impl Route {
         if own.sources.is_empty() {
             return Err(mistake(&own.path, "a path with a source"));
         }
+        if own.failure_status.is_some() && own.strategy == Strategy::WithinTimeout {
+            return Err(mistake(
+                &own.path,
+                "no failure-status beside within-timeout, which never answers with a failure",
+            ));
+        }
         let sources = Sources::for_route(crew, &own.path, &own.sources, &settings.sources)?;
         let mut settings = settings.clone();
         settings.schedule = own.schedule.clone().unwrap_or(settings.schedule);
         settings.after_failure = own.after_failure.unwrap_or(settings.after_failure);
+        settings.failure_status = own.failure_status.or(settings.failure_status);
         Ok(Route::new(crew, own.clone(), Arc::new(sources), &settings, metrics))
     }
 
@@ -71,14 +83,22 @@ impl Route {
         settings: &ApiSettings,
         metrics: &Arc<Metrics>,
     ) -> Route {
+        let failure_status = settings.failure_status.filter(|_| own.strategy != Strategy::WithinTimeout);
+        let statuses: Vec<u16> = own.strategy.statuses().iter().copied().chain(failure_status).collect();
         Route {
             race: SourceRace::new(crew, &own.path, sources, own.strategy, settings, metrics.clone()),
-            answered: metrics.timed_endpoint(&own.path, own.strategy.statuses()),
+            answered: metrics.timed_endpoint(&own.path, &statuses),
+            failure_status,
             path: own.path,
             strategy: own.strategy,
             timeout: own.timeout,
             ceiling: settings.timeout_ceiling,
         }
+    }
+
+    /// Whether it says in the way of its strategy that everything failed.
+    pub(super) fn fails_as_built_in(&self) -> bool {
+        self.failure_status.is_none()
     }
 
     /// The answer to `request`: what its race comes to, if it may be raced.
@@ -90,18 +110,26 @@ impl Route {
             Ok(timeout) => timeout,
             Err(detail) => return Response::problem(400, &detail),
         };
+        let query = request.query().and_then(timeout::rest);
+        if query.is_some() && !self.race.takes_query() {
+            return Response::problem(400, "what this path stands for takes no query: only timeout is understood");
+        }
         let Some(_permit) = permits.take() else {
-            return answer::overloaded(&format!("{} others are in flight", permits.most()));
+            return answer::too_many(permits.most());
         };
         // From the end of the head on: a body that comes late is the client's time.
         let end = timeout.and_then(|timeout| request.received_at().checked_add(timeout));
-        let outcome = self.race.run(request, end.map_or(Deadline::Never, Deadline::At));
-        answer::of(self.strategy, &outcome)
+        let outcome = self.race.run(request, query, end.map_or(Deadline::Never, Deadline::At));
+        answer::of(self.strategy, self.failure_status, &outcome)
     }
 }
 
 fn check_path(path: &str) -> Result<(), Error> {
-    let is_path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte);
+    let is_path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()+,;=:@%".contains(&byte);
+    if path.contains('*') {
+        let allowed = "a star at the end alone, after a slash: what is below /items/* is passed through to upstreams";
+        return Err(mistake(path, allowed));
+    }
     if !path.starts_with('/') || !path.bytes().all(is_path_byte) {
         return Err(mistake(path, "a path that begins with a slash, percent-encoded, without a query"));
     }

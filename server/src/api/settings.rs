@@ -1,6 +1,8 @@
 //! What an API serves, and what it allows.
 
 use super::strategy::Strategy;
+use crate::error::Error;
+use crate::proxy::ProxySettings;
 use crate::source::SourceSettings;
 use headstart::race::{AfterFailure, Schedule, Threads};
 use std::time::Duration;
@@ -11,6 +13,9 @@ pub struct ApiSettings {
     pub(super) upstreams: Vec<String>,
     pub(super) sources: SourceSettings,
     pub(super) routes: Vec<RouteSettings>,
+    pub(super) proxies: Vec<ProxySettings>,
+    pub(super) operation: Operation,
+    pub(super) failure_status: Option<u16>,
     pub(super) schedule: Schedule,
     pub(super) after_failure: AfterFailure,
     pub(super) threads: Threads,
@@ -20,11 +25,15 @@ pub struct ApiSettings {
 
 impl ApiSettings {
     /// An API that races `upstreams`, the URLs of web services that stand for the same: attempts take them in turn.
+    /// Without any it has no built-in routes, and has to have others.
     pub fn new<U: Into<String>>(upstreams: impl IntoIterator<Item = U>) -> ApiSettings {
         ApiSettings {
             upstreams: upstreams.into_iter().map(Into::into).collect(),
             sources: SourceSettings::default(),
             routes: Vec::new(),
+            proxies: Vec::new(),
+            operation: Operation::default(),
+            failure_status: None,
             schedule: Schedule::default(),
             after_failure: AfterFailure::default(),
             threads: Threads::default(),
@@ -42,6 +51,27 @@ impl ApiSettings {
     /// Routes beside the built-in ones, in place of those given before. Defaults to none.
     pub fn routes(mut self, routes: impl IntoIterator<Item = RouteSettings>) -> ApiSettings {
         self.routes = routes.into_iter().collect();
+        self
+    }
+
+    /// Prefixes that are passed through, in place of those given before. A path belongs to the route that is exactly
+    /// it, else to the longest prefix it is below, else to the endpoints for operators. Defaults to none.
+    pub fn proxies(mut self, proxies: impl IntoIterator<Item = ProxySettings>) -> ApiSettings {
+        self.proxies = proxies.into_iter().collect();
+        self
+    }
+
+    /// Where the endpoints for operators are. Defaults to [`Operation::Beside`].
+    pub fn operation(mut self, operation: Operation) -> ApiSettings {
+        self.operation = operation;
+        self
+    }
+
+    /// The status, from 500 to 599, of the problem that a race answers with in which every attempt failed. Defaults to
+    /// `None`: [`Strategy::Smart`] and [`Strategy::First`] answer `200` and `{"success":false,"response":{}}`,
+    /// [`Strategy::All`] answers `502`. [`Strategy::WithinTimeout`] answers `200` and `[]` in any case.
+    pub fn failure_status(mut self, status: impl Into<Option<u16>>) -> ApiSettings {
+        self.failure_status = status.into();
         self
     }
 
@@ -77,6 +107,30 @@ impl ApiSettings {
     }
 }
 
+impl ApiSettings {
+    /// Finds what no part of an API would.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.upstreams.is_empty() && self.routes.is_empty() && self.proxies.is_empty() {
+            return Err(Error::setting("upstream", "", "at least one URL is needed"));
+        }
+        let mut statuses = self.routes.iter().map(|route| route.failure_status).chain([self.failure_status]).flatten();
+        match statuses.find(|status| !(500..=599).contains(status)) {
+            Some(status) => Err(Error::setting("failure-status", &status.to_string(), "a status from 500 to 599")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Where the endpoints for operators are: page, figures, health, readiness, description.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Operation {
+    /// Beside the routes, at the paths that no route takes.
+    #[default]
+    Beside,
+    /// Not here: [`Admin`](super::Admin) serves them.
+    Apart,
+}
+
 /// A path, and the sources that are raced for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteSettings {
@@ -86,6 +140,7 @@ pub struct RouteSettings {
     pub(super) schedule: Option<Schedule>,
     pub(super) after_failure: Option<AfterFailure>,
     pub(super) timeout: Option<Duration>,
+    pub(super) failure_status: Option<u16>,
 }
 
 impl RouteSettings {
@@ -99,6 +154,7 @@ impl RouteSettings {
             schedule: None,
             after_failure: None,
             timeout: None,
+            failure_status: None,
         }
     }
 
@@ -123,6 +179,12 @@ impl RouteSettings {
     /// How long a request takes at most that names no timeout. Defaults to the API's ceiling.
     pub fn timeout(mut self, timeout: Duration) -> RouteSettings {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// The status of a race in which every attempt failed. Defaults to the API's.
+    pub fn failure_status(mut self, status: u16) -> RouteSettings {
+        self.failure_status = Some(status);
         self
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 const SHOWN: usize = 40;
 
 /// The timeout that `query` names, or `otherwise` when it names none, or `ceiling`, which no timeout exceeds. `None`
-/// where there is none of the three. Other parameters are ignored.
+/// where there is none of the three. Other parameters are not looked at.
 ///
 /// # Errors
 ///
@@ -39,6 +39,13 @@ pub(super) fn parse(
         Some(millis) if most.is_none_or(|most| u128::from(millis) <= most) => Ok(Some(Duration::from_millis(millis))),
         _ => Err(format!("timeout cannot be '{}': it has to be {}", shorten(&value), allowed())),
     }
+}
+
+/// What `query` says beside the timeout: its other parameters, in order and as sent. `None` when that is nothing.
+pub(super) fn rest(query: &str) -> Option<String> {
+    let is_timeout = |parameter: &&str| form_urlencoded::parse(parameter.as_bytes()).any(|(key, _)| key == "timeout");
+    let others: Vec<&str> = query.split('&').filter(|parameter| !is_timeout(parameter)).collect();
+    Some(others.join("&")).filter(|rest| !rest.is_empty())
 }
 
 fn shorten(value: &str) -> String {
@@ -97,6 +104,22 @@ mod tests {
     fn a_long_value_is_not_repeated_in_full() {
         let error = millis(&format!("timeout={}", "é".repeat(5_000))).unwrap_err();
         assert!(error.len() < 300, "{error}");
+    }
+
+    #[test]
+    fn the_rest_of_a_query_is_what_is_not_the_timeout_as_sent() {
+        for (query, others) in [
+            ("", None),
+            ("timeout=5", None),
+            ("%74imeout=5", None),
+            ("timeout", None),
+            ("a=1&timeout=5&b=%2f+&a", Some("a=1&b=%2f+&a")),
+            ("timeout=5&a=timeout", Some("a=timeout")),
+            ("a&&b=;c", Some("a&&b=;c")),
+            ("Timeout=5", Some("Timeout=5")),
+        ] {
+            assert_eq!(rest(query).as_deref(), others, "{query}");
+        }
     }
 
     proptest! {

@@ -139,6 +139,11 @@ impl ProxySettings {
         self
     }
 
+    /// When the attempts of a hedged request start.
+    pub(crate) fn starts(&self) -> &Schedule {
+        &self.schedule
+    }
+
     /// Whether requests of this method, compared as sent, may be sent more than once.
     pub(crate) fn hedges(&self, method: &str) -> bool {
         self.hedge_methods.iter().any(|hedged| hedged.as_str() == method)

@@ -1,10 +1,10 @@
 //! A value in Memcached.
 
-use super::call::Source;
+use super::call::{Asked, Source};
 use super::settings::SourceSettings;
 use crate::error::Error;
 use headstart::crew::Crew;
-use headstart::http::{Json, TraceContext};
+use headstart::http::Json;
 use headstart::memcached::{Memcached, MemcachedSettings, MemcachedUrl};
 use headstart::race::Attempt;
 
@@ -41,7 +41,7 @@ impl Cached {
 }
 
 impl Source for Cached {
-    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, headstart::Error> {
+    fn call(&self, _: usize, attempt: &Attempt, _: &Asked) -> Result<Json, headstart::Error> {
         let Some(item) = self.client.get(&self.key, attempt)? else { return Json::parse(b"null".to_vec()) };
         match self.form {
             Form::Json => Json::parse(item.value),

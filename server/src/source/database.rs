@@ -1,10 +1,10 @@
 //! A query of MySQL or MariaDB.
 
-use super::call::{Source, mistake};
+use super::call::{Asked, Source, mistake};
 use super::settings::SourceSettings;
 use crate::error::Error;
 use headstart::crew::Crew;
-use headstart::http::{Json, TraceContext};
+use headstart::http::Json;
 use headstart::mysql::{MySql, MySqlUrl, Value};
 use headstart::race::Attempt;
 
@@ -39,7 +39,7 @@ impl Database {
 }
 
 impl Source for Database {
-    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, headstart::Error> {
+    fn call(&self, _: usize, attempt: &Attempt, _: &Asked) -> Result<Json, headstart::Error> {
         let rows = self.client.query(&self.query, &self.params, attempt)?;
         Json::parse(rows.to_json().into_bytes())
     }

@@ -19,5 +19,6 @@ mod program;
 mod settings;
 mod sources;
 
+pub(crate) use call::Asked;
 pub use settings::SourceSettings;
 pub(crate) use sources::Sources;

@@ -1,10 +1,10 @@
 //! A method of an XML-RPC server.
 
-use super::call::Source;
+use super::call::{Asked, Source};
 use super::settings::SourceSettings;
 use crate::error::Error;
 use headstart::crew::Crew;
-use headstart::http::{Json, TraceContext};
+use headstart::http::Json;
 use headstart::race::Attempt;
 use headstart::xmlrpc::{Value, XmlRpc, XmlRpcSettings, XmlRpcUrl, to_json};
 
@@ -32,7 +32,7 @@ impl Procedure {
 }
 
 impl Source for Procedure {
-    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, headstart::Error> {
+    fn call(&self, _: usize, attempt: &Attempt, _: &Asked) -> Result<Json, headstart::Error> {
         let value = self.client.call(&self.method, self.params.as_slice(), attempt)?;
         Json::parse(to_json(&value).into_bytes())
     }

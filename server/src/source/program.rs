@@ -1,11 +1,11 @@
 //! A program that writes JSON.
 
-use super::call::Source;
+use super::call::{Asked, Source};
 use super::settings::SourceSettings;
 use crate::error::Error;
 use headstart::command::Program;
 use headstart::crew::Crew;
-use headstart::http::{Json, TraceContext};
+use headstart::http::Json;
 use headstart::race::Attempt;
 
 /// One command line, run for each attempt.
@@ -23,7 +23,7 @@ impl Command {
 }
 
 impl Source for Command {
-    fn call(&self, _: usize, attempt: &Attempt, _: &TraceContext) -> Result<Json, headstart::Error> {
+    fn call(&self, _: usize, attempt: &Attempt, _: &Asked) -> Result<Json, headstart::Error> {
         self.program.run(&self.crew, attempt)?.json()
     }
 }

@@ -1,11 +1,11 @@
 //! Sources that stand for the same thing: attempts take them in turn.
 
-use super::call::Source;
+use super::call::{Asked, Source};
 use super::parse;
 use super::settings::SourceSettings;
 use crate::error::Error;
 use headstart::crew::Crew;
-use headstart::http::{Client, Json, TraceContext};
+use headstart::http::{Client, Json};
 use headstart::race::Attempt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,13 +45,18 @@ impl Sources {
         Sources { list, races: AtomicUsize::new(0) }
     }
 
+    /// Whether a request's query can be carried on to each of them.
+    pub(crate) fn take_query(&self) -> bool {
+        self.list.iter().all(|source| source.takes_query())
+    }
+
     /// The turn of a race's first attempt. Each attempt is one turn further, and so is each race.
     pub(crate) fn next_turn(&self) -> usize {
         self.races.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Calls the source whose turn it is.
-    pub(crate) fn call(&self, turn: usize, attempt: &Attempt, trace: &TraceContext) -> Result<Json, headstart::Error> {
-        self.list[turn % self.list.len()].call(turn, attempt, trace)
+    pub(crate) fn call(&self, turn: usize, attempt: &Attempt, asked: &Asked) -> Result<Json, headstart::Error> {
+        self.list[turn % self.list.len()].call(turn, attempt, asked)
     }
 }

@@ -46,7 +46,7 @@ fn ends_by_the_socket_timeout(once: &'static [u8], again: &'static [u8], expecte
 
     let began = Instant::now();
     let attempt = Attempt::alone(Deadline::after(TIMEOUT), &token);
-    let result = upstreams.get(0, &attempt, &TraceContext::continuing(None));
+    let result = upstreams.get(0, &attempt, &TraceContext::continuing(None), None);
     let elapsed = began.elapsed();
     assert!(matches!(result, Err(Error::TimedOut { during }) if during == expected), "not {expected:?}: {result:?}");
     assert!(!token.is_canceled() && attempt.deadline().has_passed(), "{elapsed:?}");
