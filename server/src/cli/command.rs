@@ -1,7 +1,7 @@
 //! The command line as clap sees it, made from the table.
 
 use crate::cli::option::{Kind, Opt, Verb, variable};
-use crate::cli::options::OPTIONS;
+use crate::cli::options;
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 use clap_complete::Shell;
@@ -40,6 +40,15 @@ Exit codes:
   1  could not run: the port is taken, say
   2  a mistake in the settings";
 
+/// What the help of `headstart proxy` begins with.
+const PROXY_HELP: &str = "\
+Starts a reverse proxy that passes everything through and hedges what may be sent twice.
+
+Every request goes to an upstream that --to names as it came, and its answer comes back as it was. One of GET, HEAD or \
+OPTIONS without a body that is late is sent again, to another upstream if there is one, and the first good answer \
+wins; everything else is sent once. It is the server with a route /* and without endpoints of its own: page, \
+/metrics, /healthz, /readyz and /openapi.json are where --admin says.";
+
 /// What the help of `headstart fault` begins with.
 const FAULT_HELP: &str = "\
 Starts a TCP proxy that is as bad a network as asked, to try a program on.
@@ -63,6 +72,12 @@ pub(super) fn command() -> Command {
             Command::new("serve").about("Starts the server; the same as no command at all"),
         ))
         .subcommand(with_options(
+            Verb::Proxy,
+            Command::new("proxy")
+                .about("Starts a reverse proxy that passes everything through and hedges what may be sent twice")
+                .long_about(PROXY_HELP),
+        ))
+        .subcommand(with_options(
             Verb::Sample,
             Command::new("sample").about("Starts an upstream that is as unreliable as asked, to try the server on"),
         ))
@@ -80,7 +95,7 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("man").about("Prints a manual page").arg(
                 Arg::new("page")
-                    .value_parser(PossibleValuesParser::new(["headstart", "sample", "fault"]))
+                    .value_parser(PossibleValuesParser::new(["headstart", "proxy", "sample", "fault"]))
                     .default_value("headstart")
                     .help("What it is about"),
             ),
@@ -89,7 +104,7 @@ pub(super) fn command() -> Command {
 }
 
 fn with_options(verb: Verb, command: Command) -> Command {
-    let flags = OPTIONS.iter().filter_map(|option| Some(flag(option, option.flag(verb)?)));
+    let flags = options::all().filter_map(|option| flag(option, verb));
     command
         .arg(
             Arg::new("config")
@@ -110,17 +125,18 @@ fn with_options(verb: Verb, command: Command) -> Command {
         .after_long_help(AFTER_HELP)
 }
 
-fn flag(option: &'static Opt, long: &'static str) -> Arg {
+fn flag(option: &'static Opt, verb: Verb) -> Option<Arg> {
+    let long = option.flag(verb)?;
     let action = if option.repeats() { ArgAction::Append } else { ArgAction::Set };
     let arg = Arg::new(option.name)
         .long(long)
         .value_name(option.value)
         .help_heading(option.section)
         .action(action)
-        .help(short_help(option))
-        .long_help(long_help(option))
+        .help(short_help(option, verb))
+        .long_help(long_help(option, verb))
         .allow_negative_numbers(true);
-    match option.kind {
+    Some(match option.kind {
         // The values are the table's to check; clap offers them in completions.
         Kind::Choice(names) => arg.value_parser(PossibleValuesParser::new(names)).hide_possible_values(true),
         Kind::Path => arg.value_hint(ValueHint::FilePath),
@@ -132,23 +148,23 @@ fn flag(option: &'static Opt, long: &'static str) -> Arg {
             .allow_negative_numbers(false),
         Kind::List(' ') | Kind::Routes => arg.value_hint(ValueHint::Url),
         _ => arg,
-    }
+    })
 }
 
-fn short_help(option: &Opt) -> String {
+fn short_help(option: &Opt, verb: Verb) -> String {
     let (first, _) = option.help.split_once(". ").unwrap_or((option.help, ""));
-    match option.default {
+    match option.default_for(verb) {
         "" => first.to_owned(),
         default => format!("{first} [default: {default}]"),
     }
 }
 
-fn long_help(option: &Opt) -> String {
+fn long_help(option: &Opt, verb: Verb) -> String {
     let choices = match option.kind {
         Kind::Choice(names) => format!("[one of: {}] ", names.join(", ")),
         _ => String::new(),
     };
-    let default = match option.default {
+    let default = match option.default_for(verb) {
         "" => "not set",
         default => default,
     };

@@ -3,7 +3,7 @@
 use crate::cli::given::{Given, Origin};
 use crate::cli::mistake::Mistake;
 use crate::cli::option::{PREFIX, variable};
-use crate::cli::options::{LOG, OPTIONS, named, nearest};
+use crate::cli::options::{self, LOG, named, nearest};
 use std::ffi::OsString;
 
 /// What the programs of many authors read their log levels from.
@@ -23,7 +23,7 @@ pub(super) fn from_environment(
         let option = match &*name {
             COMMON_LOG => Some(named(LOG)),
             name if !name.starts_with(PREFIX) || name == variable("config") || is_from_kubernetes(name) => continue,
-            name => OPTIONS.iter().find(|option| option.variable() == name),
+            name => options::all().find(|option| option.variable() == name),
         };
         let Some(option) = option else {
             warnings.push(unknown_variable(&name));

@@ -28,7 +28,7 @@ pub(super) fn run(
     let to = target(settings)?;
     let crew = Crew::new(settings.crew.clone()).map_err(cannot_run)?;
     let proxy = FaultProxy::start(&crew, &settings.fault_listen, to, settings.fault).map_err(|error| match error {
-        Error::Listen { at, source } => Failure::Run(cannot_listen(&at, &source)),
+        Error::Listen { at, source } => Failure::Run(cannot_listen("--listen", &at, &source)),
         error => cannot_run(error),
     })?;
     log::info!("listening on {}, passing on to {to}", proxy.address());

@@ -6,7 +6,7 @@
 use crate::cli::given::{Given, Origin, Written};
 use crate::cli::mistake::Mistake;
 use crate::cli::option::Kind;
-use crate::cli::options::{OPTIONS, nearest};
+use crate::cli::options::{self, nearest};
 use std::path::Path;
 use toml::Value;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -39,7 +39,7 @@ fn parse(name: &str, source: &str, mistakes: &mut Vec<Mistake>) -> Vec<Given> {
     let mut given = Vec::new();
     for (key, value) in &table {
         let origin = place(key.span().start);
-        let Some(option) = OPTIONS.iter().find(|option| option.key() == key.get_ref()) else {
+        let Some(option) = options::all().find(|option| option.key() == key.get_ref()) else {
             let name = key.get_ref();
             mistakes.push(Mistake::Key { key: format!("{name} in {origin}"), near: nearest(name) });
             continue;
@@ -74,7 +74,7 @@ fn as_typed(kind: Kind, value: &DeValue<'_>) -> Option<String> {
         (Kind::Text | Kind::Path | Kind::Choice(_) | Kind::Quantity | Kind::List(_), DeValue::String(text)) => {
             Some(text.to_string())
         }
-        (Kind::Integer | Kind::Float | Kind::Quantity, DeValue::Integer(number)) => in_decimal(number),
+        (Kind::Integer | Kind::Float | Kind::Quantity | Kind::List(_), DeValue::Integer(number)) => in_decimal(number),
         (Kind::Float, DeValue::Float(number)) => Some(number.as_str().to_owned()),
         (Kind::Switch, DeValue::Boolean(switch)) => Some(switch.to_string()),
         (Kind::List(separator), DeValue::Array(elements)) => {

@@ -1,7 +1,7 @@
 //! A value for an option, and where it came from.
 
 use crate::cli::mistake::Mistake;
-use crate::cli::option::Opt;
+use crate::cli::option::{Opt, Verb};
 use crate::cli::routes;
 use crate::cli::settings::Settings;
 use std::fmt;
@@ -40,8 +40,8 @@ impl Given {
         Given { option, written: Written::Text(text.into()), origin }
     }
 
-    pub(super) fn default_of(option: &'static Opt) -> Given {
-        Given::text(option, option.default, Origin::Default)
+    pub(super) fn default_of(option: &'static Opt, verb: Verb) -> Given {
+        Given::text(option, option.default_for(verb), Origin::Default)
     }
 
     /// The option's name as the person who gave it knows it.

@@ -8,7 +8,8 @@ use crate::cli::file;
 use crate::cli::given::{Given, Origin};
 use crate::cli::mistake::Mistake;
 use crate::cli::option::{Verb, variable};
-use crate::cli::options::OPTIONS;
+use crate::cli::options;
+use crate::cli::passing;
 use crate::cli::plain;
 use crate::cli::settings::Settings;
 use clap::ArgMatches;
@@ -63,7 +64,7 @@ pub(super) fn resolve(
     environment: &[(OsString, OsString)],
 ) -> Result<Effective, Vec<Mistake>> {
     let mut mistakes = Vec::new();
-    let mut layers: Vec<Given> = OPTIONS.iter().map(Given::default_of).collect();
+    let mut layers: Vec<Given> = options::all().map(|option| Given::default_of(option, verb)).collect();
 
     let (variables, mut warnings) = from_environment(environment, &mut mistakes);
     let file = config_file(matches, environment);
@@ -83,8 +84,10 @@ pub(super) fn resolve(
         }
     }
     mistakes.extend(alone(&winners));
+    passing::settle(verb, &mut settings, &winners, &mut mistakes);
     plain::spell_out_plain(&mut settings, &mut winners, &mut mistakes);
     warnings.extend(plain::check(settings.front, &winners, &mut mistakes));
+    warnings.extend(passing::check(&settings, &winners, &mut mistakes));
     if mistakes.is_empty() { Ok(Effective { settings, given: winners, warnings, file }) } else { Err(mistakes) }
 }
 
@@ -113,7 +116,7 @@ fn config_file(matches: &ArgMatches, environment: &[(OsString, OsString)]) -> Op
 
 fn from_flags(verb: Verb, matches: &ArgMatches) -> Vec<Given> {
     let mut given = Vec::new();
-    for option in OPTIONS {
+    for option in options::all() {
         let Some(flag) = option.flag(verb) else { continue };
         let Some(values) = matches.get_many::<String>(option.name) else { continue };
         let text = values.map(String::as_str).collect::<Vec<_>>().join(option.separator());

@@ -21,6 +21,8 @@ mod mistake;
 mod nearest;
 mod option;
 mod options;
+mod passing;
+mod places;
 mod plain;
 mod probe;
 mod reload;
@@ -71,6 +73,7 @@ fn run() -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("completions", matches)) => completions(matches),
         Some(("man", matches)) => man_page(matches),
+        Some(("proxy", matches)) => with_settings(Verb::Proxy, matches),
         Some(("sample", matches)) => with_settings(Verb::Sample, matches),
         Some(("fault", matches)) => with_settings(Verb::Fault, matches),
         Some((_, matches)) => with_settings(Verb::Serve, matches),
@@ -78,7 +81,7 @@ fn run() -> Result<(), Failure> {
     }
 }
 
-/// `headstart serve`, `headstart sample` and `headstart fault`.
+/// `headstart serve`, `headstart proxy`, `headstart sample` and `headstart fault`.
 fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     let environment: Vec<_> = env::vars_os().collect();
     let effective = layers::resolve(verb, matches, &environment).map_err(Failure::Mistakes)?;
@@ -93,7 +96,7 @@ fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     let log = Log::start(effective.settings.log.clone(), effective.settings.log_format);
     effective.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     match verb {
-        Verb::Serve => serve::serve(effective, log),
+        Verb::Serve | Verb::Proxy => serve::serve(effective, log),
         Verb::Sample => serve::sample(effective, log),
         Verb::Fault => fault::run(&effective, log, || layers::resolve(verb, matches, &environment)),
     }
@@ -110,7 +113,7 @@ fn man_page(matches: &ArgMatches) -> Result<(), Failure> {
     let mut root = command::command();
     root.build();
     let page = match matches.get_one::<String>("page").map(String::as_str) {
-        Some(verb @ ("sample" | "fault")) => root.find_subcommand(verb).expect("it is in the table").clone(),
+        Some(verb @ ("proxy" | "sample" | "fault")) => root.find_subcommand(verb).expect("it is in the table").clone(),
         _ => root,
     };
     let mut text = Vec::new();

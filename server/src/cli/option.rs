@@ -27,6 +27,7 @@ pub(super) struct Opt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Serve,
+    Proxy,
     Sample,
     Fault,
 }
@@ -35,8 +36,11 @@ pub(super) enum Verb {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum UsedBy {
     Serve,
+    Proxy,
     Sample,
     Fault,
+    /// The server and the proxy.
+    Served,
     /// The server and the sample.
     Both,
     All,
@@ -66,17 +70,25 @@ impl Opt {
     pub(super) fn flag(&self, verb: Verb) -> Option<&'static str> {
         let uses = match self.used_by {
             UsedBy::Serve => verb == Verb::Serve,
+            UsedBy::Proxy => verb == Verb::Proxy,
+            UsedBy::Served => matches!(verb, Verb::Serve | Verb::Proxy),
             UsedBy::Sample => verb == Verb::Sample,
             UsedBy::Fault => verb == Verb::Fault,
-            UsedBy::Both => verb != Verb::Fault,
+            UsedBy::Both => matches!(verb, Verb::Serve | Verb::Sample),
             UsedBy::All => true,
         };
         let short = match verb {
-            Verb::Serve => None,
+            Verb::Serve | Verb::Proxy => None,
             Verb::Sample => self.name.strip_prefix("sample-"),
             Verb::Fault => self.name.strip_prefix("fault-"),
         };
         uses.then_some(short.unwrap_or(self.name))
+    }
+
+    /// The default where it is not the same for every command.
+    pub(super) fn default_for(&self, verb: Verb) -> &'static str {
+        let of_proxy = PROXY_DEFAULTS.iter().find(|(name, _)| verb == Verb::Proxy && *name == self.name);
+        of_proxy.map_or(self.default, |(_, default)| default)
     }
 
     /// The environment variable.
@@ -98,6 +110,19 @@ impl Opt {
     pub(super) fn repeats(&self) -> bool {
         matches!(self.kind, Kind::List(' ') | Kind::Routes)
     }
+}
+
+/// The defaults of `headstart proxy` that are not those of the server.
+const PROXY_DEFAULTS: [(&str, &str); 2] = [("admin", "127.0.0.1:8089"), ("schedule", "0,300")];
+
+/// Sets `value` in settings whose setters take and return them.
+pub(super) fn put<S: Clone, V>(
+    settings: &mut S,
+    value: Result<V, String>,
+    set: impl FnOnce(S, V) -> S,
+) -> Result<(), String> {
+    *settings = set(settings.clone(), value?);
+    Ok(())
 }
 
 /// What every variable of ours begins with.

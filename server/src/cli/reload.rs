@@ -9,6 +9,7 @@ use crate::cli::given::{Given, Origin};
 use crate::cli::layers::{ConfigFile, Effective};
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
+use crate::cli::option::Verb;
 use crate::cli::options::{LOG, named};
 use crate::cli::settings::Settings;
 use env_filter::Filter;
@@ -60,7 +61,7 @@ impl LogReload {
     fn read(&self) -> Result<(String, Filter), Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let in_file = self.file.read(&mut mistakes).into_iter().find(|given| given.option.name == LOG);
-        let given = in_file.unwrap_or_else(|| Given::default_of(named(LOG)));
+        let given = in_file.unwrap_or_else(|| Given::default_of(named(LOG), Verb::Serve));
         let mut settings = Settings::default();
         mistakes.extend(given.apply(&mut settings).err());
         if mistakes.is_empty() { Ok((given.written.to_string(), settings.log)) } else { Err(mistakes) }

@@ -14,20 +14,22 @@ pub(super) fn register_signals() -> Result<StopRequests, Failure> {
     StopRequests::register().map_err(|error| Failure::Run(format!("cannot wait for signals: {error}")))
 }
 
-/// One line that says what to do about it.
-pub(super) fn cannot_listen(at: &str, error: &io::Error) -> String {
+/// One line that says what to do about it. `option` is what said where to listen.
+pub(super) fn cannot_listen(option: &str, at: &str, error: &io::Error) -> String {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => {
-            "; another process has it: stop that one, or listen elsewhere with --listen ADDRESS:PORT, where port 0 \
-             takes a free one"
+            format!(
+                "; another process has it: stop that one, or listen elsewhere with {option} ADDRESS:PORT, where port \
+                 0 takes a free one"
+            )
         }
         ErrorKind::PermissionDenied => {
-            "; ports below 1024 take privileges: use a higher one with --listen, or grant CAP_NET_BIND_SERVICE"
+            format!("; ports below 1024 take privileges: use a higher one with {option}, or grant CAP_NET_BIND_SERVICE")
         }
         ErrorKind::AddrNotAvailable => {
-            "; this machine does not have that address: --listen 0.0.0.0:PORT takes all it has"
+            format!("; this machine does not have that address: {option} 0.0.0.0:PORT takes all it has")
         }
-        _ => "",
+        _ => String::new(),
     };
     format!("cannot listen on {at}: {error}{advice}")
 }
@@ -54,7 +56,7 @@ mod tests {
             (ErrorKind::PermissionDenied, "ports below 1024"),
             (ErrorKind::AddrNotAvailable, "--listen 0.0.0.0:PORT"),
         ] {
-            let line = cannot_listen("192.0.2.1:80", &kind.into());
+            let line = cannot_listen("--listen", "192.0.2.1:80", &kind.into());
             assert!(line.starts_with("cannot listen on 192.0.2.1:80: ") && line.contains(advice), "{line}");
         }
     }

@@ -1,4 +1,4 @@
-//! `headstart serve` and `headstart sample`: from settings to a running server, and back to nothing.
+//! `headstart serve`, `headstart proxy` and `headstart sample`: from settings to a running server, and back to nothing.
 //!
 //! Started in the order in which the parts need each other, stopped in reverse: the front drains first, while
 //! everything it needs still runs. The main thread does nothing in between but wait for a signal.
@@ -15,13 +15,19 @@ use crate::cli::settings::{FrontKind, Settings};
 use crate::cli::shown::without_secrets;
 use crate::cli::signals::StopRequests;
 use headstart::Crew;
-use headstart_server::api::Api;
+use headstart_server::api::{Admin, Api};
 use headstart_server::front::{Drained, Front, Handler, PlainServer};
 use headstart_server::metrics::Metrics;
 use headstart_server::sample::Sample;
 use headstart_server::{Error, Server, ServerSettings};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Client connections of the front for operators.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// How long an answer to an operator may take that is under way when everything else has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The server: with an embedded sample when there is no upstream.
 pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
@@ -36,7 +42,8 @@ pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let mut settings = effective.settings.clone();
     let crew = Crew::new(settings.crew.clone()).map_err(cannot_run)?;
 
-    let embedded = match settings.upstreams.is_empty() {
+    // `headstart proxy` has no endpoints that would call it.
+    let embedded = match settings.upstreams.is_empty() && settings.to.is_empty() {
         true => Some(start_sample(&crew, "127.0.0.1:0", &effective)?),
         false => None,
     };
@@ -50,23 +57,36 @@ pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
             probe::begin(&crew, &settings.upstreams);
         }
     }
+    for (path, to) in settings.passed() {
+        log::info!("{path} is passed through to {}", to.join(", "));
+        probe::begin(&crew, to);
+    }
 
     let metrics = Metrics::new();
     let api = Api::new(&crew, settings.api(), metrics.clone()).map_err(|error| refused(error, &effective))?;
+    let api = Arc::new(api);
     let server: Arc<dyn Front> = match settings.front {
-        FrontKind::Own => Arc::new(start_server(&crew, settings.server(), Arc::new(api), &effective)?),
+        FrontKind::Own => Arc::new(start_server(&crew, settings.server(), api.clone(), &effective)?),
         FrontKind::TinyHttp => {
-            let started = PlainServer::start(&crew, settings.server(), Arc::new(api));
+            let started = PlainServer::start(&crew, settings.server(), api.clone());
             Arc::new(started.map_err(|error| not_started(error, &effective))?)
         }
     };
     metrics.watch(&server);
     let secured = settings.tls().is_some().then_some(&*server);
     let scheme = if secured.is_some() { "https" } else { "http" };
-    say_where(&*server, scheme, "/api/smart?timeout=1000");
+    say_where(&*server, scheme, if settings.to.is_empty() { "/api/smart?timeout=1000" } else { "/" });
+    let admin = match &settings.admin {
+        Some(listen) => Some(start_admin(&crew, listen, Admin::new(api, server.clone()), &effective)?),
+        None => None,
+    };
 
     let log = LogReload::new(&effective, log);
     drain(&mut stop, || reload(log.as_ref(), secured), settings.drain_timeout, &*server);
+    if let Some(admin) = admin {
+        // Whoever watches has seen the drain to its end.
+        admin.shutdown(LAST_ANSWERS);
+    }
     if let Some(sample) = embedded {
         sample.shutdown(Duration::ZERO);
     }
@@ -96,7 +116,7 @@ pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
     let crew = Crew::new(crew).map_err(cannot_run)?;
     Sample::new(sample).map_err(|error| refused(error, effective))?;
     let mut settings = effective.settings.clone();
-    if settings.upstreams.is_empty() {
+    if settings.upstreams.is_empty() && settings.to.is_empty() {
         // In place of the embedded sample, whose address is not known before it listens.
         settings.upstreams = vec!["http://127.0.0.1/".to_owned()];
     }
@@ -111,6 +131,17 @@ fn start_sample(crew: &Crew, listen: &str, effective: &Effective) -> Result<Serv
     start_server(crew, settings, Arc::new(sample), effective)
 }
 
+/// The endpoints for operators, in the clear.
+fn start_admin(crew: &Crew, listen: &str, admin: Admin, effective: &Effective) -> Result<Server, Failure> {
+    let settings = ServerSettings::new(listen).max_connections(ADMIN_CONNECTIONS);
+    let server = Server::start(crew, settings, Arc::new(admin)).map_err(|error| match error {
+        Error::Listen { at, source } => Failure::Run(cannot_listen("--admin", &at, &source)),
+        error => refused(error, effective),
+    })?;
+    log::info!("page, metrics and health are on http://{}", server.local_addr());
+    Ok(server)
+}
+
 fn start_server(
     crew: &Crew,
     settings: ServerSettings,
@@ -122,7 +153,7 @@ fn start_server(
 
 fn not_started(error: Error, effective: &Effective) -> Failure {
     match error {
-        Error::Listen { at, source } => Failure::Run(cannot_listen(&at, &source)),
+        Error::Listen { at, source } => Failure::Run(cannot_listen("--listen", &at, &source)),
         error => refused(error, effective),
     }
 }
@@ -133,7 +164,8 @@ fn refused(error: Error, effective: &Effective) -> Failure {
         Error::Setting { key, value, allowed } => {
             // As it was typed, where that is known: a library sees durations and certificates, not texts and paths.
             // One route of several names itself.
-            let given = effective.given_for(&key).map(|given| match key.as_str() {
+            let option = if is_of_all(&key, &value, effective) { "to" } else { &key };
+            let given = effective.given_for(option).map(|given| match option {
                 "route" => (given.key(), value.clone()),
                 _ => (given.key(), given.written.to_string()),
             });
@@ -142,6 +174,11 @@ fn refused(error: Error, effective: &Effective) -> Failure {
         }
         error => cannot_run(error),
     }
+}
+
+/// Whether a mistake in a route is one in what `headstart proxy` passes everything through to.
+fn is_of_all(key: &str, value: &str, effective: &Effective) -> bool {
+    !effective.settings.to.is_empty() && (key == "upstream" || (key == "route" && value.starts_with("/*=")))
 }
 
 fn work_url(sample: &Server) -> String {

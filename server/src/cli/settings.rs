@@ -1,11 +1,12 @@
 //! Everything that can be set, typed: the settings of the library's parts side by side, and what only a process needs.
 
 use crate::cli::logging::{self, LogFormat};
+use crate::cli::routes::Routes;
 use env_filter::Filter;
 use headstart::{AfterFailure, CrewSettings, Schedule, Threads};
 use headstart_fault::Faults;
 use headstart_server::ServerSettings;
-use headstart_server::api::{ApiSettings, RouteSettings, SourceSettings};
+use headstart_server::api::{ApiSettings, Operation, ProxySettings, SourceSettings};
 use headstart_server::front::TlsSettings;
 use headstart_server::sample::SampleSettings;
 use std::path::PathBuf;
@@ -36,7 +37,14 @@ pub(super) struct Settings {
     pub(super) tls_key: Option<PathBuf>,
     pub(super) upstreams: Vec<String>,
     pub(super) sources: SourceSettings,
-    pub(super) routes: Vec<RouteSettings>,
+    pub(super) routes: Routes,
+    /// What `headstart proxy` passes everything through to.
+    pub(super) to: Vec<String>,
+    /// What holds for each proxy route that does not say otherwise.
+    pub(super) proxy: ProxySettings,
+    pub(super) failure_status: Option<u16>,
+    /// Where the endpoints for operators are, if they are apart.
+    pub(super) admin: Option<String>,
     pub(super) schedule: Schedule,
     pub(super) after_failure: AfterFailure,
     pub(super) threads: Threads,
@@ -66,11 +74,27 @@ impl Settings {
         self.tls_cert.clone().zip(self.tls_key.clone()).map(|(cert, key)| TlsSettings::new(cert, key))
     }
 
+    /// What is passed through.
+    pub(super) fn proxies(&self) -> Vec<ProxySettings> {
+        let all = (!self.to.is_empty()).then(|| self.proxy.clone().to(&self.to));
+        all.into_iter().chain(self.routes.passed.iter().map(|route| route.settings(&self.proxy))).collect()
+    }
+
+    /// The path and the upstreams of each proxy route.
+    pub(super) fn passed(&self) -> Vec<(&str, &[String])> {
+        let all = (!self.to.is_empty()).then_some(("/*", self.to.as_slice()));
+        let routes = self.routes.passed.iter().map(|route| (route.path.as_str(), route.to.as_slice()));
+        all.into_iter().chain(routes).collect()
+    }
+
     /// What is served.
     pub(super) fn api(&self) -> ApiSettings {
         ApiSettings::new(self.upstreams.iter().cloned())
             .sources(self.sources.clone())
-            .routes(self.routes.iter().cloned())
+            .routes(self.routes.sources.iter().cloned())
+            .proxies(self.proxies())
+            .operation(if self.admin.is_some() { Operation::Apart } else { Operation::Beside })
+            .failure_status(self.failure_status)
             .schedule(self.schedule.clone())
             .after_failure(self.after_failure)
             .threads(self.threads)
@@ -89,7 +113,11 @@ impl Default for Settings {
             tls_key: None,
             upstreams: Vec::new(),
             sources: SourceSettings::default(),
-            routes: Vec::new(),
+            routes: Routes::default(),
+            to: Vec::new(),
+            proxy: ProxySettings::new("/*", [""; 0]),
+            failure_status: None,
+            admin: None,
             schedule: Schedule::default(),
             after_failure: AfterFailure::default(),
             threads: Threads::default(),

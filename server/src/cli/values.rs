@@ -6,14 +6,13 @@
 use headstart::http::Calls;
 use headstart::{Error, Schedule, Threads};
 use headstart_fault::{Admission, Direction, Drip, Faults};
-use headstart_server::api::Strategy;
+use headstart_server::api::{Commit, HedgeMethod, HostField, Statuses, Strategy};
 use std::fmt::Display;
 use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use ureq::http::Uri;
 
 /// One hour: no timeout of a request/response server makes sense beyond it, and most typos are.
 const LONGEST: Duration = Duration::from_secs(3_600);
@@ -148,42 +147,29 @@ pub(super) fn calls(text: &str) -> Result<Calls, String> {
     one_of(&[(CALLS[0], Calls::Wire), (CALLS[1], Calls::Ureq)], text)
 }
 
-/// Where to listen. The name is looked up when listening begins; here only its form is checked.
-pub(super) fn listen_address(text: &str) -> Result<String, String> {
-    let host_ends_well = |host: &str| match host.strip_prefix('[') {
-        Some(v6) => v6.strip_suffix(']').is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => !host.is_empty() && !host.contains([':', '/', '[', ']']) && !host.contains(char::is_whitespace),
-    };
-    text.rsplit_once(':')
-        .filter(|(host, port)| host_ends_well(host) && digits(port).is_some_and(|port| port <= 65_535))
-        .map(|_| text.to_owned())
-        .ok_or_else(|| "expected address:port, such as 127.0.0.1:8081, [::1]:8081 or 0.0.0.0:80".to_owned())
+/// Statuses and ranges of them, separated by commas.
+pub(super) fn statuses(text: &str) -> Result<Statuses, String> {
+    text.parse()
 }
 
-/// Several URLs, separated by white space, which no URL contains.
-pub(super) fn urls(text: &str) -> Result<Vec<String>, String> {
-    text.split_whitespace().map(url).collect()
+/// The status of a failure.
+pub(super) fn failure_status(text: &str) -> Result<u16, String> {
+    number(500..=599, text)
 }
 
-fn url(text: &str) -> Result<String, String> {
-    let schemes: &[&str] = if cfg!(feature = "tls") { &["http", "https"] } else { &["http"] };
-    let wrong = |why: &str| Err(format!("{why}; expected a URL such as http://127.0.0.1:9000/api/work"));
-    let Ok(uri) = text.parse::<Uri>() else { return wrong("that is not a URL") };
-    match uri.scheme_str() {
-        None => return wrong("the scheme is missing"),
-        Some(scheme) if !schemes.contains(&scheme) => {
-            return wrong(&format!("the scheme has to be {}", schemes.join(" or ")));
-        }
-        Some(_) => {}
-    }
-    if uri.host().is_none_or(str::is_empty) {
-        return wrong("the host is missing");
-    }
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return wrong("a URL with a user name or password would show up in logs");
-    }
-    Ok(text.to_owned())
+/// Methods that may be sent more than once, separated by commas.
+pub(super) fn hedge_methods(text: &str) -> Result<Vec<HedgeMethod>, String> {
+    let names = HedgeMethod::ALL.map(|method| (method.as_str(), method));
+    let method = |text: &str| one_of(&names, text).map_err(|expected| format!("'{text}' is none: {expected}"));
+    text.split(',').map(|text| method(text.trim())).collect()
 }
+
+/// When a response is committed, by name.
+pub(super) const COMMITS: [(&str, Commit); 3] =
+    [("head", Commit::Head), ("first-byte", Commit::FirstByte), ("full", Commit::Full)];
+
+/// Whose `Host` upstreams see, by name.
+pub(super) const HOSTS: [(&str, HostField); 2] = [("client", HostField::Client), ("upstream", HostField::Upstream)];
 
 /// The name of a header field (RFC 9110, section 5.1).
 pub(super) fn field_name(text: &str) -> Result<String, String> {
@@ -192,7 +178,8 @@ pub(super) fn field_name(text: &str) -> Result<String, String> {
         .map_err(|_| "expected the name of a header field, such as x-request-timeout-ms".to_owned())
 }
 
-fn digits(text: &str) -> Option<u64> {
+/// A whole number.
+pub(super) fn digits(text: &str) -> Option<u64> {
     // `parse` alone would take a sign.
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
@@ -284,32 +271,6 @@ mod tests {
             assert!(size(text).is_err(), "{text}");
         }
         assert!(size("-1").unwrap_err().contains("from 1 to 1024GiB: bytes"), "{:?}", size("-1"));
-    }
-
-    #[test]
-    fn a_listen_address_has_a_host_and_a_port() {
-        for text in ["127.0.0.1:0", "0.0.0.0:80", "[::1]:8081", "localhost:65535"] {
-            assert_eq!(listen_address(text), Ok(text.to_owned()));
-        }
-        for text in
-            ["", "8081", ":8081", "::1:8081", "[::1]", "[::g]:1", "127.0.0.1:65536", "http://a:80", "a b:1", "a:-1"]
-        {
-            assert!(listen_address(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_url_names_what_is_wrong_with_it() {
-        assert!(urls("http://127.0.0.1:9000/api/work http://b/").is_ok());
-        for (text, why) in [
-            ("http://[::1/", "not a URL"),
-            ("127.0.0.1:9000", "scheme is missing"),
-            ("/api/work", "scheme is missing"),
-            ("ftp://a/", "scheme has to be"),
-            ("http://u:secret@a/", "password"),
-        ] {
-            assert!(urls(text).unwrap_err().contains(why), "{text}: {:?}", urls(text));
-        }
     }
 
     fn delays(text: &str) -> Result<(u128, u128), String> {
