@@ -174,7 +174,10 @@ fn a_mistake_names_the_option_the_value_and_what_is_allowed() {
         (&["proxy", "--to", "http://a/b"], "--to cannot be 'http://a/b': the URL has a path or a query"),
         (&["proxy", "--to", "http://a?b"], "--to cannot be 'http://a?***': the URL has a path or a query"),
         (&["proxy", "--to", "ftp://a"], "--to cannot be 'ftp://a': the scheme has to be"),
-        (&["proxy", "--to", "http://a:99999"], "--to cannot be 'http://a:99999': the port has to be a number up to 65535"),
+        (
+            &["proxy", "--to", "http://a:99999"],
+            "--to cannot be 'http://a:99999': the port has to be a number up to 65535",
+        ),
         (&["proxy", "--to", "http://u:p@a"], "--to cannot be 'http://***@a': a URL with a user name or password"),
         (&["--route", "/a/*=http://a/b"], "--route cannot be '/a/*=http://a/b': the URL has a path or a query"),
         (&["--check", "--route", "/a*=http://a"], "--route cannot be '/a*': expected a star at the end alone"),

@@ -128,6 +128,12 @@ impl Api {
 }
 
 impl Handler for Api {
+    /// What is passed through is: its route reads the body as it comes.
+    fn takes_body(&self, request: &Request<'_>) -> bool {
+        let path = request.path();
+        self.proxied.iter().any(|proxied| proxied.takes(path)) && !self.routes.iter().any(|route| route.path == path)
+    }
+
     fn handle(&self, request: &Request<'_>) -> Response {
         let path = request.path();
         if let Some(route) = self.routes.iter().find(|route| route.path == path) {

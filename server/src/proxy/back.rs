@@ -6,7 +6,7 @@
 use super::hop::Options;
 use crate::front::{Conversation, Note, Passed, Response};
 use headstart::http::{self, Body};
-use headstart::relay::{self, Duplex, Interrupted};
+use headstart::relay::{self, Interrupted};
 use std::io;
 use std::time::Duration;
 
