@@ -168,7 +168,6 @@ impl Read for CurrentBody<'_> {
 impl Source for CurrentBody<'_> {
     #[cfg(unix)]
     fn peek_now(&mut self) -> io::Result<Option<&[u8]>> {
-        self.give_leave()?;
         self.intake.peek_now(&mut self.current.stream.borrow_mut())
     }
 

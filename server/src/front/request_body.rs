@@ -19,7 +19,8 @@ pub(super) trait Source: Read {
 /// buffer of 64 KiB holds, so a client that sends faster is held back.
 ///
 /// [`Read`] waits for the client, for up to [`body_idle_timeout`](super::ServerSettings::body_idle_timeout). A client
-/// that waits for leave to send gets it when the body is first looked at. Reading fails
+/// that waits for leave to send (`Expect: 100-continue`) gets it with the first read; who looks without waiting gives
+/// it by [`send_interim`](super::Request::send_interim), or has an upstream give it. Reading fails
 ///
 /// - with [`TimedOut`](io::ErrorKind::TimedOut) when the client was silent for so long,
 /// - with [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when it closed before the end: a body that was cut never
