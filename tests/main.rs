@@ -29,6 +29,7 @@ mod race_observer;
 mod race_on_caller;
 mod race_property;
 mod race_shedding;
+mod send_bodies;
 mod slow_network;
 mod timeout;
 mod xmlrpc;

@@ -43,6 +43,8 @@ pub struct Body {
     declared: Option<u64>,
     idle_timeout: Duration,
     is_tunnel: bool,
+    /// What was found to be wrong when nobody had asked for more yet.
+    untold: Option<io::Error>,
 }
 
 /// Where the body comes from.
@@ -98,6 +100,7 @@ impl Body {
             declared: parts.declared,
             idle_timeout: parts.idle_timeout,
             is_tunnel: parts.is_tunnel,
+            untold: None,
         };
         body.advance().map_err(|error| body.error(error))?;
         Ok(body)
@@ -143,8 +146,7 @@ impl Body {
             link.take(bytes);
             self.decoder.consume(bytes);
         }
-        // What is wrong with the rest is told when that is asked for.
-        let _ = self.advance();
+        self.untold = self.advance().err();
     }
 
     /// Whether a part of the request's body is still to be sent, by [`Duplex::write_now`] and [`Duplex::finish_now`].
@@ -240,7 +242,9 @@ impl Body {
             }
             let link = match &mut self.place {
                 Place::Here(link) => link,
-                Place::Left(_) | Place::Lost(_) => return Err(ErrorKind::NotConnected.into()),
+                Place::Left(_) | Place::Lost(_) => {
+                    return Err(self.untold.take().unwrap_or_else(|| ErrorKind::NotConnected.into()));
+                }
             };
             match self.decoder.step(link.unused()) {
                 Ok(Step::Skip(bytes)) => link.take(bytes),
@@ -336,7 +340,7 @@ impl Body {
         };
         if outflow.is_over() {
             self.outflow = None;
-            let _ = self.advance(); // the connection may go on
+            self.untold = self.advance().err(); // or the connection may go on
         }
         Ok(sent)
     }

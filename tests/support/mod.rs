@@ -12,3 +12,5 @@ pub(crate) mod mariadb;
 pub(crate) mod marked;
 #[cfg(feature = "memcached")]
 pub(crate) mod memcached;
+#[cfg(all(feature = "http", unix))]
+pub(crate) mod scripted;
