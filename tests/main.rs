@@ -30,6 +30,8 @@ mod race_on_caller;
 mod race_property;
 mod race_shedding;
 mod send_bodies;
+mod send_hedged;
+mod send_uploads;
 mod slow_network;
 mod timeout;
 mod xmlrpc;
