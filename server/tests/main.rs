@@ -24,10 +24,13 @@ mod end_to_end;
 mod hostile_sizes;
 mod plain_front;
 mod sample;
+mod server_bodies;
 mod server_connection;
 mod server_drain;
 mod server_handler;
 mod server_limits;
+mod server_streams;
 mod server_tls;
+mod server_tunnels;
 
 mod stuck_lookup;

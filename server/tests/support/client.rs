@@ -85,6 +85,15 @@ impl Client {
         Answer { status: status.unwrap_or_else(|| panic!("no status line: {head:?}")), head, body: Vec::new() }
     }
 
+    /// Reads exactly the next bytes of a body.
+    pub(crate) fn body(&mut self, into: &mut [u8]) {
+        while self.received.len() < into.len() {
+            assert!(self.receive(), "the body ended after {} bytes", self.received.len());
+        }
+        into.copy_from_slice(&self.received[..into.len()]);
+        self.received.drain(..into.len());
+    }
+
     fn receive(&mut self) -> bool {
         let mut bytes = [0; 64 << 10];
         let received = self.stream.read(&mut bytes).unwrap();
