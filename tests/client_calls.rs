@@ -52,6 +52,27 @@ fn a_call_is_made_by_what_was_chosen_and_says_the_same() {
 }
 
 #[test]
+fn a_call_says_a_query_of_its_own_behind_that_of_the_url() {
+    let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
+    for calls in [Calls::Wire, Calls::Ureq] {
+        for (url, query, said) in
+            [("", "b=1&b", "?b=1&b"), ("?a", "b=%20+", "?a&b=%20+"), ("?a", "", "?a"), ("", "<>", "?%3C%3E")]
+        {
+            let settings = ClientSettings::new([fake.url() + url]).schedule(Schedule::new(&[Duration::ZERO]).unwrap());
+            let client = Client::new(&crew, settings.calls(calls)).unwrap();
+            client.first(&Call::new(PATIENCE).query(query)).winner().unwrap();
+            let head = fake.next_request();
+            assert!(head.starts_with(&format!("GET /api/work{said} HTTP/1.1\r\n")), "{head}");
+            client.first(&Call::new(PATIENCE)).winner().unwrap();
+            assert!(
+                fake.next_request().starts_with(&format!("GET /api/work{url} HTTP/1.1\r\n")),
+                "it is the call's alone"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_connection_serves_one_call_by_ureq_after_the_other() {
     let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Answers("{}")));
     let client = plain(&crew, [fake.url()], &[0]);

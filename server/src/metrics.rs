@@ -23,11 +23,15 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// What the text of [`Metrics::exposition`] is, for a `Content-Type` field.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All statuses there can be: three digits (RFC 9110, section 15).
+const STATUSES: RangeInclusive<u16> = 100..=999;
 
 type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -125,7 +129,7 @@ impl Metrics {
     /// show from the beginning.
     pub(crate) fn endpoint(&self, path: &str, statuses: &[u16]) -> EndpointMetrics {
         let expected = statuses.iter().map(|status| (*status, self.answers(path, *status))).collect();
-        EndpointMetrics { path: path.into(), expected, durations: None }
+        EndpointMetrics { path: path.into(), expected, met: Box::default(), durations: None }
     }
 
     /// The same for one whose answers take their time, which is counted too.
@@ -134,11 +138,20 @@ impl Metrics {
         EndpointMetrics { durations: Some(durations), ..self.endpoint(path, statuses) }
     }
 
+    /// The same for one that answers with any status that an upstream may have: each row shows from its first answer on.
+    pub(crate) fn proxied_endpoint(&self, path: &str) -> EndpointMetrics {
+        let met = STATUSES.map(|_| OnceLock::new()).collect();
+        EndpointMetrics { met, ..self.timed_endpoint(path, &[]) }
+    }
+
     /// Counts an answer that left `elapsed` after its request's head was complete.
     pub(crate) fn answered(&self, endpoint: &EndpointMetrics, status: u16, elapsed: Duration) {
         match endpoint.expected.iter().find(|(expected, _)| *expected == status) {
             Some((_, counter)) => counter.inc(),
-            None => self.answers(&endpoint.path, status).inc(),
+            None => match endpoint.met.get(usize::from(status.wrapping_sub(*STATUSES.start()))) {
+                Some(row) => row.get_or_init(|| self.answers(&endpoint.path, status)).inc(),
+                None => self.answers(&endpoint.path, status).inc(),
+            },
         };
         if let Some(durations) = &endpoint.durations {
             durations.observe(elapsed.as_secs_f64());
@@ -203,6 +216,8 @@ impl fmt::Debug for Metrics {
 pub(crate) struct EndpointMetrics {
     path: Arc<str>,
     expected: Vec<(u16, Counter)>,
+    /// By status, of those in [`STATUSES`]: the rows that came with their first answer. Empty where all are expected.
+    met: Box<[OnceLock<Counter>]>,
     durations: Option<Histogram>,
 }
 

@@ -85,8 +85,14 @@ fn it_says_where_everything_is_and_leaves_every_path_to_the_upstream() {
 
 #[test]
 fn admin_moves_the_endpoints_for_operators_of_the_plain_command_too() {
+    for plain in ["--plain=false", "--plain"] {
+        moves_the_endpoints_for_operators(plain);
+    }
+}
+
+fn moves_the_endpoints_for_operators(plain: &str) {
     let upstream = FakeUpstream::start(Behavior::Answers("1"));
-    let mut process = Process::start(headstart(&[&["--upstream", &upstream.url()], &ANYWHERE[..]].concat()));
+    let mut process = Process::start(headstart(&[&["--upstream", &upstream.url(), plain], &ANYWHERE[..]].concat()));
     let address: SocketAddr = process.address().parse().unwrap();
     process.wait_for(&format!("try: curl 'http://{address}/api/smart?timeout=1000'"));
     let admin = admin_of(&mut process);
@@ -171,6 +177,7 @@ fn the_table_of_a_proxy_route_is_checked_and_shown() {
 fn a_mistake_names_the_option_the_value_and_what_is_allowed() {
     for (args, said) in [
         (&["proxy"][..], "--to has to be given, such as --to http://127.0.0.1:9000"),
+        (&["proxy", "--to", " "], "--to has to be given, such as --to http://127.0.0.1:9000"),
         (&["proxy", "--to", "http://a/b"], "--to cannot be 'http://a/b': the URL has a path or a query"),
         (&["proxy", "--to", "http://a?b"], "--to cannot be 'http://a?***': the URL has a path or a query"),
         (&["proxy", "--to", "ftp://a"], "--to cannot be 'ftp://a': the scheme has to be"),
@@ -188,7 +195,7 @@ fn a_mistake_names_the_option_the_value_and_what_is_allowed() {
         (&["--trusted-proxies", "10.0.0.1/8"], "'10.0.0.1/8' is none: the address has bits set beyond its first 8"),
         (&["--trusted-proxies", "10.0.0.0/8,all"], "'all' is none: expected an address or a range"),
         (&["--hedge-methods", "GET,POST"], "'POST' is none: expected one of GET, HEAD, OPTIONS, PUT, DELETE"),
-        (&["--success", "2xx"], "--success cannot be '2xx': expected statuses from 200 to 599"),
+        (&["--success", "2xx"], "--success cannot be '2xx': expected statuses from 100 to 599"),
         (&["--hedge-max-body", "2GiB"], "--hedge-max-body cannot be '2GiB': expected a size from 0 to 1GiB"),
         (&["--body-idle-timeout", "0"], "--body-idle-timeout cannot be '0': expected a duration"),
         (&["--tunnel-idle-timeout", "2h"], "--tunnel-idle-timeout cannot be '2h': expected a duration"),

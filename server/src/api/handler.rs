@@ -128,10 +128,10 @@ impl Api {
 }
 
 impl Handler for Api {
-    /// What is passed through is: its route reads the body as it comes.
+    /// What is passed through is passed through with its body.
     fn takes_body(&self, request: &Request<'_>) -> bool {
         let path = request.path();
-        self.proxied.iter().any(|proxied| proxied.takes(path)) && !self.routes.iter().any(|route| route.path == path)
+        self.routes.iter().all(|route| route.path != path) && self.proxied.iter().any(|proxied| proxied.takes(path))
     }
 
     fn handle(&self, request: &Request<'_>) -> Response {

@@ -25,7 +25,7 @@ mod settings;
 mod strategy;
 mod timeout;
 
-pub use crate::proxy::{Commit, HedgeMethod, HostField, Network, ProxySettings, Statuses};
+pub use crate::proxy::{HedgeMethod, HostField, Network, ProxySettings};
 pub use crate::source::SourceSettings;
 pub use admin::Admin;
 pub use handler::Api;

@@ -31,8 +31,7 @@ impl Proxied {
             Ok(Proxied {
                 prefix: own.prefix()?,
                 route: ProxyRoute::new(crew, own, sources, metrics.clone())?,
-                // An upstream answers with any status: rows come with the answers, one for each status there was.
-                answered: metrics.timed_endpoint(&own.path, &[]),
+                answered: metrics.proxied_endpoint(&own.path),
                 path: own.path.clone(),
             })
         };

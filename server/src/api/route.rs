@@ -68,8 +68,14 @@ impl Route {
                 "no failure-status beside within-timeout, which never answers with a failure",
             ));
         }
-        let sources = Sources::for_route(crew, &own.path, &own.sources, &settings.sources)?;
         let mut settings = settings.clone();
+        if let Some(success) = own.success.clone() {
+            settings.sources = settings.sources.success(success);
+        }
+        let sources = Sources::for_route(crew, &own.path, &own.sources, &settings.sources)?;
+        if own.success.is_some() && !sources.have_status() {
+            return Err(mistake(&own.path, "no success beside sources without a status: it is for http and https"));
+        }
         settings.schedule = own.schedule.clone().unwrap_or(settings.schedule);
         settings.after_failure = own.after_failure.unwrap_or(settings.after_failure);
         settings.failure_status = own.failure_status.or(settings.failure_status);

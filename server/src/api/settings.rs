@@ -4,6 +4,7 @@ use super::strategy::Strategy;
 use crate::error::Error;
 use crate::proxy::ProxySettings;
 use crate::source::SourceSettings;
+use headstart::http::Statuses;
 use headstart::race::{AfterFailure, Schedule, Threads};
 use std::time::Duration;
 
@@ -140,6 +141,7 @@ pub struct RouteSettings {
     pub(super) schedule: Option<Schedule>,
     pub(super) after_failure: Option<AfterFailure>,
     pub(super) timeout: Option<Duration>,
+    pub(super) success: Option<Statuses>,
     pub(super) failure_status: Option<u16>,
 }
 
@@ -154,6 +156,7 @@ impl RouteSettings {
             schedule: None,
             after_failure: None,
             timeout: None,
+            success: None,
             failure_status: None,
         }
     }
@@ -179,6 +182,13 @@ impl RouteSettings {
     /// How long a request takes at most that names no timeout. Defaults to the API's ceiling.
     pub fn timeout(mut self, timeout: Duration) -> RouteSettings {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// The statuses of its web services that are a success if their JSON is there. Defaults to those of
+    /// [`ApiSettings::sources`].
+    pub fn success(mut self, statuses: Statuses) -> RouteSettings {
+        self.success = Some(statuses);
         self
     }
 

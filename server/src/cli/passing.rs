@@ -12,7 +12,8 @@ pub(super) fn settle(verb: Verb, settings: &mut Settings, winners: &[Given], mis
         settings.proxy = settings.proxy.clone().schedule(settings.schedule.clone());
     }
     match verb {
-        Verb::Proxy if settings.to.is_empty() && !is_given("to") => {
+        // What could not be read is a mistake already.
+        Verb::Proxy if settings.to.is_empty() && (mistakes.is_empty() || !is_given("to")) => {
             mistakes.push(Mistake::Missing { key: "--to", example: "http://127.0.0.1:9000" });
         }
         // It has no built-in endpoints, and so nothing that these would be for.

@@ -3,10 +3,10 @@
 //! One rule for each kind of value, whether it comes from a flag, a variable or the file. A parser's error says what
 //! was expected; its caller knows the option's name and what was given.
 
-use headstart::http::Calls;
+use headstart::http::{Calls, Commit, Statuses};
 use headstart::{Error, Schedule, Threads};
 use headstart_fault::{Admission, Direction, Drip, Faults};
-use headstart_server::api::{Commit, HedgeMethod, HostField, Statuses, Strategy};
+use headstart_server::api::{HedgeMethod, HostField, Strategy};
 use std::fmt::Display;
 use std::fs::File;
 use std::ops::RangeInclusive;
@@ -149,7 +149,10 @@ pub(super) fn calls(text: &str) -> Result<Calls, String> {
 
 /// Statuses and ranges of them, separated by commas.
 pub(super) fn statuses(text: &str) -> Result<Statuses, String> {
-    text.parse()
+    text.parse().map_err(|error| match error {
+        Error::Setting { allowed, .. } => format!("expected {allowed}"),
+        other => other.to_string(),
+    })
 }
 
 /// The status of a failure.

@@ -17,11 +17,9 @@ mod network;
 mod prefix;
 mod route;
 mod settings;
-mod statuses;
 mod upload;
 
 pub use network::Network;
 pub(crate) use prefix::Prefix;
 pub(crate) use route::ProxyRoute;
-pub use settings::{Commit, HedgeMethod, HostField, ProxySettings};
-pub use statuses::Statuses;
+pub use settings::{HedgeMethod, HostField, ProxySettings};

@@ -4,7 +4,7 @@ use super::back::{self, Way};
 use super::failure;
 use super::forward::{self, Forwarded};
 use super::limit;
-use super::settings::{Commit, ProxySettings};
+use super::settings::ProxySettings;
 use super::upload::Uploaded;
 use crate::error::Error;
 use crate::front::{BodyLength, Request, Response};
@@ -38,18 +38,17 @@ impl ProxyRoute {
         observer: Arc<dyn Observer>,
     ) -> Result<ProxyRoute, Error> {
         settings.check(sources)?;
-        let client = sources
+        let mut client = sources
             .client(&settings.to)
             .schedule(settings.schedule.clone())
             .after_failure(settings.after_failure)
-            .commit(match settings.commit {
-                Commit::Head => http::Commit::Head,
-                Commit::FirstByte => http::Commit::FirstByte,
-                Commit::Full => http::Commit::Full,
-            })
+            .commit(settings.commit)
             .hedge_max_body(settings.hedge_max_body)
             .body_idle_timeout(settings.body_idle_timeout)
             .observer(observer);
+        if let Some(success) = &settings.success {
+            client = client.success(success.clone());
+        }
         Ok(ProxyRoute {
             client: Client::new(crew, client)?,
             settings: settings.clone(),

@@ -2,9 +2,9 @@
 
 use super::network::Network;
 use super::prefix::Prefix;
-use super::statuses::Statuses;
 use crate::error::Error;
 use crate::source::SourceSettings;
+use headstart::http::{Commit, Statuses};
 use headstart::race::{AfterFailure, Schedule};
 use std::time::Duration;
 
@@ -189,18 +189,6 @@ impl ProxySettings {
         }
         Ok(())
     }
-}
-
-/// How much of an acceptable response has to be here for its attempt to win.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Commit {
-    /// Its head.
-    Head,
-    /// Its head and the first byte of its body, or its end: a server that stalls behind its head does not win.
-    #[default]
-    FirstByte,
-    /// All of it, up to [`hedge_max_body`](ProxySettings::hedge_max_body).
-    Full,
 }
 
 /// What upstreams see as `Host`.

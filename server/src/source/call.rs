@@ -19,6 +19,11 @@ pub(crate) trait Source: Send + Sync {
         false
     }
 
+    /// Whether its answers have an HTTP status that says whether they are a success.
+    fn has_status(&self) -> bool {
+        false
+    }
+
     /// The call. It ends soon after the attempt's token is canceled, whatever it is doing, so it may run on the thread
     /// that waits for the race.
     fn call(&self, turn: usize, attempt: &Attempt, asked: &Asked) -> Result<Json, headstart::Error>;
@@ -27,6 +32,10 @@ pub(crate) trait Source: Send + Sync {
 /// A web service, or several that stand for the same.
 impl Source for Client {
     fn takes_query(&self) -> bool {
+        true
+    }
+
+    fn has_status(&self) -> bool {
         true
     }
 

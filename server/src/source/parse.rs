@@ -37,7 +37,7 @@ fn named(crew: &Crew, scheme: &str, text: &str, settings: &SourceSettings) -> Re
         "command" => Ok(Box::new(super::program::Command::new(crew, text, settings)?)),
         #[cfg(feature = "xmlrpc")]
         "xmlrpc" | "xmlrpcs" => Ok(Box::new(super::procedure::Procedure::new(crew, text, settings)?)),
-        _ => Ok(Box::new(Client::new(crew, settings.client(&[text.to_owned()]))?)),
+        _ => Ok(Box::new(Client::new(crew, settings.json_client(&[text.to_owned()]))?)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How sources are called.
 
-use headstart::http::{Calls, Certificates, ClientSettings};
+use headstart::http::{Calls, Certificates, ClientSettings, Statuses};
 use headstart::{Lookup, SystemLookup};
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ pub struct SourceSettings {
     pub(crate) proxy: Option<String>,
     pub(super) trusted: Vec<Certificates>,
     pub(super) lookup: Arc<dyn Lookup>,
+    success: Option<Statuses>,
 }
 
 impl Default for SourceSettings {
@@ -41,6 +42,7 @@ impl Default for SourceSettings {
             proxy: None,
             trusted: Vec::new(),
             lookup: Arc::new(SystemLookup),
+            success: None,
         }
     }
 }
@@ -107,7 +109,21 @@ impl SourceSettings {
         self
     }
 
-    /// The same for a client of `urls`.
+    /// The statuses of a web service that are a success if its JSON is there. Defaults to `None`: 200 alone.
+    pub fn success(mut self, statuses: impl Into<Option<Statuses>>) -> SourceSettings {
+        self.success = statuses.into();
+        self
+    }
+
+    /// For a client of `urls` that takes JSON.
+    pub(super) fn json_client(&self, urls: &[String]) -> ClientSettings {
+        match &self.success {
+            Some(success) => self.client(urls).success(success.clone()),
+            None => self.client(urls),
+        }
+    }
+
+    /// The same for any client of `urls`, which may have its own successes.
     pub(crate) fn client(&self, urls: &[String]) -> ClientSettings {
         let client = ClientSettings::new(urls)
             .calls(self.calls)
@@ -136,6 +152,7 @@ impl fmt::Debug for SourceSettings {
             .field("idle_timeout", &self.idle_timeout)
             .field("timeout_header", &self.timeout_header)
             .field("max_redirects", &self.max_redirects)
+            .field("success", &self.success)
             .finish_non_exhaustive() // a proxy may have a password
     }
 }

@@ -38,11 +38,16 @@ impl Sources {
     ///
     /// [`Error::Setting`] for the URL or setting that cannot be used.
     pub(crate) fn web(crew: &Crew, urls: &[String], settings: &SourceSettings) -> Result<Sources, Error> {
-        Ok(Sources::of(vec![Box::new(Client::new(crew, settings.client(urls))?)]))
+        Ok(Sources::of(vec![Box::new(Client::new(crew, settings.json_client(urls))?)]))
     }
 
     fn of(list: Vec<Box<dyn Source>>) -> Sources {
         Sources { list, races: AtomicUsize::new(0) }
+    }
+
+    /// Whether one of them answers with a status.
+    pub(crate) fn have_status(&self) -> bool {
+        self.list.iter().any(|source| source.has_status())
     }
 
     /// Whether a request's query can be carried on to each of them.

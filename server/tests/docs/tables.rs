@@ -82,8 +82,11 @@ fn every_route_of_the_routes_page_is_one_and_every_source_has_a_row() {
     let examples = blocks(&page, "sh").concat();
     assert!(examples.lines().count() >= 4);
     for line in examples.lines() {
-        let (_, route) = line.split_once("--route ").unwrap();
-        let check = headstart(&["--check", "--route", route.trim_matches('\'')]);
+        let routes: Vec<&str> = line.split("--route ").skip(1).map(|route| route.trim().trim_matches('\'')).collect();
+        assert!(!routes.is_empty(), "{line}");
+        let check = headstart(
+            &[&["--check"], routes.iter().flat_map(|route| ["--route", route]).collect::<Vec<_>>().as_slice()].concat(),
+        );
         assert!(check.contains("route"), "{check}");
     }
     let file = std::env::temp_dir().join(format!("headstart-docs-{}.toml", std::process::id()));

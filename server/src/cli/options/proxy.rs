@@ -3,7 +3,8 @@
 use crate::cli::option::{Kind, Opt, UsedBy, put};
 use crate::cli::places::{networks, origins};
 use crate::cli::values::{COMMITS, HOSTS, duration, hedge_methods, one_of, size, statuses};
-use headstart_server::api::ProxySettings;
+use headstart_server::api::{ProxySettings, SourceSettings};
+use headstart_server::front::ServerSettings;
 
 const SECTION: &str = "Proxy routes";
 
@@ -39,7 +40,10 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "",
         help: "The statuses of an upstream that are a success, such as 200-299,404. Without it, those below 500 but \
                429 are one on proxy routes, and 200 alone on the others, which take nothing but JSON in any case",
-        set: |settings, text| put(&mut settings.proxy, statuses(text), ProxySettings::success),
+        set: |settings, text| {
+            put(&mut settings.proxy, statuses(text), ProxySettings::success)?;
+            put(&mut settings.sources, statuses(text), SourceSettings::success)
+        },
     },
     Opt {
         name: "commit",
@@ -92,7 +96,10 @@ pub(super) const OPTIONS: &[Opt] = &[
         value: "DURATION",
         default: "60s",
         help: "How long a body may pause that is passed through, in either direction. Then it is cut",
-        set: |settings, text| put(&mut settings.proxy, duration(text), ProxySettings::body_idle_timeout),
+        set: |settings, text| {
+            put(&mut settings.proxy, duration(text), ProxySettings::body_idle_timeout)?;
+            put(&mut settings.server, duration(text), ServerSettings::body_idle_timeout)
+        },
     },
     Opt {
         name: "tunnel-idle-timeout",

@@ -4,8 +4,8 @@ use crate::cli::nearest::nearest;
 use toml::{Table, Value};
 
 /// What a table of a route with sources may have.
-const OF_SOURCES: [&str; 7] =
-    ["path", "source", "strategy", "schedule", "hedge-on-failure", "timeout", "failure-status"];
+const OF_SOURCES: [&str; 8] =
+    ["path", "source", "strategy", "schedule", "hedge-on-failure", "timeout", "success", "failure-status"];
 /// What that of a proxy route may have.
 const OF_PASSED: [&str; 12] = [
     "path",

@@ -62,8 +62,9 @@ fn combine(written: impl Iterator<Item = Result<Written, String>>) -> Result<Rou
 #[cfg(test)]
 mod tests {
     use super::*;
+    use headstart::http::{Commit, Statuses};
     use headstart::{AfterFailure, Schedule};
-    use headstart_server::api::{Commit, HedgeMethod, HostField, ProxySettings, Statuses, Strategy};
+    use headstart_server::api::{HedgeMethod, HostField, ProxySettings, Strategy};
     use std::time::Duration;
 
     fn table(text: &str) -> Value {

@@ -92,6 +92,9 @@ fn of_sources(table: &Table) -> Result<Vec<SetOnce>, String> {
     if let Some(timeout) = parsed(table, "timeout", duration)? {
         rest.push(Box::new(move |route| route.timeout(timeout)));
     }
+    if let Some(success) = parsed_list(table, "success", statuses)? {
+        rest.push(Box::new(move |route| route.success(success)));
+    }
     if let Some(status) = parsed(table, "failure-status", failure_status)? {
         rest.push(Box::new(move |route| route.failure_status(status)));
     }
