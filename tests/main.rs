@@ -31,6 +31,7 @@ mod race_property;
 mod race_shedding;
 mod send_bodies;
 mod send_hedged;
+mod send_tls;
 mod send_uploads;
 mod slow_network;
 mod timeout;

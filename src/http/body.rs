@@ -338,7 +338,7 @@ impl Body {
             }
             Ok(sent) => sent,
         };
-        if outflow.is_over() {
+        if outflow.is_over() && !link.stream().has_unsent() {
             self.outflow = None;
             self.untold = self.advance().err(); // or the connection may go on
         }

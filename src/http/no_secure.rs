@@ -1,6 +1,10 @@
 //! What stands in for TLS in a build without the feature `https`: connections pass through, `https` URLs are refused.
 
+use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::net::stream::Stream;
+use std::net::TcpStream;
+use std::sync::Arc;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Transport};
 
 /// What a URL may begin with.
@@ -21,6 +25,11 @@ impl TlsConnector {
             value: format!("{} certificates", trusted.len()),
             allowed: "none: TLS needs a build with the feature `https`".to_owned(),
         })
+    }
+
+    /// Nothing: an `https` URL is refused before.
+    pub(super) fn secure(&self, _: Arc<TcpStream>, (_, to): (&str, &str), _: Deadline) -> Result<Stream, Error> {
+        Err(Error::setting("upstream", to, SCHEMES))
     }
 }
 

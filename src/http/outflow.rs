@@ -46,7 +46,7 @@ impl Outflow {
         self.is_ended
     }
 
-    /// Whether all was handed to the connection.
+    /// Whether all was handed to the stream, which may hold some of it.
     pub(super) fn is_over(&self) -> bool {
         self.is_ended && self.pending.is_empty()
     }

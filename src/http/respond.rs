@@ -180,7 +180,7 @@ fn ask_with_body(
     let mut outflow = Outflow::new(head, outgoing.framing());
     let mut heads = Heads::new(outgoing);
     let mut heard = super::pump::pump(link, &mut outflow, upload, &mut heads, outgoing.expects)?;
-    if !outflow.is_over() {
+    if !outflow.is_over() || link.stream().has_unsent() {
         return Ok((heard, Some(Box::new(outflow))));
     }
     heard.head.keep &= !outflow.was_abandoned();

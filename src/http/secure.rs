@@ -9,11 +9,17 @@
 use super::buffers::GrowingBuffers;
 use super::current;
 use super::failure::{unpack_io, wrapped};
+use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
+#[cfg(unix)]
+use crate::net::secured::Secured;
+use crate::net::stream::Stream;
 use crate::net::tls::Tls;
 use rustls::{ClientConnection, StreamOwned};
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
 use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport, TransportAdapter,
@@ -35,6 +41,26 @@ impl TlsConnector {
             Error::setting("trusted", &format!("{} bytes", pem.len()), &format!("certificates in PEM format ({why})"))
         })?;
         Ok(TlsConnector { tls })
+    }
+
+    /// A session with `host` over `socket`, for which there is time until `until`. `to` is its name for messages.
+    #[cfg(unix)]
+    pub(super) fn secure(
+        &self,
+        socket: Arc<TcpStream>,
+        (host, to): (&str, &str),
+        until: Deadline,
+    ) -> Result<Stream, Error> {
+        let failed = |why: String| Error::Tls { to: to.to_owned(), why };
+        let session = self.tls.session(host.to_owned()).map_err(failed)?;
+        let secured = Secured::begin(session, socket, until).map_err(|error| failed(error.to_string()))?;
+        Ok(Stream::Secure(Box::new(secured)))
+    }
+
+    /// Nothing: such calls are made by ureq.
+    #[cfg(not(unix))]
+    pub(super) fn secure(&self, _: Arc<TcpStream>, (_, to): (&str, &str), _: Deadline) -> Result<Stream, Error> {
+        Err(Error::Tls { to: to.to_owned(), why: "not on this system".to_owned() })
     }
 }
 

@@ -230,7 +230,13 @@ impl Upstreams {
     pub(super) fn connect(&self, upstream: &Upstream, token: &CancelToken) -> Result<Link, Error> {
         let until = Deadline::after(self.connect_timeout);
         let (socket, hold) = self.tcp.dialer.open(&upstream.address, until, &TimeLimit::from(token))?;
-        Ok(Link::new(Stream::Plain(socket), hold))
+        let stream = match upstream.is_secure() {
+            false => Stream::Plain(socket),
+            true => self.tls.secure(socket, (&upstream.address.host, &upstream.to), until).map_err(|error| {
+                hold.ended(Phase::Handshake).unwrap_or(error) // what failed after that did so because of it
+            })?,
+        };
+        Ok(Link::new(stream, hold))
     }
 
     /// Has `send` send a request with an agent of its own, again as `resend` says.
@@ -297,8 +303,7 @@ impl Upstreams {
     }
 
     fn new_agent(&self, upstream: &Upstream) -> Agent {
-        let is_secure = upstream.request.uri().scheme_str() == Some("https");
-        let config = if is_secure { &self.secure_config } else { &self.config };
+        let config = if upstream.is_secure() { &self.secure_config } else { &self.config };
         let connector = ().chain(ConnectProxyConnector::default()).chain(self.tcp.clone()).chain(self.tls.clone());
         Agent::with_parts(config.clone(), connector, NoResolver)
     }
@@ -330,6 +335,10 @@ impl Upstream {
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         Ok(Upstream { request, address, to, prepared: None, origin })
+    }
+
+    fn is_secure(&self) -> bool {
+        self.request.uri().scheme_str() == Some("https")
     }
 
     /// Adds every header field of a call, those that differ from call to call without a value.

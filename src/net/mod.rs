@@ -21,7 +21,7 @@ pub(crate) mod lease;
 pub(crate) mod names;
 pub(crate) mod pool;
 #[cfg(feature = "http")]
-#[path = "no_secured.rs"]
+#[cfg_attr(not(all(feature = "https", unix)), path = "no_secured.rs")]
 pub(crate) mod secured;
 #[cfg(feature = "http")]
 pub(crate) mod stream;

@@ -1,4 +1,5 @@
-//! What stands in for a TLS session in a build without the feature `https`: there is none.
+//! What stands in for a TLS session where there is none: in a build without the feature
+//! `https`, and where sockets cannot be waited for.
 
 use std::convert::Infallible;
 use std::io;
@@ -37,6 +38,10 @@ impl Secured {
     }
 
     pub(crate) fn flush_now(&mut self) -> io::Result<bool> {
+        match self.0 {}
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
         match self.0 {}
     }
 

@@ -77,6 +77,14 @@ impl Stream {
         }
     }
 
+    /// Whether something is held here.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Stream::Plain(_) => false,
+            Stream::Secure(secured) => secured.has_unsent(),
+        }
+    }
+
     /// Says that nothing more will be written. `true` when that is said.
     pub(crate) fn finish_now(&mut self) -> io::Result<bool> {
         match self {
