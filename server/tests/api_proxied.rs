@@ -1,12 +1,13 @@
 //! Which route a path belongs to where some of them are prefixes, and where the endpoints for operators are.
 
-use crate::support::http::{Reply, ask, get};
+use crate::support::http::{Reply, ask, get, read_reply, send};
 use headstart::{Crew, CrewSettings};
 use headstart_server::api::{Admin, Api, ApiSettings, Operation, ProxySettings, RouteSettings, SourceSettings};
 use headstart_server::metrics::Metrics;
-use headstart_server::{Error, Server, ServerSettings};
+use headstart_server::{Error, Request, Response, Server, ServerSettings};
 use headstart_testing::eventually;
 use headstart_testing::upstream::{Behavior, FakeUpstream};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
@@ -104,7 +105,7 @@ fn what_no_route_takes_is_left_to_the_endpoints_for_operators() {
         assert_eq!(ask(server.local_addr(), method, path, &[]).status, 404, "{path}");
     }
     let page = get(server.local_addr(), "/");
-    assert!(page.text().contains("/a/*") && !page.text().contains("/api/"), "{}", page.text());
+    assert!(page.text().contains("/a/'</code>") && !page.text().contains("/api/"), "{}", page.text());
     let description = get(server.local_addr(), "/openapi.json").json();
     let described: Vec<&str> = description["paths"].as_object().unwrap().keys().map(String::as_str).collect();
     assert!(OPERATION.iter().all(|path| described.contains(path)) && described.len() == OPERATION.len());
@@ -125,6 +126,39 @@ fn a_path_that_could_lead_out_of_its_prefix_is_refused_before_anybody_is_asked()
     for path in ["/a/..", "/../b", "/%2e"] {
         assert_ne!(all.get(path).status, 400, "{path}");
     }
+}
+
+#[test]
+fn what_is_passed_through_keeps_its_body_however_long_and_is_counted_by_its_status() {
+    let crew = Crew::new(CrewSettings::default()).unwrap();
+    let teapot = |request: &Request<'_>| {
+        let length = request.header("content-length").map_or(Vec::new(), <[u8]>::to_vec);
+        Response::new(418, "text/plain", length)
+    };
+    let settings = ServerSettings::new("127.0.0.1:0").max_body(1 << 20);
+    let upstream = Server::start(&crew, settings, Arc::new(teapot)).unwrap();
+    let to = format!("http://{}", upstream.local_addr());
+    let proxy = ProxySettings::new("/a/*", [to.clone()]);
+    let settings = ApiSettings::new([""; 0]).proxies([proxy]).routes([RouteSettings::new("/a/exact", [to])]);
+    let apart = Apart::start(settings);
+    let body = vec![b'x'; 200 << 10]; // more than is read for endpoints that take none
+    for (path, status, text) in [("/a/b", 418, "204800"), ("/a/exact", 413, "")] {
+        let length = format!("Content-Length: {}", body.len());
+        let mut client = send(apart.server.local_addr(), "POST", path, &[&length]);
+        let _ = client.write_all(&body); // a refusal may come before all of it is taken
+        let reply = read_reply(client);
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert!(reply.text().contains(text), "{reply:?}");
+    }
+    let figures = apart.operate("/metrics");
+    for row in [
+        "headstart_requests_total{endpoint=\"/a/*\",status=\"418\"} 1",
+        "headstart_request_duration_seconds_count{endpoint=\"/a/*\"} 1",
+    ] {
+        assert!(figures.text().lines().any(|line| line == row), "{row} in {}", figures.text());
+    }
+    let rows = figures.text().lines().filter(|line| line.starts_with("headstart_requests_total{endpoint=\"/a/*\""));
+    assert_eq!(rows.count(), 1, "a row for each status there was");
 }
 
 #[test]

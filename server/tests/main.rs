@@ -11,6 +11,7 @@ mod api_proxied;
 mod api_query;
 mod api_routes;
 mod api_schedule;
+mod api_success;
 mod api_timeout;
 mod cli;
 mod cli_fault;

@@ -103,7 +103,7 @@ impl Api {
     fn page(&self, at: &At) -> Response {
         let (built_in, added) = self.routes.split_at(self.built_in);
         let added = added.iter().map(|route| (route.path.clone(), route.strategy.as_str()));
-        let proxied = self.proxied.iter().map(|proxied| (proxied.path.clone(), "passed through"));
+        let proxied = self.proxied.iter().map(|proxied| (proxied.path.replace('*', ""), "passed through"));
         let figures = Figures {
             uptime: self.started.elapsed(),
             summary: self.metrics.summary(),
