@@ -10,6 +10,7 @@ use super::trace::TraceContext;
 use crate::error::Error;
 use crate::race::Attempt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a request's body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(super) struct Outgoing {
     pub(super) may_switch: bool,
     /// Whether the body waits for 100 (RFC 9110, section 10.1.1).
     pub(super) expects: bool,
+    /// How long the head may take once a body that is sent as it comes was sent.
+    pub(super) response_timeout: Option<Duration>,
     /// Whether an event stream is welcome.
     pub(super) wants_events: bool,
 }
@@ -62,6 +65,7 @@ impl Outgoing {
             asked: if method == "HEAD" { Asked::Head } else { Asked::Whole },
             may_switch: fields.contains("upgrade"),
             expects: fields.lists("expect", "100-continue"),
+            response_timeout: request.timeout(),
             wants_events: fields.all("accept").any(is_for_events),
         };
         for part in [method, " ", request.target(), " HTTP/1.1\r\n"] {
@@ -108,7 +112,7 @@ impl Outgoing {
             None => out.extend_from_slice(&self.head),
         }
         let mut digits = itoa::Buffer::new();
-        if let Some(left) = attempt.deadline().remaining() {
+        if let Some(left) = attempt.deadline().remaining().or(self.response_timeout) {
             let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             add(out, timeout_header, digits.format(millis).as_bytes());
         }

@@ -3,7 +3,8 @@
 //! The problem: a body comes when it likes, is taken when its peer likes, and the peer may answer before all of it was
 //! sent: who waits for one of these alone misses the others. The answer: everything is tried without waiting, and when
 //! nothing moves, one `poll` waits for all. The deadline and the token end it by shutting the connection down, which
-//! ends the `poll`.
+//! ends the `poll`. A body may take longer than any deadline: it has a time in which something has to move, and the
+//! head another one, from the end of the body on.
 
 use super::current::Patience;
 use super::heads::{Heads, Heard};
@@ -17,6 +18,7 @@ use crate::ready;
 use rustix::event::{PollFd, PollFlags};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// How much is sent before a look at what the peer says.
 const ROUND: usize = 1 << 20;
@@ -34,16 +36,27 @@ enum Waits {
     Over,
 }
 
+/// What a request with a body waits for, and how long.
+pub(super) struct Times {
+    /// Whether the body waits for 100, and the head goes out alone.
+    pub(super) expects: bool,
+    /// In which something has to move.
+    pub(super) idle: Duration,
+    /// Which the head has once all of the body was sent.
+    pub(super) respond: Option<Duration>,
+}
+
 /// Sends what `outflow` and `upload` have on `link`, and returns the final head. All of the request was sent by then,
-/// or `outflow` has the rest. When its body waits for 100 it `expects` that, and the head goes out alone.
+/// or `outflow` has the rest.
 pub(super) fn pump(
     link: &mut Link,
     outflow: &mut Outflow,
     upload: &mut dyn Upload,
     heads: &mut Heads,
-    mut expects: bool,
+    times: &Times,
 ) -> Result<Heard, Failure> {
     link.phase = Phase::Send;
+    let mut expects = times.expects;
     loop {
         link.check()?;
         let waits = match send(link, outflow, upload, std::mem::take(&mut expects)) {
@@ -60,9 +73,17 @@ pub(super) fn pump(
             Err(Stop::Upload(error)) => return Err(Failure::Unwanted(Error::Io(error))),
         };
         match waits {
-            Waits::Over => return heads.wait(link, Some(upload)),
-            Waits::ForBody => wait(link, PollFlags::IN, upload.as_fd())?,
-            Waits::ForRoom => wait(link, PollFlags::IN | PollFlags::OUT, None)?,
+            Waits::Over => return respond(link, upload, heads, times.respond),
+            Waits::ForBody => {
+                if !wait(link, PollFlags::IN, upload.as_fd(), Deadline::after(times.idle))? {
+                    return Err(Failure::Unwanted(Error::Io(ErrorKind::TimedOut.into())));
+                }
+            }
+            Waits::ForRoom => {
+                if !wait(link, PollFlags::IN | PollFlags::OUT, None, Deadline::after(times.idle))? {
+                    return Err(Failure::Unwanted(Error::TimedOut { during: Phase::Send }));
+                }
+            }
             Waits::No => {}
         }
         link.check()?;
@@ -135,12 +156,37 @@ fn flush(link: &mut Link, outflow: &mut Outflow, then: Waits) -> Result<Waits, S
     }
 }
 
-/// Waits for the socket, or for more of the body.
-fn wait(link: &Link, flags: PollFlags, body: Option<BorrowedFd<'_>>) -> io::Result<()> {
+/// The final head of a request that was sent, for which there is `timeout`.
+fn respond(
+    link: &mut Link,
+    upload: &mut dyn Upload,
+    heads: &mut Heads,
+    timeout: Option<Duration>,
+) -> Result<Heard, Failure> {
+    let Some(timeout) = timeout else { return heads.wait(link, Some(upload)) };
+    link.phase = Phase::Head;
+    let until = Deadline::after(timeout);
+    loop {
+        if let Some(heard) = heads.next(link, Some(upload))? {
+            return Ok(heard);
+        }
+        match link.more(Patience::TakesWhatIsHere) {
+            Err(Failure::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                if !wait(link, PollFlags::IN, None, until)? {
+                    return Err(Failure::Unwanted(Error::TimedOut { during: Phase::Head }));
+                }
+            }
+            received => received?,
+        }
+    }
+}
+
+/// Waits for the socket, or for more of the body. `false` when `until` has passed.
+fn wait(link: &Link, flags: PollFlags, body: Option<BorrowedFd<'_>>, until: Deadline) -> io::Result<bool> {
     let socket = PollFd::new(link.socket(), flags);
-    match body {
-        Some(body) => ready::wait(&mut [socket, PollFd::from_borrowed_fd(body, PollFlags::IN)], Deadline::Never)?,
-        None => ready::wait(&mut [socket], Deadline::Never)?,
+    let happened = match body {
+        Some(body) => ready::wait(&mut [socket, PollFd::from_borrowed_fd(body, PollFlags::IN)], until)?,
+        None => ready::wait(&mut [socket], until)?,
     };
-    Ok(())
+    Ok(happened > 0 || !until.has_passed())
 }

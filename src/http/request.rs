@@ -3,6 +3,7 @@
 use super::fields::Fields;
 use super::trace::TraceContext;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whether a request may be sent more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct Request {
     body: Option<Arc<[u8]>>,
     sending: Option<Sending>,
     trace: Option<TraceContext>,
+    response_timeout: Option<Duration>,
     /// The first field that could not be added: name and value.
     wrong: Option<(String, String)>,
 }
@@ -46,6 +48,7 @@ impl Request {
             body: None,
             sending: None,
             trace: None,
+            response_timeout: None,
             wrong: None,
         }
     }
@@ -93,6 +96,14 @@ impl Request {
         self
     }
 
+    /// How long the response's head may take once all of a body that is sent as it comes was sent
+    /// ([`Client::send_from`](super::Client::send_from)). A deadline would count the time that the body takes, too.
+    /// Upstreams are told of it where the call has no deadline. Defaults to no limit but that of the call.
+    pub fn response_timeout(mut self, timeout: Duration) -> Request {
+        self.response_timeout = Some(timeout);
+        self
+    }
+
     /// The method.
     pub fn method(&self) -> &str {
         &self.method
@@ -101,6 +112,10 @@ impl Request {
     /// The target.
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.response_timeout
     }
 
     pub(super) fn bytes(&self) -> Option<&Arc<[u8]>> {

@@ -11,6 +11,7 @@ use super::heads::{Heads, Heard};
 use super::link::{Failure, Link};
 use super::outflow::Outflow;
 use super::outgoing::{Framing, Outgoing};
+use super::pump::{Times, pump};
 use super::request::Sending;
 use super::response::Response;
 use super::settings::{Commit, Rules};
@@ -148,13 +149,13 @@ fn ask(
     attempt: &Attempt,
     upload: Option<&mut dyn Upload>,
 ) -> Talk<Link, Asked> {
-    let outgoing = &asking.outgoing;
+    let (outgoing, idle) = (&asking.outgoing, asking.rules.body_idle_timeout);
     let mut head = link.take_output();
     outgoing.write_head(&mut head, &upstream.to, attempt, timeout_header);
     let heard = match (upload, &outgoing.body) {
         (None, None) => ask_without_body(&mut link, outgoing, head).map(|heard| (heard, None)),
-        (Some(upload), _) => ask_with_body(&mut link, outgoing, head, upload),
-        (None, Some(body)) => ask_with_body(&mut link, outgoing, head, &mut Bytes(body)),
+        (Some(upload), _) => ask_with_body(&mut link, outgoing, head, upload, idle),
+        (None, Some(body)) => ask_with_body(&mut link, outgoing, head, &mut Bytes(body), idle),
     };
     let reached = link.reached;
     // What failed after the call was ended did so because of that.
@@ -176,10 +177,12 @@ fn ask_with_body(
     outgoing: &Outgoing,
     head: Vec<u8>,
     upload: &mut dyn Upload,
+    idle: Duration,
 ) -> Result<(Heard, Option<Box<Outflow>>), Failure> {
     let mut outflow = Outflow::new(head, outgoing.framing());
     let mut heads = Heads::new(outgoing);
-    let mut heard = super::pump::pump(link, &mut outflow, upload, &mut heads, outgoing.expects)?;
+    let times = Times { expects: outgoing.expects, idle, respond: outgoing.response_timeout };
+    let mut heard = pump(link, &mut outflow, upload, &mut heads, &times)?;
     if !outflow.is_over() || link.stream().has_unsent() {
         return Ok((heard, Some(Box::new(outflow))));
     }

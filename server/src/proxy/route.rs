@@ -83,7 +83,10 @@ impl ProxyRoute {
         let Forwarded { target, mut fields, upgrades } =
             forward::forward(request, &self.settings, &self.timeout_header)?;
         limit::count(request, &mut fields)?;
-        let limit = TimeLimit::new(self.deadline(request), request.token());
+        let told = self.told(request);
+        let timeout = told.map_or(self.settings.timeout, |told| told.min(self.settings.timeout));
+        let deadline = request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At);
+        let limit = TimeLimit::new(deadline, request.token());
         let mut outgoing = http::Request::new(request.method(), target).trace(trace_of(request));
         *outgoing.fields_mut() = fields;
         let may_repeat = !upgrades && self.settings.hedges(request.method());
@@ -100,22 +103,21 @@ impl ProxyRoute {
                 request.body().read_to_end(&mut held)?;
                 self.client.send(&outgoing.body(held).sending(Sending::Hedged), &limit)
             }
-            BodyLength::Known(length) => {
-                self.client.send_from(&outgoing, &mut Uploaded::of(request, Some(length)), &limit)
+            length => {
+                let length = if let BodyLength::Known(length) = length { Some(length) } else { None };
+                // A body may take its time, unless somebody has said by when all has to be over.
+                let limit = if told.is_some() { limit } else { TimeLimit::from(request.token()) };
+                let outgoing = outgoing.response_timeout(timeout);
+                self.client.send_from(&outgoing, &mut Uploaded::of(request, length), &limit)
             }
-            BodyLength::Unknown => self.client.send_from(&outgoing, &mut Uploaded::of(request, None), &limit),
         }
     }
 
-    /// By when a response has to be committed.
-    fn deadline(&self, request: &Request<'_>) -> Deadline {
-        let given = || {
-            let value = str::from_utf8(request.header(&self.timeout_header)?).ok()?.trim();
-            value.parse().ok().map(Duration::from_millis)
-        };
-        let told = forward::is_trusted(&self.settings, request.peer()).then(given).flatten();
-        let timeout = told.map_or(self.settings.timeout, |told| told.min(self.settings.timeout));
-        request.received_at().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
+    /// How long a trusted proxy waits for this.
+    fn told(&self, request: &Request<'_>) -> Option<Duration> {
+        let value =
+            request.header(&self.timeout_header).filter(|_| forward::is_trusted(&self.settings, request.peer()))?;
+        str::from_utf8(value).ok()?.trim().parse().ok().map(Duration::from_millis)
     }
 }
 
