@@ -5,7 +5,7 @@
 use crate::support::scripted::{Peer, Scripted, client, crew};
 use headstart::http::{Fields, Request, Response, Tunnel, Upload, UploadFrom};
 use headstart::relay::Duplex;
-use headstart::{CancelReason, CancelToken, Client, Deadline, Error, Phase, TimeLimit};
+use headstart::{CancelReason, CancelToken, Client, ClientSettings, Deadline, Error, Phase, TimeLimit};
 use headstart_testing::PATIENCE;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
@@ -409,4 +409,36 @@ fn a_dropped_tunnel_is_closed() {
     let (tunnel, mut peer) = tunnel("", PATIENCE);
     drop(tunnel);
     assert_eq!(peer.rest(), b"");
+}
+
+#[test]
+fn a_body_that_stops_coming_ends_its_request() {
+    let (crew, upstream) = (crew(), Scripted::start());
+    let settings = ClientSettings::new([upstream.url()]).body_idle_timeout(Duration::from_millis(50));
+    let client = Client::new(&crew, settings).unwrap();
+    let (piped, mut to) = Piped::new(Some(10));
+    to.write_all(b"first").unwrap();
+    let (result, _) = post(&client, piped, &[]);
+    assert!(matches!(&result, Err(Error::Io(error)) if error.kind() == ErrorKind::TimedOut), "{result:?}");
+    let (mut peer, _) = asked(&upstream);
+    assert_eq!(peer.rest(), b"first");
+}
+
+#[test]
+fn the_time_for_the_head_begins_when_the_body_was_sent() {
+    const TIMEOUT: Duration = Duration::from_millis(50);
+    let (crew, upstream) = (crew(), Scripted::start());
+    let client = client(&crew, &[&upstream], &[0, 0]);
+    let (mut piped, to) = Piped::new(None);
+    thread::scope(|scope| {
+        let request = Request::new("POST", "/").response_timeout(TIMEOUT);
+        let sending = scope.spawn(move || client.send_from(&request, &mut piped, Deadline::Never));
+        let (_peer, head) = asked(&upstream);
+        assert!(head.contains("\r\nx-request-timeout-ms: 50\r\n"), "{head}");
+        thread::sleep(TIMEOUT * 2);
+        assert!(!sending.is_finished(), "the body may take its time");
+        drop(to);
+        let result = sending.join().unwrap();
+        assert!(matches!(result, Err(Error::TimedOut { during: Phase::Head })), "{result:?}");
+    });
 }
