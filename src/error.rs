@@ -98,7 +98,7 @@ pub enum Error {
     /// The peer does not speak its protocol as it should.
     #[cfg(feature = "_net")]
     Protocol(String),
-    /// The answer has a status other than 200.
+    /// The answer has a status that is no success.
     #[cfg(feature = "http")]
     Status(u16),
     /// The answer is declared to be something else than what was asked for, or not at all.
@@ -255,7 +255,7 @@ impl fmt::Display for Error {
             #[cfg(feature = "_net")]
             Error::Protocol(why) => write!(f, "malformed response: {why}"),
             #[cfg(feature = "http")]
-            Error::Status(status) => write!(f, "status {status} instead of 200"),
+            Error::Status(status) => write!(f, "status {status} is no success"),
             #[cfg(feature = "http")]
             Error::ContentType(Some(found)) => write!(f, "content type '{found}' is not what was asked for"),
             #[cfg(feature = "http")]

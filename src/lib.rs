@@ -65,6 +65,8 @@ mod deadline;
 mod error;
 pub mod event;
 #[cfg(feature = "http")]
+// Requests of any method need `poll`.
+#[cfg_attr(not(unix), allow(dead_code))]
 pub mod http;
 #[cfg(any(feature = "http", feature = "command"))]
 mod json;

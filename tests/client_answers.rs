@@ -2,7 +2,7 @@
 
 #![cfg(feature = "http")]
 
-use headstart::http::{Call, Start};
+use headstart::http::{Call, Calls, Start};
 use headstart::race::{Cause, Schedule};
 use headstart::{Client, ClientSettings, Crew, CrewSettings, Deadline, Error};
 use headstart_testing::PATIENCE;
@@ -351,5 +351,27 @@ fn a_url_may_have_a_query_without_a_path() {
         client(&crew, url, |settings| settings.max_redirects(max_redirects)).get(PATIENCE).unwrap();
         let head = fake.next_request();
         assert!(head.starts_with("GET /?x=1 HTTP/1.1\r\n"), "{head}");
+    }
+}
+
+#[test]
+fn the_statuses_that_are_a_success_can_be_said_and_json_it_has_to_be() {
+    for calls in [Calls::Wire, Calls::Ureq] {
+        for (status, content_type, wins) in [
+            ("201 Created", "application/json", true),
+            ("404 Not Found", "application/problem+json", true),
+            ("200 OK", "application/json", false),
+            ("201 Created", "text/html", false),
+        ] {
+            let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Says(answer_with(status, content_type, "[1]"))));
+            let client =
+                client(&crew, fake.url(), |settings| settings.calls(calls).success("201-299,404".parse().unwrap()));
+            match client.get(PATIENCE) {
+                Ok(json) => assert!(wins && json.as_str() == "[1]", "{status}"),
+                Err(Error::Status(200)) => assert_eq!(status, "200 OK"),
+                Err(Error::ContentType(_)) => assert_eq!(content_type, "text/html"),
+                Err(error) => panic!("{status}: {error:?}"),
+            }
+        }
     }
 }
