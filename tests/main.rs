@@ -29,6 +29,7 @@ mod race_observer;
 mod race_on_caller;
 mod race_property;
 mod race_shedding;
+mod race_single;
 mod send_bodies;
 mod send_hedged;
 mod send_tls;
