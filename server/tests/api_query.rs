@@ -1,6 +1,6 @@
 //! The query of a request reaches what its route stands for, or is refused: no part of a request is dropped in silence.
 
-use crate::support::http::{ask, get};
+use crate::support::http::get;
 use crate::support::served::{Served, schedule};
 use crate::support::stack::Stack;
 use headstart_server::api::RouteSettings;
@@ -87,7 +87,7 @@ fn a_source_that_takes_no_query_has_it_refused() {
         ];
     });
     for path in ["/program", "/mixed"] {
-        let refused = ask(served.address(), "GET", &format!("{path}?timeout=20000&x=1"), &[]);
+        let refused = get(served.address(), &format!("{path}?timeout=20000&x=1"));
         assert_eq!((refused.status, refused.header("content-type")), (400, Some("application/problem+json")));
         assert!(refused.json()["detail"].as_str().unwrap().contains("takes no query"), "{refused:?}");
     }

@@ -5,7 +5,6 @@ use crate::support::served::Served;
 use crate::support::stack::Stack;
 use headstart::http::Statuses;
 use headstart::{Crew, CrewSettings};
-use headstart_server::Error;
 use headstart_server::api::{Api, ApiSettings, RouteSettings, SourceSettings};
 use headstart_server::metrics::Metrics;
 use headstart_server::{Server, ServerSettings};
@@ -65,7 +64,8 @@ fn sources_without_a_status_have_no_use_for_it() {
     let crew = Crew::new(CrewSettings::default()).unwrap();
     let route = RouteSettings::new("/program", ["command:printf 7"]).success(statuses("200"));
     let settings = ApiSettings::new(["http://a/"]).routes([route]);
-    let Err(Error::Setting { key, value, allowed }) = Api::new(&crew, settings, Metrics::new()) else {
+    let Err(headstart_server::Error::Setting { key, value, allowed }) = Api::new(&crew, settings, Metrics::new())
+    else {
         panic!("taken")
     };
     assert_eq!((key.as_str(), value.as_str()), ("route", "/program"));

@@ -43,6 +43,10 @@ pub(super) fn parse(
 
 /// What `query` says beside the timeout: its other parameters, in order and as sent. `None` when that is nothing.
 pub(super) fn rest(query: &str) -> Option<String> {
+    // Nearly every query is this and nothing else.
+    if query.starts_with("timeout=") && !query.contains('&') {
+        return None;
+    }
     let is_timeout = |parameter: &&str| form_urlencoded::parse(parameter.as_bytes()).any(|(key, _)| key == "timeout");
     let others: Vec<&str> = query.split('&').filter(|parameter| !is_timeout(parameter)).collect();
     Some(others.join("&")).filter(|rest| !rest.is_empty())
