@@ -11,11 +11,11 @@ use crate::sync::{Mutex, lock};
 /// The attempts of one race that can still win.
 pub(super) struct Rivals {
     attempts: usize,
-    state: Mutex<State>,
+    tally: Mutex<Tally>,
 }
 
 #[derive(Default)]
-struct State {
+struct Tally {
     /// How many are over without success.
     over: usize,
     /// Dropped when one is left.
@@ -29,32 +29,32 @@ pub(super) trait HasRivals: Send + Sync {
 
 impl Rivals {
     pub(super) fn new(attempts: usize) -> Rivals {
-        Rivals { attempts, state: Mutex::new(State::default()) }
+        Rivals { attempts, tally: Mutex::new(Tally::default()) }
     }
 
     /// Whether an attempt that asks this is not the only one that is left.
     pub(super) fn are_left(&self) -> bool {
-        lock(&self.state).over + 1 < self.attempts
+        lock(&self.tally).over + 1 < self.attempts
     }
 
     /// Keeps `what` until one attempt is left.
     pub(super) fn keep(&self, what: Box<dyn Send>) {
-        let mut state = lock(&self.state);
-        if state.over + 1 < self.attempts {
-            state.kept.push(what);
+        let mut tally = lock(&self.tally);
+        if tally.over + 1 < self.attempts {
+            tally.kept.push(what);
             return;
         }
-        drop(state);
+        drop(tally);
         drop(what);
     }
 
     /// Counts an attempt that is over without success.
     pub(super) fn one_is_over(&self) {
-        let mut state = lock(&self.state);
-        state.over += 1;
-        if state.over + 1 >= self.attempts {
-            let kept = std::mem::take(&mut state.kept);
-            drop(state);
+        let mut tally = lock(&self.tally);
+        tally.over += 1;
+        if tally.over + 1 >= self.attempts {
+            let kept = std::mem::take(&mut tally.kept);
+            drop(tally);
             drop(kept);
         }
     }

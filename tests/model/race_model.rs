@@ -247,6 +247,40 @@ fn on_fresh_threads_the_callers_token_ends_every_attempt() {
     });
 }
 
+/// Cancels its token when it is dropped.
+struct Bell(CancelToken);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.cancel(CancelReason::Superseded);
+    }
+}
+
+#[test]
+fn who_waits_until_no_rival_is_left_is_told() {
+    explore(2, || {
+        let crew = crew(1);
+        let outcome = race(&crew, Duration::ZERO).primary(Primary::OnCaller).first(|attempt| match attempt.number() {
+            0 => {
+                let bell = CancelToken::new();
+                attempt.without_rival(Bell(bell.clone()));
+                bell.wait(Deadline::Never);
+                assert!(!attempt.has_rival());
+                Ok(0)
+            }
+            _ => Err(()),
+        });
+        assert_eq!((outcome.end, outcome.begun), (RaceEnd::Won, 2));
+        assert_eq!(crew.shutdown(FAR), 0);
+    });
+}
+
+weakened!(
+    rivals_that_are_counted_without_a_lock_are_noticed,
+    Weakness::NoLock("Tally"),
+    who_waits_until_no_rival_is_left_is_told,
+    "two threads in one critical section"
+);
 weakened!(
     starts_without_a_lock_are_noticed,
     Weakness::NoLock("Progress"),
