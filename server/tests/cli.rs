@@ -279,7 +279,8 @@ fn help_names_each_option_with_its_variable_key_and_default() {
             },
         };
         options += 1;
-        let at = help.find(&format!("      --{key}")).unwrap_or_else(|| panic!("--{key} is missing"));
+        let flag = |end| help.find(&format!("      --{key}{end}"));
+        let at = flag(" <").or_else(|| flag("[=")).unwrap_or_else(|| panic!("--{key} is missing"));
         let text: String = help[at..].split("\n      --").next().unwrap().to_owned();
         let variable = format!("HEADSTART_{}", key.replace('-', "_").to_uppercase());
         let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
