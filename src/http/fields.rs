@@ -63,14 +63,14 @@ impl Fields {
         self.places.iter().filter(move |place| self.is_named(**place, name)).map(|place| self.value(*place))
     }
 
-    /// Adds a field behind the others. White space around the value is no part of it.
+    /// Adds a field behind the others. Spaces and tabs around the value are no part of it.
     ///
     /// # Errors
     ///
     /// [`Error::Setting`] when `name` is no token or `value` holds a control character (RFC 9110, sections 5.1 and
     /// 5.5). Then nothing is added.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), Error> {
-        let value = value.as_ref().trim_ascii();
+        let value = trimmed(value.as_ref());
         if !is_token(name.as_bytes()) {
             return Err(Error::setting("header field", name, "a name of letters, digits and the marks of a token"));
         }
@@ -141,6 +141,14 @@ impl Fields {
     }
 }
 
+/// Without the spaces and tabs around it.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 /// Whether this is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
@@ -174,7 +182,16 @@ mod tests {
     #[test]
     fn what_would_be_more_than_one_line_is_refused() {
         let mut fields = Fields::new();
-        for (name, value) in [("", "x"), ("a b", "x"), ("a:", "x"), ("a", "x\r\ny: z"), ("a", "x\0"), ("a", "\x7f")] {
+        for (name, value) in [
+            ("", "x"),
+            ("a b", "x"),
+            ("a:", "x"),
+            ("a", "x\r\ny: z"),
+            ("a", "x\n"),
+            ("a", "\rx"),
+            ("a", "x\0"),
+            ("a", "\x7f"),
+        ] {
             assert!(matches!(fields.push(name, value), Err(Error::Setting { .. })), "{name:?}: {value:?}");
         }
         assert!(fields.is_empty());
