@@ -65,7 +65,8 @@ fn peeked(response: &mut Response) -> Vec<u8> {
 fn a_response_is_passed_on_as_it_was_sent() {
     let (crew, upstream) = (crew(), Scripted::start());
     let client = client(&crew, &[&upstream], &[0, FAR]);
-    let said = "HTTP/1.1 203 Nearly There\r\nSet-Cookie: a=1\r\nX-Empty:\r\nset-cookie:b=2  \r\nContent-Length: 5\r\n\r\nhello";
+    let said = "HTTP/1.1 203 Nearly There\r\nSet-Cookie: a=1\r\nX-Empty:\r\nset-cookie:b=2  \r\n\
+                Content-Length: 5\r\n\r\nhello";
     let request = Request::get("/a%2Fb//c?d=%20&e").field("X-One", "1").field("x-one", "2").field("Accept", "a/b");
     let (mut response, _peer, head) = exchange(&client, &request, &upstream, |peer| {
         let head = peer.head();

@@ -1,7 +1,7 @@
 //! What counts as a success.
 //!
-//! Status 200 or another one that was said to, a JSON media type, and a body that is complete and parses. The parsing is not pedantry: a connection
-//! that breaks can leave a truncated body of undeclared length that reads as complete.
+//! Status 200 or another one that was said to, a JSON media type, and a body that is complete and parses. The parsing
+//! is not pedantry: a connection that breaks can leave a truncated body of undeclared length that reads as complete.
 
 use super::current::{self, Patience};
 use super::failure::unpack_io;

@@ -1,20 +1,25 @@
-//! The hedged GET: a race whose attempts are HTTP requests.
+//! Hedged HTTP: races whose attempts are requests.
 //!
 //! The problem: an upstream that usually answers in milliseconds and sometimes not at all. The answer: a [`Client`]
-//! whose calls are [races](crate::race) of up to sixteen GET requests. Attempt 0 runs on the calling thread, hedges on
-//! the crew's, and each can be ended in every phase (name lookup, connect, TLS handshake, request, head, body), so
-//! losers give their connection up at once and the caller comes back by its deadline.
+//! whose calls are [races](crate::race) of up to sixteen requests. Attempt 0 runs on the calling thread, hedges on the
+//! crew's, and each can be ended in every phase (name lookup, connect, TLS handshake, request, head, body), so losers
+//! give their connection up at once and the caller comes back by its deadline.
 //!
-//! A success is an answer with status 200, a JSON media type and a body that is complete and parses. Everything else is
-//! a failure of that attempt.
+//! There are two kinds of calls. [`Client::get`] is a GET for JSON at the upstream's own URL; a success is an answer
+//! with status 200 (or one that was said to be), a JSON media type and a body that is complete and parses.
+//! [`Client::send`] (on Unix) sends a request of any method and returns the head of its response with a body to be read
+//! as it comes; it hedges what may be sent twice, and [`Client::send_from`] sends a body as it comes.
 //!
-//! What this does not do: other methods than GET (only what may be sent twice can be hedged), caching, cookies.
+//! What this does not do: caching, cookies, HTTP/2; with [`Client::send`] no redirects and no proxies either.
 //!
-//! - `client`, `call`, `settings`, `racer`: the hedged GET; [`fetch`](fetch()): the content of a URL
+//! - `client`, `call`, `settings`, `statuses`, `racer`: the hedged GET; [`fetch`](fetch()): the content of a URL
+//! - `send`, `respond`: a request of any method, its race and one attempt of it
+//! - `request`, `fields`, `upload`, `response`, `body`, `tunnel`: what is given to it and comes of it
+//! - `outgoing`, `outflow`, `pump`, `heads`: a request on its way out, and the heads that answer it
 //! - `upstreams`, `exchange`: what is called, by which connection, and with what for an answer
-//! - `wire`, `request`, `response`: the usual call, over plain HTTP and without a library
-//! - `agent`, `transport`, `secure`, `buffers`, `current`, `failure`: any other call, by ureq over
-//!   connections of ours
+//! - `link`, `head`, `decode`: a connection in the hands of a call; what comes over it
+//! - `wire`, `prepared`, `query`: the usual GET, over plain HTTP and without a library
+//! - `agent`, `transport`, `secure`, `buffers`, `current`, `failure`: any other GET, by ureq over connections of ours
 //! - `answer`, `trace`: what is a success; the trace that goes on through us
 
 mod agent;

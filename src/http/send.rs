@@ -149,7 +149,8 @@ fn note_end(ended_in: &mut Option<Phase>, attempt: &Attempt, error: &Error) {
 fn committed(ended: Ended, token: Option<CancelToken>) -> Result<Response, Error> {
     let Ended { mut outcome, ended_in } = ended;
     let winner = outcome.successes.pop().map(|winner| winner.value);
-    let mut last: Result<Response, Error> = Err(Error::TimedOut { during: Phase::Wait }); // a race that was not ended has an end of each attempt
+    // A race that was not ended has an end of each attempt.
+    let mut last: Result<Response, Error> = Err(Error::TimedOut { during: Phase::Wait });
     let mut answer = None;
     for failure in outcome.failures {
         match failure.cause {
