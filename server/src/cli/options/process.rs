@@ -7,7 +7,7 @@ use crate::cli::values::{duration_or_zero, number, one_of};
 const SECTION: &str = "Process";
 
 /// The option that SIGHUP reads again, and that has a second variable: `RUST_LOG`.
-pub(in crate::cli) const LOG: &str = "log";
+pub(crate) const LOG: &str = "log";
 
 pub(super) const OPTIONS: &[Opt] = &[
     Opt {

@@ -8,15 +8,15 @@ pub(super) type SetOwn = Rc<dyn Fn(ProxySettings) -> ProxySettings>;
 
 /// A prefix that is passed through, with what it says of its own.
 #[derive(Clone)]
-pub(in crate::cli) struct Passed {
-    pub(in crate::cli) path: String,
-    pub(in crate::cli) to: Vec<String>,
+pub(crate) struct Passed {
+    pub(crate) path: String,
+    pub(crate) to: Vec<String>,
     pub(super) rest: Vec<SetOwn>,
 }
 
 impl Passed {
     /// Its settings, where `common` are those of every proxy route that does not say otherwise.
-    pub(in crate::cli) fn settings(&self, common: &ProxySettings) -> ProxySettings {
+    pub(crate) fn settings(&self, common: &ProxySettings) -> ProxySettings {
         let route = common.clone().path(&self.path).to(&self.to);
         self.rest.iter().fold(route, |route, set| set(route))
     }
