@@ -75,12 +75,13 @@ impl Api {
 
     /// The counted answer of what is beside the routes, for a front that tells of the one `at`.
     pub(super) fn operate(&self, fixed: Fixed, request: &Request<'_>, at: At) -> Response {
-        self.counted(request, self.answer(fixed, request, at), &self.answered[fixed as usize])
+        let response = self.answer(fixed, request, at);
+        self.count(request, &response, &self.answered[fixed as usize]);
+        response
     }
 
-    fn counted(&self, request: &Request<'_>, response: Response, answered: &EndpointMetrics) -> Response {
+    fn count(&self, request: &Request<'_>, response: &Response, answered: &EndpointMetrics) {
         self.metrics.answered(answered, response.status(), request.received_at().elapsed());
-        response
     }
 
     fn answer(&self, fixed: Fixed, request: &Request<'_>, at: At) -> Response {
@@ -137,10 +138,14 @@ impl Handler for Api {
     fn handle(&self, request: &Request<'_>) -> Response {
         let path = request.path();
         if let Some(route) = self.routes.iter().find(|route| route.path == path) {
-            return self.counted(request, route.answer(request, &self.permits), &route.answered);
+            let response = route.answer(request, &self.permits);
+            self.count(request, &response, &route.answered);
+            return response;
         }
         if let Some(proxied) = self.proxied.iter().find(|proxied| proxied.takes(path)) {
-            return self.counted(request, proxied.answer(request, &self.permits), &proxied.answered);
+            let response = proxied.answer(request, &self.permits);
+            self.count(request, &response, &proxied.answered);
+            return response;
         }
         match self.operation {
             Operation::Beside => {
@@ -149,7 +154,8 @@ impl Handler for Api {
             }
             Operation::Apart => {
                 let nothing = Response::problem(404, "there is nothing at this path");
-                self.counted(request, nothing, &self.answered[Fixed::Unknown as usize])
+                self.count(request, &nothing, &self.answered[Fixed::Unknown as usize]);
+                nothing
             }
         }
     }
