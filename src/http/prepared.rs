@@ -56,12 +56,15 @@ impl PreparedRequest {
     pub(super) fn for_attempt(&self, attempt: &Attempt, trace: &TraceContext, query: Option<&str>) -> Vec<u8> {
         let room_for_query = query.map_or(0, |query| 1 + 3 * query.len());
         let mut request = Vec::with_capacity(self.head.len() + FIELDS + room_for_query);
-        let (target, fields) = self.head.split_at(self.target_end);
-        request.extend_from_slice(target);
-        if let Some(query) = query {
-            add_query(&mut request, query);
+        match query {
+            None => request.extend_from_slice(&self.head),
+            Some(query) => {
+                let (target, fields) = self.head.split_at(self.target_end);
+                request.extend_from_slice(target);
+                add_query(&mut request, query);
+                request.extend_from_slice(fields);
+            }
         }
-        request.extend_from_slice(fields);
         let mut field = |name: &str, value: &[u8]| {
             for part in [name.as_bytes(), b": ", value, b"\r\n"] {
                 request.extend_from_slice(part);

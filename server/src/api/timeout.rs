@@ -44,7 +44,7 @@ pub(super) fn parse(
 /// What `query` says beside the timeout: its other parameters, in order and as sent. `None` when that is nothing.
 pub(super) fn rest(query: &str) -> Option<String> {
     // Nearly every query is this and nothing else.
-    if query.starts_with("timeout=") && !query.contains('&') {
+    if query.strip_prefix("timeout=").is_some_and(|value| value.bytes().all(|byte| byte.is_ascii_digit())) {
         return None;
     }
     let is_timeout = |parameter: &&str| form_urlencoded::parse(parameter.as_bytes()).any(|(key, _)| key == "timeout");
