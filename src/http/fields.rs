@@ -44,13 +44,20 @@ impl Fields {
     }
 
     /// No fields yet, and room for `count` of them on `bytes` bytes of lines.
-    pub(super) fn with_capacity(count: usize, bytes: usize) -> Fields {
+    pub fn with_capacity(count: usize, bytes: usize) -> Fields {
         Fields { lines: Vec::with_capacity(bytes), places: Vec::with_capacity(count) }
     }
 
     /// The fields in order: names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.places.iter().map(|place| (self.name(*place), self.value(*place)))
+    }
+
+    /// The fields in order: each name, and the line it begins as it is sent, with the line's end. For who passes them
+    /// on.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let line = |place: &Place| (&self.lines[place.start..place.colon], &self.lines[place.start..place.end + 2]);
+        self.places.iter().map(line)
     }
 
     /// The value of the first field of this name, in whatever case.
@@ -74,7 +81,7 @@ impl Fields {
         if !is_token(name.as_bytes()) {
             return Err(Error::setting("header field", name, "a name of letters, digits and the marks of a token"));
         }
-        if !value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f)) {
+        if !is_text(value) {
             return Err(Error::setting("header field", name, "a value without control characters"));
         }
         self.append(name, value);
@@ -121,12 +128,6 @@ impl Fields {
         self.places.iter().any(|place| self.is_named(*place, name))
     }
 
-    /// Whether `member` is in the comma-separated lists of all fields of this name, in whatever case.
-    pub(super) fn lists(&self, name: &str, member: &str) -> bool {
-        let mut members = self.all(name).flat_map(|value| value.split(|byte| *byte == b','));
-        members.any(|other| other.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
-    }
-
     fn is_named(&self, place: Place, name: &str) -> bool {
         place.colon - place.start == name.len()
             && self.lines[place.start..place.colon].eq_ignore_ascii_case(name.as_bytes())
@@ -151,7 +152,27 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
 
 /// Whether this is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    /// Looked up for each byte of each name that is passed on.
+    const IN_TOKENS: [bool; 256] = {
+        let (mut table, mut byte) = ([false; 256], 0);
+        while byte < 256 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let marks = b"!#$%&'*+-.^_`|~";
+        let mut mark = 0;
+        while mark < marks.len() {
+            table[marks[mark] as usize] = true;
+            mark += 1;
+        }
+        table
+    };
+    !bytes.is_empty() && bytes.iter().all(|byte| IN_TOKENS[usize::from(*byte)])
+}
+
+/// Whether this has no control character but tabs. Looks at every byte in any case, which several at a time can be.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |is_wrong, byte| is_wrong | ((*byte < b' ') & (*byte != b'\t')) | (*byte == 0x7f))
 }
 
 impl fmt::Debug for Fields {

@@ -63,29 +63,37 @@ impl Outgoing {
             trace: request.trace_context(),
             sending: request.how_often(),
             asked: if method == "HEAD" { Asked::Head } else { Asked::Whole },
-            may_switch: fields.contains("upgrade"),
-            expects: fields.lists("expect", "100-continue"),
+            may_switch: false,
+            expects: false,
             response_timeout: request.timeout(),
-            wants_events: fields.all("accept").any(is_for_events),
+            wants_events: false,
         };
         for part in [method, " ", request.target(), " HTTP/1.1\r\n"] {
             outgoing.head.extend_from_slice(part.as_bytes());
         }
-        if !fields.contains("host") {
-            outgoing.host_at = Some(outgoing.head.len());
-        }
+        outgoing.host_at = Some(outgoing.head.len());
         outgoing.add_fields(fields, timeout_header);
         Ok(outgoing)
     }
 
-    /// The fields but those that the client says itself.
+    /// The fields but those that the client says itself, and what they mean to it. In one pass, as each call makes it.
     fn add_fields(&mut self, fields: &Fields, timeout_header: &str) {
-        let own = ["content-length", "transfer-encoding", "x-attempt", "traceparent", timeout_header];
-        if !own.iter().any(|name| fields.contains(name)) {
-            self.head.extend_from_slice(fields.as_bytes());
-        } else {
-            let others = fields.iter().filter(|(name, _)| !own.iter().any(|own| own.eq_ignore_ascii_case(name)));
-            others.for_each(|(name, value)| add(&mut self.head, name, value));
+        for (name, line) in fields.lines() {
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            let value = || &line[name.len() + 2..line.len() - 2];
+            match name.len() {
+                4 if is("host") => self.host_at = None,
+                6 if is("accept") => self.wants_events |= is_for_events(value()),
+                6 if is("expect") => self.expects |= lists(value(), b"100-continue"),
+                7 if is("upgrade") => self.may_switch = true,
+                9 if is("x-attempt") => continue,
+                11 if is("traceparent") => continue,
+                14 if is("content-length") => continue,
+                17 if is("transfer-encoding") => continue,
+                _ if is(timeout_header) => continue,
+                _ => {}
+            }
+            self.head.extend_from_slice(line);
         }
         match self.framing {
             Framing::Absent => {}
@@ -126,6 +134,11 @@ fn add(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
+}
+
+/// Whether `member` is in a comma-separated list, in whatever case.
+fn lists(list: &[u8], member: &[u8]) -> bool {
+    list.split(|byte| *byte == b',').any(|other| other.trim_ascii().eq_ignore_ascii_case(member))
 }
 
 /// Whether a value of `Accept` or `Content-Type` names an event stream.

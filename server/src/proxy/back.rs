@@ -27,18 +27,16 @@ const SMALL: u64 = 16 << 10;
 pub(super) fn pass<P: Send + 'static>(response: http::Response, way: Way<P>) -> Response {
     let status = response.status();
     let has_body = !way.is_head && !matches!(status, 204 | 304) && status != 101;
-    let options = Options::of(response.fields().iter());
+    let options = Options::of(response.fields().all("connection"));
     // A client learns from these what it would get: see RFC 9110, sections 8.6 and 15.2.2.
-    let keeps = |name: &str| match status {
-        101 | 426 if name.eq_ignore_ascii_case("upgrade") => true,
-        _ => !has_body && name.eq_ignore_ascii_case("content-length") && !matches!(status, 101 | 204),
+    let keeps = |name: &[u8]| match status {
+        101 | 426 if name.eq_ignore_ascii_case(b"upgrade") => true,
+        _ => !has_body && name.eq_ignore_ascii_case(b"content-length") && !matches!(status, 101 | 204),
     };
     let mut lines = Vec::with_capacity(response.fields().as_bytes().len() + VIA.len());
-    for (name, value) in response.fields().iter() {
+    for (name, line) in response.fields().lines() {
         if keeps(name) || !options.keeps_here(name) {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                lines.extend_from_slice(part);
-            }
+            lines.extend_from_slice(line);
         }
     }
     lines.extend_from_slice(VIA);

@@ -10,10 +10,13 @@ use crate::front::{Request, Version};
 use headstart::Error;
 use headstart::http::Fields;
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The fields by which proxies say for whom a request comes.
 const FORWARDED: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
+
+/// How many are added at most, those for another protocol included.
+const ADDED: usize = 6;
 
 /// A request as it came, as far as what becomes of it depends on that.
 #[derive(Clone, Copy)]
@@ -59,10 +62,14 @@ pub(super) fn forward<'a>(
 
 impl<'a, F: Iterator<Item = (&'a str, &'a [u8])> + Clone> Received<'a, F> {
     fn forward(&self, settings: &ProxySettings, timeout_header: &str) -> Result<Forwarded<'a>, Error> {
-        let options = Options::of(self.fields.clone());
+        let options = Options::of(self.all("connection"));
         let is_trusted = is_trusted(settings, self.peer);
         let (target, authority) = split(self.method, self.target);
-        let mut fields = Fields::new();
+        let (count, bytes) = self
+            .fields
+            .clone()
+            .fold((0, 0), |(count, bytes), (name, value)| (count + 1, bytes + name.len() + value.len() + 4));
+        let mut fields = Fields::with_capacity(count + ADDED, bytes + ADDED * 40);
         if let (Some(authority), HostField::Client) = (authority, settings.host) {
             fields.push("Host", authority)?; // it goes before the field (RFC 9112, section 3.2.2)
         }
@@ -73,7 +80,7 @@ impl<'a, F: Iterator<Item = (&'a str, &'a [u8])> + Clone> Received<'a, F> {
                 || is("traceparent")
                 || is(timeout_header)
                 || is("host") && (authority.is_some() || settings.host == HostField::Upstream);
-            if !is_said_anew && !options.keeps_here(name) {
+            if !is_said_anew && !options.keeps_here(name.as_bytes()) {
                 fields.push(name, value)?;
             }
         }
@@ -88,12 +95,12 @@ impl<'a, F: Iterator<Item = (&'a str, &'a [u8])> + Clone> Received<'a, F> {
     }
 
     fn say_for_whom(&self, fields: &mut Fields, is_trusted: bool, authority: Option<&str>) -> Result<(), Error> {
-        let before = if is_trusted { self.all("x-forwarded-for").collect() } else { Vec::new() };
-        let mut chain = before.join(&b", "[..]);
-        if !chain.is_empty() {
+        let mut chain = Vec::with_capacity(16);
+        for before in self.all("x-forwarded-for").filter(|before| is_trusted && !before.is_empty()) {
+            chain.extend_from_slice(before);
             chain.extend_from_slice(b", ");
         }
-        chain.extend_from_slice(self.peer.ip().to_canonical().to_string().as_bytes());
+        push_address(&mut chain, self.peer.ip().to_canonical());
         fields.push("X-Forwarded-For", chain)?;
         let scheme = if self.is_secure { "https" } else { "http" };
         let told = self.all("x-forwarded-proto").next().filter(|_| is_trusted);
@@ -118,6 +125,22 @@ impl<'a, F: Iterator<Item = (&'a str, &'a [u8])> + Clone> Received<'a, F> {
 
     fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.fields.clone().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// Writes an address. Of the old kind without the formatting of the standard library, which is a tenth of what becomes
+/// of a request here.
+fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (number, octet) in address.octets().into_iter().enumerate() {
+                if number > 0 {
+                    out.push(b'.');
+                }
+                out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            }
+        }
+        address => out.extend_from_slice(address.to_string().as_bytes()),
     }
 }
 

@@ -11,16 +11,16 @@ const KNOWN: [&str; 8] =
 /// Never for one connection, whatever `Connection` says: without it a request would reach somebody else.
 const KEPT: &str = "host";
 
-/// What a message's `Connection` fields name.
+/// What the values of a message's `Connection` fields name.
 pub(super) struct Options<'a> {
     named: Vec<&'a [u8]>,
     upgrade: bool,
 }
 
 impl<'a> Options<'a> {
-    pub(super) fn of(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Options<'a> {
+    pub(super) fn of(values: impl Iterator<Item = &'a [u8]>) -> Options<'a> {
         let mut options = Options { named: Vec::new(), upgrade: false };
-        for (_, value) in fields.filter(|(name, _)| name.eq_ignore_ascii_case("connection")) {
+        for value in values {
             for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 options.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
                 // Those that every connection may have name no fields worth a look.
@@ -38,10 +38,10 @@ impl<'a> Options<'a> {
     }
 
     /// Whether the field of this name stays here.
-    pub(super) fn keeps_here(&self, name: &str) -> bool {
-        let is = |other: &[u8]| other.eq_ignore_ascii_case(name.as_bytes());
-        KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name))
-            || self.named.iter().any(|named| is(named)) && !KEPT.eq_ignore_ascii_case(name)
+    pub(super) fn keeps_here(&self, name: &[u8]) -> bool {
+        let is = |other: &[u8]| other.eq_ignore_ascii_case(name);
+        KNOWN.iter().any(|known| is(known.as_bytes()))
+            || self.named.iter().any(|named| is(named)) && !is(KEPT.as_bytes())
     }
 }
 
@@ -51,15 +51,14 @@ mod tests {
 
     #[test]
     fn a_message_says_itself_what_else_stays_here() {
-        let fields = [("Connection", &b"close, X-Hop"[..]), ("connection", b"upgrade,host")];
-        let options = Options::of(fields.into_iter());
+        let options = Options::of([&b"close, X-Hop"[..], b"upgrade,host"].into_iter());
         assert!(options.upgrade());
         for here in ["x-hop", "X-HOP", "Connection", "TE", "Upgrade", "Keep-Alive", "proxy-connection"] {
-            assert!(options.keeps_here(here), "{here}");
+            assert!(options.keeps_here(here.as_bytes()), "{here}");
         }
         for passed in ["Host", "close", "X-Hop2", "Date", "Via"] {
-            assert!(!options.keeps_here(passed), "{passed}");
+            assert!(!options.keeps_here(passed.as_bytes()), "{passed}");
         }
-        assert!(!Options::of([("Connection", &b"keep-alive"[..])].into_iter()).upgrade());
+        assert!(!Options::of([&b"keep-alive"[..]].into_iter()).upgrade());
     }
 }
