@@ -16,6 +16,7 @@
 //! - `send`, `respond`: a request of any method, its race and one attempt of it
 //! - `request`, `fields`, `upload`, `response`, `body`, `tunnel`: what is given to it and comes of it
 //! - `outgoing`, `outflow`, `pump`, `heads`: a request on its way out, and the heads that answer it
+//! - `flow`: a body and its connection
 //! - `upstreams`, `exchange`: what is called, by which connection, and with what for an answer
 //! - `link`, `head`, `decode`: a connection in the hands of a call; what comes over it
 //! - `wire`, `prepared`, `query`: the usual GET, over plain HTTP and without a library
@@ -35,6 +36,8 @@ mod exchange;
 mod failure;
 mod fetch;
 mod fields;
+#[cfg(unix)]
+mod flow;
 mod head;
 #[cfg(unix)]
 mod heads;

@@ -46,9 +46,9 @@ impl Outflow {
         self.is_ended
     }
 
-    /// Whether all was handed to the stream, which may hold some of it.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_ended && self.pending.is_empty()
+    /// Whether nothing is left to be sent, neither here nor in the stream.
+    pub(super) fn is_sent(&self, stream: &Stream) -> bool {
+        self.is_abandoned || (self.is_ended && self.pending.is_empty() && !stream.has_unsent())
     }
 
     /// Whether there is something to be sent before more of the body.
@@ -190,7 +190,7 @@ mod tests {
             while !outflow.finish(&mut stream).unwrap() {
                 read_some(&far, &mut read);
             }
-            prop_assert!(outflow.is_over());
+            prop_assert!(outflow.is_sent(&stream));
             drop(stream);
             far.set_nonblocking(false).unwrap();
             (&far).read_to_end(&mut read).unwrap();
@@ -227,6 +227,6 @@ mod tests {
         let mut long = Outflow::new(Vec::new(), Framing::Known(3));
         assert_eq!(long.write(&mut stream, b"abcd").unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(long.write(&mut stream, b"abc").unwrap(), 3);
-        assert!(long.is_over());
+        assert!(long.is_sent(&stream));
     }
 }

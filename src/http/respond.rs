@@ -4,8 +4,9 @@
 //! A connection that cannot be made costs the attempt nothing but time: nothing was sent, so it moves on to the next
 //! upstream, to each at most once.
 
-use super::body::{Body, BodyParts, Home};
+use super::body::Body;
 use super::decode::Decoder;
+use super::flow::{Flow, Home};
 use super::head::Length;
 use super::heads::{Heads, Heard};
 use super::link::{Failure, Link};
@@ -183,7 +184,7 @@ fn ask_with_body(
     let mut heads = Heads::new(outgoing);
     let times = Times { expects: outgoing.expects, idle, respond: outgoing.response_timeout };
     let mut heard = pump(link, &mut outflow, upload, &mut heads, &times)?;
-    if !outflow.is_over() || link.stream().has_unsent() {
+    if !outflow.is_sent(link.stream()) {
         return Ok((heard, Some(Box::new(outflow))));
     }
     heard.head.keep &= !outflow.was_abandoned();
@@ -193,22 +194,16 @@ fn ask_with_body(
 
 /// The response with this head.
 fn respond_with(
-    (link, outflow, heard): Asked,
+    (mut link, outflow, heard): Asked,
     home: Home,
     attempt: &Attempt,
     idle_timeout: Duration,
 ) -> Result<Response, Error> {
+    link.phase = Phase::Body;
     let length = heard.head.body;
-    let parts = BodyParts {
-        link,
-        decoder: Decoder::new(length),
-        outflow,
-        home,
-        declared: if let Length::Known(length) = length { Some(length) } else { None },
-        idle_timeout,
-        is_tunnel: heard.head.status == 101,
-    };
-    Ok(Response::new(heard, attempt.number(), Body::new(parts)?))
+    let declared = if let Length::Known(length) = length { Some(length) } else { None };
+    let flow = Flow::new(link, Decoder::new(length), outflow, home, heard.head.status == 101);
+    Ok(Response::new(heard, attempt.number(), Body::new(flow, declared, idle_timeout)?))
 }
 
 /// Waits until so much of a body has come that its response may win, or the attempt has no rival any more.
@@ -232,7 +227,7 @@ fn wait_to_win(body: &mut Body, rules: &Rules, attempt: &Attempt) -> Result<(), 
             attempt.without_rival(far);
             Some(near)
         });
-        let socket = PollFd::new(body.socket(), PollFlags::IN);
+        let socket = PollFd::from_borrowed_fd(body.socket(), PollFlags::IN);
         match bell {
             Some(bell) => ready::wait(&mut [socket, PollFd::new(bell, PollFlags::IN)], Deadline::Never)?,
             None => ready::wait(&mut [socket], Deadline::Never)?,
