@@ -291,7 +291,7 @@ fn a_stream_may_read_the_body_while_it_answers() {
     assert_eq!((head.status, head.field("connection")), (200, Some("close")));
     for piece in ["ab", "cd"] {
         let mut came = [0; 7];
-        client.send(piece).body(&mut came);
+        client.send(piece).fill(&mut came);
         assert_eq!(came, format!("2\r\n{piece}\r\n").as_bytes());
     }
     assert_eq!(client.rest(), b"0\r\n\r\n");

@@ -48,7 +48,7 @@ fn a_stream_of_unknown_length_comes_in_chunks_and_the_next_request_is_answered()
     assert_eq!((answer.field("content-type"), answer.field("date").is_some()), (Some(TEXT), true));
     let chunks = b"3\r\none\r\n5\r\nthree\r\n0\r\n\r\n";
     let mut all = vec![0; chunks.len()];
-    client.body(&mut all);
+    client.fill(&mut all);
     assert_eq!(all.escape_ascii().to_string(), chunks.escape_ascii().to_string());
     assert_eq!(client.answer().text(), "/next");
 }
@@ -116,13 +116,13 @@ fn each_piece_leaves_at_once_and_the_head_with_a_flush() {
     for piece in [b"1\r\na\r\n", b"1\r\nb\r\n"] {
         go.send(()).unwrap();
         let mut came = [0; 6];
-        client.body(&mut came);
+        client.fill(&mut came);
         assert_eq!(&came, piece);
     }
     assert_eq!(fixture.server.stats().in_flight, 1, "it is not over yet");
     go.send(()).unwrap();
     let mut last = [0; 5];
-    client.body(&mut last);
+    client.fill(&mut last);
     assert_eq!(&last, b"0\r\n\r\n");
     fixture.wait_until("it is over", |fixture| fixture.server.stats().in_flight == 0);
 }
@@ -228,7 +228,7 @@ fn a_client_that_does_not_read_holds_the_sender_back_until_it_reads() {
     // What the sockets hold, of either side.
     assert!(held < 32 << 20, "{held}");
     let mut read = vec![0; held as usize + (1 << 20)];
-    client.body(&mut read);
+    client.fill(&mut read);
     drop(client);
     endless.ends.recv_timeout(PATIENCE).unwrap();
     endless.fixture.assert_no_request();
@@ -349,7 +349,7 @@ fn interim_responses_come_before_the_answer_and_not_to_http_1_0() {
         assert_eq!(hints.head, "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\n\r\n");
         assert_eq!(client.head().head, "HTTP/1.1 102 Processing\r\n\r\n");
         assert_eq!(client.head().status, 200);
-        client.body(&mut [0; 23]);
+        client.fill(&mut [0; 23]);
     }
     let mut client = fixture.connect();
     assert_eq!(client.send("GET / HTTP/1.0\r\n\r\n").head().status, 200);

@@ -40,7 +40,7 @@ fn echo(conversation: &mut Conversation<'_>) -> io::Result<()> {
 
 fn said(client: &mut Client, bytes: &str) {
     let mut came = vec![0; bytes.len()];
-    client.body(&mut came);
+    client.fill(&mut came);
     assert_eq!(String::from_utf8(came).unwrap(), bytes);
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// One connection.
 pub(crate) struct Client {
     stream: TcpStream,
-    received: Vec<u8>,
+    pub(super) received: Vec<u8>,
 }
 
 /// An answer, byte for byte as it came.
@@ -85,8 +85,8 @@ impl Client {
         Answer { status: status.unwrap_or_else(|| panic!("no status line: {head:?}")), head, body: Vec::new() }
     }
 
-    /// Reads exactly the next bytes of a body.
-    pub(crate) fn body(&mut self, into: &mut [u8]) {
+    /// Reads exactly as many bytes.
+    pub(crate) fn fill(&mut self, into: &mut [u8]) {
         while self.received.len() < into.len() {
             assert!(self.receive(), "the body ended after {} bytes", self.received.len());
         }
@@ -94,7 +94,8 @@ impl Client {
         self.received.drain(..into.len());
     }
 
-    fn receive(&mut self) -> bool {
+    /// Reads some more. `false` at the end.
+    pub(super) fn receive(&mut self) -> bool {
         let mut bytes = [0; 64 << 10];
         let received = self.stream.read(&mut bytes).unwrap();
         self.received.extend_from_slice(&bytes[..received]);

@@ -6,10 +6,17 @@ pub(crate) mod client;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) mod hostile;
 pub(crate) mod http;
+pub(crate) mod message;
 #[cfg(feature = "cli")]
 pub(crate) mod process;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod proxied;
 #[cfg(all(feature = "cli", unix))]
 pub(crate) mod python;
+#[cfg(target_os = "linux")]
+pub(crate) mod queues;
+#[cfg(target_os = "linux")]
+pub(crate) mod script;
 pub(crate) mod served;
 pub(crate) mod server;
 #[macro_use]

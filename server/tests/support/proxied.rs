@@ -1,0 +1,54 @@
+//! `headstart proxy` as a process, before the upstreams of a test.
+
+use super::client::Client;
+use super::process::{Process, headstart};
+use super::script::Upstream;
+use std::net::SocketAddr;
+
+pub(crate) struct Proxied {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+impl Proxied {
+    /// Before these URLs, with these arguments. Unless they have a schedule, nothing is hedged: a hedge of a busy
+    /// machine is not for tests about other things.
+    pub(crate) fn to(urls: &[String], args: &[&str]) -> Proxied {
+        let mut whole = vec!["proxy", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        urls.iter().for_each(|url| whole.extend(["--to", url]));
+        if !args.contains(&"--schedule") {
+            whole.extend(["--schedule", "0"]);
+        }
+        whole.extend(args);
+        let mut process = Process::start(headstart(&whole));
+        let address = process.address().parse().unwrap();
+        Proxied { process, address }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    pub(crate) fn url(&self, target: &str) -> String {
+        format!("http://{}{target}", self.address)
+    }
+
+    /// The peak of its resident memory so far, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it is alive");
+        let row = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
+        row.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+/// A proxy before one upstream.
+pub(crate) fn one(args: &[&str]) -> (Proxied, Upstream) {
+    let upstream = Upstream::start();
+    (Proxied::to(&[upstream.url()], args), upstream)
+}
+
+/// A proxy before two upstreams. Which one gets a first attempt is the proxy's choice.
+pub(crate) fn two(args: &[&str]) -> (Proxied, [Upstream; 2]) {
+    let upstreams = [Upstream::start(), Upstream::start()];
+    (Proxied::to(&upstreams.each_ref().map(Upstream::url), args), upstreams)
+}
