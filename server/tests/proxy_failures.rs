@@ -85,7 +85,9 @@ fn with_all_upstreams_dead_it_is_a_bad_gateway_for_now() {
 fn a_post_that_was_lost_is_not_sent_again() {
     let (proxy, upstreams) = two(&["--schedule", "0,0", "--hedge-on-failure"]);
     let ports = upstreams.each_ref().map(|upstream| upstream.address().port());
-    let lose: [fn(Link); 3] = [drop, Client::reset, |mut link: Link| drop(link.send("HTTP/1.1 200 OK\r\nConte"))];
+    let lose: [fn(Link); 3] = [drop, Client::reset, |mut link: Link| {
+        link.send("HTTP/1.1 200 OK\r\nConte");
+    }];
     for lose in lose {
         for request in [POST, "POST / HTTP/1.1\r\nHost: a\r\n\r\n", "PATCH / HTTP/1.1\r\nHost: a\r\n\r\n"] {
             let mut client = proxy.connect();
@@ -152,7 +154,9 @@ fn what_takes_too_long_is_a_gateway_timeout_and_ended() {
         let began = Instant::now();
         client.get("/");
         let mut links = [upstream.asked().0, upstream.asked().0];
-        links.iter_mut().for_each(|link| drop(link.send(begun)));
+        for link in &mut links {
+            link.send(begun);
+        }
         let answer = client.response();
         problem(&answer, 504, &[upstream.address().port()]);
         assert!(began.elapsed() >= timeout && began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
@@ -211,7 +215,9 @@ fn a_client_that_leaves_ends_its_attempts_in_every_phase() {
                 link.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
             }
             leave(client);
-            links.iter_mut().for_each(|link| drop(link.end()));
+            for link in &mut links {
+                link.end();
+            }
         }
         // With its request whole, and nothing answered.
         let mut client = proxy.connect();

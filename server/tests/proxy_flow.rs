@@ -2,6 +2,7 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 use crate::support::client::Client;
+use crate::support::large::{download, upload};
 use crate::support::message::Framing;
 use crate::support::proxied::one;
 use crate::support::queues::{in_the_kernel, send_until_stuck};
@@ -68,6 +69,19 @@ fn an_upstream_that_does_not_read_holds_the_client_back() {
     read_back(&mut link, &piece, sent);
     client.send(&piece[sent % piece.len()..]);
     link.take(piece.len() - sent % piece.len());
+}
+
+#[test]
+fn a_body_of_any_size_leaves_the_memory_flat() {
+    let (proxy, upstream) = one(&[]);
+    // Once each way, so that everything is there that stays.
+    download(proxy.address, &upstream, 1 << 20);
+    upload(proxy.address, &upstream, 1 << 20);
+    let before = proxy.peak_memory();
+    download(proxy.address, &upstream, MUCH);
+    upload(proxy.address, &upstream, MUCH);
+    let grown = proxy.peak_memory() - before;
+    assert!(grown < 1 << 10, "{grown} KiB more memory");
 }
 
 #[test]

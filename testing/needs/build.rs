@@ -4,32 +4,35 @@ use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
 /// Each with arguments that end it at once.
-const PROGRAMS: [(&str, &[&str]); 5] = [
+const PROGRAMS: [(&str, &[&str]); 7] = [
+    ("chromium", &["--version"]),
     ("curl", &["--version"]),
+    ("git", &["--version"]),
     ("mariadbd", &["--version"]),
     ("memcached", &["--version"]),
     ("openssl", &["version"]),
     ("python3", &["--version"]),
 ];
 
+/// Packages of Python.
+const MODULES: [&str; 4] = ["h11", "requests", "urllib3", "websockets"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     for variable in ["CI", "PATH", "PYTHON"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    let mut missing: Vec<_> = PROGRAMS.iter().filter(|(name, arguments)| !runs(name, arguments)).collect();
+    let programs = PROGRAMS.iter().filter(|(name, arguments)| !runs(name, arguments)).map(|(name, _)| *name);
+    let mut missing: Vec<&str> = programs.collect();
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    if !runs(&python, &["-c", "import h11"]) {
-        missing.push(&("h11", &[]));
-    }
+    missing.extend(MODULES.iter().filter(|module| !runs(&python, &["-c", &format!("import {module}")])));
     if !may_replace_the_resolver() {
-        missing.push(&("unshare", &[]));
+        missing.push("unshare");
     }
     if !missing.is_empty() {
         // Installing one is noticed by the place it comes to.
         ["/usr/bin", "/usr/sbin"].iter().for_each(|place| println!("cargo::rerun-if-changed={place}"));
     }
-    let missing: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
     println!("cargo::rustc-env=MISSING={}", missing.join(" "));
     println!("cargo::rustc-env=IN_CI={}", std::env::var_os("CI").is_some());
 }

@@ -88,6 +88,11 @@ pub(crate) fn latin1(bytes: &[u8]) -> String {
 }
 
 impl Client {
+    /// Whether the connection ended instead of bringing another message.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.received.is_empty() && !matches!(self.stream().peek(&mut [0; 1]), Ok(1..))
+    }
+
     /// Reads the head of the next message.
     #[track_caller]
     pub(crate) fn message(&mut self) -> Message {
@@ -107,6 +112,11 @@ impl Client {
         }
     }
 
+    /// What was read and not taken.
+    pub(crate) fn take_buffered(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.received)
+    }
+
     /// Reads as many bytes.
     #[track_caller]
     pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
@@ -117,11 +127,16 @@ impl Client {
         self.received.drain(..length).collect()
     }
 
-    /// Reads a chunk, the last of which is empty; trailers are not for this.
+    /// Reads one chunk, the last of which is empty, and nothing but its size on its line. Trailers are not for this.
     #[track_caller]
     pub(crate) fn chunk(&mut self) -> Vec<u8> {
         let line = latin1(&self.until("\r\n"));
-        let size = usize::from_str_radix(line.trim_end(), 16).unwrap_or_else(|_| panic!("no chunk's size: {line:?}"));
+        self.chunk_of(line.trim_end())
+    }
+
+    #[track_caller]
+    fn chunk_of(&mut self, size: &str) -> Vec<u8> {
+        let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk's size: {size:?}"));
         let data = self.take(size);
         assert_eq!(latin1(&self.take(2)), "\r\n", "after a chunk of {size}");
         data
@@ -135,7 +150,8 @@ impl Client {
             Framing::Chunked => {
                 let mut body = Vec::new();
                 loop {
-                    let chunk = self.chunk();
+                    let line = latin1(&self.until("\r\n"));
+                    let chunk = self.chunk_of(line.trim_end().split(';').next().unwrap_or_default());
                     if chunk.is_empty() {
                         return body;
                     }

@@ -2,10 +2,15 @@
 
 #![allow(dead_code, unreachable_pub, unused_macros)] // each target uses its part
 
+pub(crate) mod chance;
 pub(crate) mod client;
+#[cfg(target_os = "linux")]
+pub(crate) mod closings;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) mod hostile;
 pub(crate) mod http;
+#[cfg(target_os = "linux")]
+pub(crate) mod large;
 pub(crate) mod message;
 #[cfg(feature = "cli")]
 pub(crate) mod process;
@@ -19,8 +24,11 @@ pub(crate) mod queues;
 pub(crate) mod script;
 pub(crate) mod served;
 pub(crate) mod server;
+#[cfg(target_os = "linux")]
+pub(crate) mod site;
 #[macro_use]
 pub(crate) mod stack;
+pub(crate) mod teller;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 #[cfg(all(feature = "cli", target_os = "linux"))]

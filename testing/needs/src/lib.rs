@@ -30,7 +30,9 @@ pub fn needs(programs: TokenStream, test: TokenStream) -> TokenStream {
 
 fn how_to_install(name: &str) -> String {
     match name {
-        "h11" => "pip install h11, and PYTHON=… if not for python3".to_owned(),
+        "h11" | "requests" | "urllib3" | "websockets" => {
+            format!("pip install {name}, and PYTHON=… if not for python3")
+        }
         "mariadbd" => "apt-get install mariadb-server".to_owned(),
         "unshare" => {
             "apt-get install util-linux, and the right to make a mount namespace and to bind port 53".to_owned()

@@ -7,6 +7,8 @@
 //! What this does not do: measure. The load depends on the clients; `request` and `overload` measure.
 
 #[cfg(target_os = "linux")]
+#[path = "../../support/chance.rs"]
+#[allow(dead_code)] // the tests need more of it
 mod chance;
 #[cfg(target_os = "linux")]
 mod clients;

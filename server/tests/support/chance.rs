@@ -30,4 +30,8 @@ impl Chance {
     pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
         most.mul_f64(self.below(1_000) as f64 / 1_000.0)
     }
+
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
 }
