@@ -239,7 +239,7 @@ fn a_drain_lets_a_stream_end_and_refuses_new_connections() {
     client.message();
     client.until("a");
     proxy.process.signal(rustix::process::Signal::TERM);
-    proxy.process.wait_for("drain");
+    proxy.process.wait_for("SIGTERM");
     link.send("b");
     assert_eq!(client.rest_and_end(), ("b".to_owned(), End::Closed));
     assert_eq!(proxy.process.wait().0.code(), Some(0), "{:#?}", proxy.process.stderr);
