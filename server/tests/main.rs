@@ -34,6 +34,7 @@ mod proxy_hedging;
 mod proxy_passing;
 mod proxy_responses;
 mod proxy_smuggling;
+mod proxy_tls;
 mod proxy_tunnels;
 mod proxy_uploads;
 mod sample;

@@ -140,7 +140,7 @@ fn an_unacceptable_answer_does_not_win() {
         let mut client = proxy.connect();
         client.get("/");
         let mut primary = attempt(&upstream, "0");
-        primary.send(format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"));
+        primary.send(format!("HTTP/1.1 {status} No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"));
         attempt(&upstream, "1").send(plain("hedge"));
         assert_eq!(client.response().1, "hedge", "{status}");
         // Its answer was kept as long as it might have been the last.

@@ -152,7 +152,7 @@ fn fields_about_the_connection_stay_here_on_the_way_back() {
         "HTTP/1.1 200 OK\r\nX-One: 1\r\nConnection: X-ONE, x-two\r\nX-Two: 2\r\nX-Three: 3\r\nKeep-Alive: timeout=5\r\n\
          Proxy-Connection: close\r\nUpgrade: h2c\r\nConnection: x-four\r\nX-Four: 4\r\nContent-Length: 0\r\n\r\n",
     );
-    assert_eq!(seen.without(&["Via", "Connection"]), ["X-Three: 3", "Content-Length: 0"]);
+    assert_eq!(seen.without(&["Via", "Date", "Connection"]), ["X-Three: 3", "Content-Length: 0"]);
     let options = seen.all("connection").join(",").to_ascii_lowercase();
     assert!(["", "keep-alive"].contains(&options.as_str()), "{seen:#?}");
 }

@@ -21,7 +21,8 @@ impl Proxied {
         }
         whole.extend(args);
         let mut process = Process::start(headstart(&whole));
-        let address = process.address().parse().unwrap();
+        let line = process.wait_for("listening on http");
+        let address = line.trim_end().rsplit('/').next().unwrap().parse().unwrap();
         Proxied { process, address }
     }
 

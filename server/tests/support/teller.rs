@@ -85,6 +85,9 @@ fn serve(mut link: Client, answer: &Answer) {
         // The patience of a request that has begun.
         link.stream().set_read_timeout(Some(PATIENCE)).unwrap();
         let head = link.message();
+        if head.field("expect").is_some() {
+            link.send("HTTP/1.1 100 Continue\r\n\r\n");
+        }
         let body = link.body(&head);
         match answer(&mut link, &head, body) {
             After::Keep => {}
