@@ -134,9 +134,10 @@ impl Body {
         self.flow.decoder.is_over()
     }
 
-    /// Reads what has come. `false` when that is nothing.
+    /// Reads what has come, and passes over the marks of the framing in it. `false` when nothing has come.
     pub(super) fn receive(&mut self) -> Result<bool, Error> {
-        self.flow.fill_now().map_err(|error| self.flow.error(error))
+        let received = self.flow.fill_now().and_then(|received| self.flow.advance().map(|_| received));
+        received.map_err(|error| self.flow.error(error))
     }
 
     /// Uses up what is here. If that is all of it, the connection goes on to the next call.
