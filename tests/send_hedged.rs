@@ -62,6 +62,27 @@ fn the_first_to_send_a_byte_of_its_body_wins_and_the_loser_is_closed() {
 }
 
 #[test]
+fn the_first_byte_of_a_chunked_body_wins_when_it_comes_after_the_head() {
+    let (crew, [slow, fast]) = (crew(), [Scripted::start(), Scripted::start()]);
+    let client = client(&crew, &[&slow, &fast], &[0, 0]);
+    thread::scope(|scope| {
+        let sending = scope.spawn(|| client.send(&Request::get("/"), PATIENCE).unwrap());
+        let (mut stalls, mut answers) = (slow.accept(), fast.accept());
+        for peer in [&mut stalls, &mut answers] {
+            peer.head();
+            peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        }
+        // So that the heads are read before.
+        thread::sleep(Duration::from_millis(20));
+        answers.say("3\r\na");
+        let response = sending.join().unwrap();
+        assert_eq!(response.upstream(), fast.address().to_string());
+        answers.say("bc\r\n0\r\n\r\n");
+        assert_eq!(read(response.into_body()), "abc");
+    });
+}
+
+#[test]
 fn a_loser_that_opens_late_is_closed_and_nothing_of_the_race_is_left() {
     let (crew, upstream) = (crew(), Scripted::start());
     let client = client(&crew, &[&upstream], &[0, 0, 0]);

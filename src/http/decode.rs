@@ -161,9 +161,11 @@ impl Decoder {
 }
 
 /// Whether the line of a chunk's size begins with a digit, without which httparse reads a 0, the end of the body, and
-/// holds no line feed but its own, which others take for its end.
+/// holds no control characters but those of its end: a line feed is the end for some.
 fn is_strict(line: &[u8]) -> bool {
-    line.first().is_some_and(u8::is_ascii_hexdigit) && line.iter().filter(|byte| **byte == b'\n').count() == 1
+    let said = line.strip_suffix(b"\r\n").unwrap_or(line);
+    let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    said.first().is_some_and(u8::is_ascii_hexdigit) && !said.iter().any(is_control)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ const MAX_FIELDS: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,
+    /// Whether it is of HTTP/1.0.
+    pub(super) is_old: bool,
     pub(super) body: Length,
     /// Whether the connection may serve another call once the body is read.
     pub(super) keep: bool,
@@ -57,7 +59,11 @@ pub(super) fn parse<T>(
         .parse_response_with_uninit_headers(&mut response, bytes, &mut fields)
         .map_err(|error| error.to_string())?;
     let httparse::Status::Complete(length) = parsed else { return Ok(None) };
-    let mut head = Head { status: response.code.unwrap_or_default(), body: Length::UntilClose, keep: false };
+    let (status, is_old) = (response.code.unwrap_or_default(), response.version == Some(0));
+    let mut head = Head { status, is_old, body: Length::UntilClose, keep: false };
+    if head.status < 100 {
+        return Err("a status below 100".to_owned());
+    }
     let (mut declared, mut chunked, mut content_type) = (None, false, None);
     let (mut closes, mut keeps) = (false, response.version == Some(1));
     for field in response.headers.iter() {
@@ -179,7 +185,9 @@ mod tests {
             assert!(head(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).is_err(), "{fields}");
         }
         assert!(head("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
-        assert!(parse(b"HTTP/2 200 OK\r\n\r\n", Asked::Whole, |_, _| ()).is_err());
+        for line in ["HTTP/2 200 OK", "HTTP/1.1 000 x", "HTTP/1.1 099 x", "HTTP/1.1 2000 x"] {
+            assert!(parse(format!("{line}\r\n\r\n").as_bytes(), Asked::Whole, |_, _| ()).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -92,3 +92,13 @@ fn a_body_of_no_bytes_is_over_before_it_begins() {
     assert!(Decoder::new(Length::Known(0)).is_over());
     assert!(!Decoder::new(Length::Chunked).is_over());
 }
+
+#[test]
+fn a_control_character_beside_a_chunk_s_size_is_refused() {
+    for line in ["1;\0\r\n", "1;\x0b\r\n", "1;\x7f\r\n", "1;a\rb\r\n", "1;a\nb\r\n", " 1\r\n", ";a\r\n"] {
+        let body = format!("{line}x\r\n0\r\n\r\n");
+        assert!(decoded(Length::Chunked, body.as_bytes(), &[]).is_err(), "{line:?}");
+    }
+    let (body, ..) = decoded(Length::Chunked, "1;a=\"b\tc\";\u{e4}\r\nx\r\n0\r\n\r\n".as_bytes(), &[]).unwrap();
+    assert_eq!(body, b"x");
+}
