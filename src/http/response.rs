@@ -22,6 +22,11 @@ impl Response {
         self.heard.head.status
     }
 
+    /// Whether the upstream speaks HTTP/1.0 only.
+    pub fn is_http_1_0(&self) -> bool {
+        self.heard.head.is_old
+    }
+
     /// What stands behind the status, as it was sent; it means nothing.
     pub fn reason(&self) -> &[u8] {
         &self.heard.reason

@@ -5,10 +5,11 @@
 
 use super::hop::Options;
 use crate::front::{Conversation, Note, Passed, Response};
-use headstart::http::{self, Body};
+use headstart::http::{self, Body, Fields};
 use headstart::relay::{self, Interrupted};
-use std::io;
-use std::time::Duration;
+use httpdate::HttpDate;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
 
 /// What has to be known beside the response.
 pub(super) struct Way<P> {
@@ -39,7 +40,11 @@ pub(super) fn pass<P: Send + 'static>(response: http::Response, way: Way<P>) -> 
             lines.extend_from_slice(line);
         }
     }
-    lines.extend_from_slice(VIA);
+    if response.fields().get("date").is_none() && status != 101 {
+        // RFC 9110, section 6.6.1: who has a clock dates what it passes on.
+        let _ = write!(lines, "Date: {}\r\n", HttpDate::from(SystemTime::now()));
+    }
+    lines.extend_from_slice(if response.is_http_1_0() { VIA_OLD } else { VIA });
     let attempt = response.attempt() as u64;
     let reason = response.reason().to_vec();
     let body = match status {
@@ -50,7 +55,16 @@ pub(super) fn pass<P: Send + 'static>(response: http::Response, way: Way<P>) -> 
     Response::passed(status, reason, lines, body).with_note("winner", Note::Number(attempt))
 }
 
+/// The version is that of what was received (RFC 9110, section 7.6.3).
 const VIA: &[u8] = b"Via: 1.1 headstart\r\n";
+const VIA_OLD: &[u8] = b"Via: 1.0 headstart\r\n";
+
+/// What an interim response tells the client.
+pub(super) fn interim(fields: &Fields) -> Vec<u8> {
+    let options = Options::of(fields.all("connection"));
+    let passed = fields.lines().filter(|(name, _)| !options.keeps_here(name));
+    passed.flat_map(|(_, line)| line).copied().collect()
+}
 
 fn content<P: Send + 'static>(mut body: Body, way: Way<P>) -> Passed {
     let length = body.length();

@@ -65,7 +65,7 @@ impl ProxyRoute {
             Ok(response) => {
                 for interim in response.interim() {
                     // A client that cannot be told this cannot be told the rest either.
-                    let _ = request.send_interim(interim.status, interim.fields.as_bytes());
+                    let _ = request.send_interim(interim.status, &back::interim(&interim.fields));
                 }
                 let way = Way {
                     is_head: request.method() == "HEAD",

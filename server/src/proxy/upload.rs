@@ -1,5 +1,6 @@
 //! A request's body on its way from the client to an upstream.
 
+use super::back;
 use crate::front::{Request, RequestBody};
 use headstart::http::{Fields, Upload};
 use std::io;
@@ -37,6 +38,6 @@ impl Upload for Uploaded<'_, '_> {
     }
 
     fn interim(&mut self, status: u16, fields: &Fields) -> io::Result<()> {
-        self.request.send_interim(status, fields.as_bytes())
+        self.request.send_interim(status, &back::interim(fields))
     }
 }
