@@ -138,7 +138,7 @@ impl Metrics {
         EndpointMetrics { durations: Some(durations), ..self.endpoint(path, statuses) }
     }
 
-    /// The same for one that answers with any status that an upstream may have: each row shows from its first answer on.
+    /// The same for one that answers with any status an upstream may have: each row shows from its first answer on.
     pub(crate) fn proxied_endpoint(&self, path: &str) -> EndpointMetrics {
         let met = STATUSES.map(|_| OnceLock::new()).collect();
         EndpointMetrics { met, ..self.timed_endpoint(path, &[]) }

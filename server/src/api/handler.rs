@@ -43,7 +43,8 @@ impl Api {
     /// # Errors
     ///
     /// [`Error::Setting`] for the setting that cannot be used: an upstream, or a route whose path is taken or
-    /// malformed, or whose source is malformed or of a feature that this build lacks; or when there is nothing to serve.
+    /// malformed, or whose source is malformed or of a feature that this build lacks. Having neither upstreams nor
+    /// routes is such a mistake, too.
     pub fn new(crew: &Crew, settings: ApiSettings, metrics: Arc<Metrics>) -> Result<Api, Error> {
         settings.check()?;
         let mut routes = Route::built_in(crew, &settings, &metrics)?;

@@ -2,9 +2,9 @@
 //!
 //! The problem: one upstream call has many ends, and a client wants few of them. The answer: routes, which all run the
 //! same race and differ in what they call, in when attempts start and in what counts as done (`strategy`); four of them
-//! are built in. One file (`answer`) maps outcomes to statuses and bodies. Proxy routes pass what is below a prefix through
-//! (`proxied`). Beside the routes is what an operator looks at: health, figures, a page, a description, here or on a
-//! front of its own (`admin`).
+//! are built in. One file (`answer`) maps outcomes to statuses and bodies. Proxy routes pass through what is below a
+//! prefix (`proxied`). Beside the routes is what an operator looks at: health, figures, a page, a description, here or
+//! on a front of its own (`admin`).
 //!
 //! Invariants: this is the only place with status codes of the product. It knows no sockets: who the client is and when
 //! it leaves is known to the front, how something is called to its source.

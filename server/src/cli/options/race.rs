@@ -85,9 +85,9 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Integer,
         value: "STATUS",
         default: "",
-        help: "The status, from 500 to 599, of a race in which every attempt failed. Without it, smart and first answer \
-               200 and {\"success\":false,\"response\":{}}, all answers 502; within-timeout answers 200 and [] in any \
-               case",
+        help: "The status, from 500 to 599, of a race in which every attempt failed. Without it, smart and first \
+               answer 200 and {\"success\":false,\"response\":{}}, all answers 502; within-timeout answers 200 and [] \
+               in any case",
         set: |settings, text| failure_status(text).map(|status| settings.failure_status = Some(status)),
     },
     Opt {

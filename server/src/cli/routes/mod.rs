@@ -1,7 +1,7 @@
 //! The routes, as a flag or variable writes them (`PATH=SOURCE`) and as tables of the file.
 //!
-//! A path that ends in a star is that of a proxy route, every other one that of a route with sources. They have the path
-//! and a few keys in common; a key of the other kind is a mistake that says so.
+//! A path that ends in a star is that of a proxy route, every other one that of a route with sources. They have the
+//! path and a few keys in common; a key of the other kind is a mistake that says so.
 
 mod keys;
 mod passed;
