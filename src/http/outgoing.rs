@@ -198,6 +198,11 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_asked_for_a_member_in_any_case() {
+        assert!(lists(b"x, 100-Continue", b"100-continue") && !lists(b"100-continued", b"100-continue"));
+    }
+
+    #[test]
     fn what_cannot_be_sent_is_refused_by_name() {
         for (request, part) in [
             (Request::new("", "/"), "method"),

@@ -1,6 +1,6 @@
 //! One direction of a relay: what moves, and what it waits for.
 
-use super::Duplex;
+use super::duplex::Duplex;
 use std::io;
 
 /// How often a lane moves something before the other one has its turn.
