@@ -40,7 +40,7 @@ enum Place {
 
 /// Where a connection belongs.
 pub(super) struct Home {
-    pub(super) pool: Arc<Pool<Link>>,
+    pub(super) pool: Arc<Pool<Box<Link>>>,
     pub(super) origin: usize,
     /// Host and port, for messages.
     pub(super) to: Arc<str>,
@@ -58,13 +58,13 @@ pub(super) enum Next {
 
 impl Flow {
     pub(super) fn new(
-        link: Link,
+        link: Box<Link>,
         decoder: Decoder,
         outflow: Option<Box<Outflow>>,
         home: Home,
         is_tunnel: bool,
     ) -> Flow {
-        Flow { place: Place::Here(Box::new(link)), decoder, outflow, home, is_tunnel, untold: None }
+        Flow { place: Place::Here(link), decoder, outflow, home, is_tunnel, untold: None }
     }
 
     /// What of the body is here, in one piece.

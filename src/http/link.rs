@@ -72,8 +72,9 @@ impl Failure {
     }
 }
 
-impl Reusable for Link {
-    fn resume(mut self, token: &CancelToken) -> Option<Link> {
+/// Boxed, since it goes from hand to hand.
+impl Reusable for Box<Link> {
+    fn resume(mut self, token: &CancelToken) -> Option<Box<Link>> {
         if !self.stream.is_quiet() {
             return None;
         }
@@ -82,7 +83,7 @@ impl Reusable for Link {
         Some(self)
     }
 
-    fn rest(mut self) -> Option<Link> {
+    fn rest(mut self) -> Option<Box<Link>> {
         if self.input.len() > INPUT {
             self.input = vec![0; INPUT]; // gives back what a large answer took
         }
@@ -96,8 +97,8 @@ impl Reusable for Link {
 
 impl Link {
     /// A new connection, in the hands of a call.
-    pub(super) fn new(stream: Stream, hold: Hold) -> Link {
-        Link {
+    pub(super) fn new(stream: Stream, hold: Hold) -> Box<Link> {
+        Box::new(Link {
             stream,
             hold: Some(hold),
             input: vec![0; INPUT],
@@ -106,7 +107,7 @@ impl Link {
             output: Vec::new(),
             reached: Reached::Unsent,
             phase: Phase::Send,
-        }
+        })
     }
 
     pub(super) fn stream(&mut self) -> &mut Stream {

@@ -140,16 +140,16 @@ impl Upstreams {
     }
 }
 
-type Asked = (Link, Option<Box<Outflow>>, Heard);
+type Asked = (Box<Link>, Option<Box<Outflow>>, Heard);
 
 /// Sends the request of `attempt` on `link` and waits for the head.
 fn ask(
-    mut link: Link,
+    mut link: Box<Link>,
     asking: &Asking,
     (upstream, timeout_header): (&Upstream, &str),
     attempt: &Attempt,
     upload: Option<&mut dyn Upload>,
-) -> Talk<Link, Asked> {
+) -> Talk<Box<Link>, Asked> {
     let (outgoing, idle) = (&asking.outgoing, asking.rules.body_idle_timeout);
     let mut head = link.take_output();
     outgoing.write_head(&mut head, &upstream.to, attempt, timeout_header);

@@ -62,7 +62,7 @@ pub(crate) struct Upstreams {
     max_body: u64,
     timeout_header: HeaderName,
     agents: Arc<Pool<ReusableAgent>>,
-    links: Arc<Pool<Link>>,
+    links: Arc<Pool<Box<Link>>>,
     connect_timeout: Duration,
     config: Config,
     /// For an `https` upstream: no redirect leads to `http`.
@@ -198,7 +198,7 @@ impl Upstreams {
 
     /// One of them, and the idle connections to all.
     #[cfg(unix)]
-    pub(super) fn at(&self, index: usize) -> (&Upstream, &Arc<Pool<Link>>) {
+    pub(super) fn at(&self, index: usize) -> (&Upstream, &Arc<Pool<Box<Link>>>) {
         (&self.list[index], &self.links)
     }
 
@@ -227,7 +227,7 @@ impl Upstreams {
     }
 
     /// A new connection to `upstream`.
-    pub(super) fn connect(&self, upstream: &Upstream, token: &CancelToken) -> Result<Link, Error> {
+    pub(super) fn connect(&self, upstream: &Upstream, token: &CancelToken) -> Result<Box<Link>, Error> {
         let until = Deadline::after(self.connect_timeout);
         let (socket, hold) = self.tcp.dialer.open(&upstream.address, until, &TimeLimit::from(token))?;
         let stream = match upstream.is_secure() {

@@ -27,7 +27,7 @@ enum ContentType {
 }
 
 /// Sends `request` and reads the answer to its end. `to` is the peer's name, for messages.
-pub(super) fn talk(mut link: Link, request: &[u8], to: &str, wanted: Wanted<'_>) -> Talk<Link, Json> {
+pub(super) fn talk(mut link: Box<Link>, request: &[u8], to: &str, wanted: Wanted<'_>) -> Talk<Box<Link>, Json> {
     let (result, keep) = exchange(&mut link, request, to, wanted);
     Talk { result, reached: link.reached, keep: keep.then_some(link) }
 }
@@ -93,6 +93,12 @@ fn answer(
 fn body(link: &mut Link, length: Length, limit: u64, patience: Patience) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     if let Length::Known(length) = length {
+        if length <= limit && length <= link.unused().len() as u64 {
+            // The usual one: all of it is here.
+            let body = link.unused()[..length as usize].to_vec();
+            link.take(body.len());
+            return Ok(body);
+        }
         // A declared length is the peer's word only: it does not make us allocate much in advance.
         body.reserve_exact(length.min(64 << 10).min(limit) as usize);
     }
