@@ -42,7 +42,7 @@ pub(super) struct Asking {
 /// Why an attempt did not win.
 pub(super) enum Miss {
     /// An answer came that is no success. It may still be the best there is.
-    Answer(Box<Response>),
+    Answer(Response),
     Failed(Error),
 }
 
@@ -59,7 +59,7 @@ impl Upstreams {
         let mut response = self.respond(asking, attempt, None)?;
         if !asking.rules.accept(response.status()) {
             response.body_mut().release()?;
-            return Err(Miss::Answer(Box::new(response)));
+            return Err(Miss::Answer(response));
         }
         if !(asking.outgoing.wants_events || response.has_events()) {
             wait_to_win(response.body_mut(), &asking.rules, attempt)?;

@@ -7,6 +7,12 @@ use super::heads::{Heard, Interim};
 /// A response whose head has come.
 #[derive(Debug)]
 pub struct Response {
+    /// In one place from the attempt to the caller: it goes through many hands.
+    parts: Box<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
     heard: Heard,
     attempt: usize,
     body: Body,
@@ -14,61 +20,61 @@ pub struct Response {
 
 impl Response {
     pub(super) fn new(heard: Heard, attempt: usize, body: Body) -> Response {
-        Response { heard, attempt, body }
+        Response { parts: Box::new(Parts { heard, attempt, body }) }
     }
 
     /// The status.
     pub fn status(&self) -> u16 {
-        self.heard.head.status
+        self.parts.heard.head.status
     }
 
     /// Whether the upstream speaks HTTP/1.0 only.
     pub fn is_http_1_0(&self) -> bool {
-        self.heard.head.is_old
+        self.parts.heard.head.is_old
     }
 
     /// What stands behind the status, as it was sent; it means nothing.
     pub fn reason(&self) -> &[u8] {
-        &self.heard.reason
+        &self.parts.heard.reason
     }
 
     /// The fields of the head, all of them.
     pub fn fields(&self) -> &Fields {
-        &self.heard.fields
+        &self.parts.heard.fields
     }
 
     /// The interim responses that came before this one, but 100, and those that an [`Upload`](super::Upload) was told
     /// of. At most 16.
     pub fn interim(&self) -> &[Interim] {
-        &self.heard.interim
+        &self.parts.heard.interim
     }
 
     /// The number of the attempt whose response this is: 0 for the primary.
     pub fn attempt(&self) -> usize {
-        self.attempt
+        self.parts.attempt
     }
 
     /// Host and port of the upstream whose response this is, for logs.
     pub fn upstream(&self) -> &str {
-        self.body.upstream()
+        self.parts.body.upstream()
     }
 
     /// The body.
     pub fn body(&self) -> &Body {
-        &self.body
+        &self.parts.body
     }
 
     /// The body, to be read.
     pub fn body_mut(&mut self) -> &mut Body {
-        &mut self.body
+        &mut self.parts.body
     }
 
     /// The body alone.
     pub fn into_body(self) -> Body {
-        self.body
+        self.parts.body
     }
 
     pub(super) fn has_events(&self) -> bool {
-        self.heard.has_events
+        self.parts.heard.has_events
     }
 }

@@ -172,7 +172,7 @@ fn committed(ended: Ended, token: Option<CancelToken>) -> Result<Response, Error
         }
         // Somebody has ended it who wants no answer any more.
         (None, Some(answer), RaceEnd::Won | RaceEnd::Finished | RaceEnd::Canceled(CancelReason::DeadlineExceeded)) => {
-            Ok(*answer)
+            Ok(answer)
         }
         (None, _, RaceEnd::Canceled(reason)) => Err(Error::ended(reason, ended_in.unwrap_or(Phase::Wait))),
         (None, None, RaceEnd::Won | RaceEnd::Finished) => last,
