@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_expected_is_found_in_each_list_of_it() {
+        let expects = |values: &[&str]| {
+            let request =
+                values.iter().fold(Request::new("POST", "/"), |request, value| request.field("Expect", value));
+            Outgoing::new(&request, None, "x").unwrap().expects
+        };
+        assert!(expects(&["100-Continue"]) && expects(&["x, 100-continue"]) && expects(&["x", "100-continue ,y"]));
+        assert!(!expects(&[]) && !expects(&["100-continu"]) && !expects(&["x100-continue"]));
+    }
+
+    #[test]
     fn reads_may_be_hedged_and_nothing_else() {
         let sending = |request: Request| Outgoing::new(&request, None, "x").unwrap().sending;
         for method in ["GET", "HEAD", "OPTIONS"] {
