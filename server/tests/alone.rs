@@ -11,4 +11,5 @@ mod server_continued;
 mod server_descriptors;
 mod server_leaks;
 mod server_open_files;
+mod server_streams_memory;
 mod server_watch;

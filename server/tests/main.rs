@@ -23,6 +23,7 @@ mod cli_tls;
 mod docs;
 mod end_to_end;
 mod hostile_sizes;
+mod plain_bodies;
 mod plain_front;
 mod proxy_clients;
 mod proxy_cuts;
@@ -45,6 +46,7 @@ mod server_handler;
 mod server_limits;
 mod server_streams;
 mod server_tls;
+mod server_tls_streams;
 mod server_tunnels;
 
 mod stuck_lookup;

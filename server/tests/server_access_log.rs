@@ -3,10 +3,11 @@
 
 use crate::support::server::{eventually, settings, start};
 use headstart::Deadline;
-use headstart_server::front::{Note, Request, Response, access};
+use headstart_server::front::{Note, Passed, Request, Response, access};
 use log::kv::{Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -67,6 +68,30 @@ fn every_request_leaves_one_line() {
             Response::new(200, "text/plain", &b""[..]).with_note("attempts", Note::Number(2))
         }
         "/panic" => panic!("as told"),
+        "/stream" => {
+            Response::streaming(200, "text/plain", None, |conversation| conversation.write_all(&[b'a'; 100_000]))
+                .with_note("attempts", Note::Number(1))
+        }
+        "/fails" => Response::streaming(200, "text/plain", Some(9), |conversation| {
+            conversation.write_all(b"part")?;
+            Err(std::io::ErrorKind::Other.into())
+        }),
+        "/endless" => Response::streaming(200, "text/plain", None, |conversation| {
+            loop {
+                conversation.write_all(&[b'a'; 1_000])?;
+            }
+        }),
+        "/stops" => Response::streaming(200, "text/plain", None, |conversation| {
+            conversation.write_all(b"part")?;
+            conversation.token().wait(Deadline::after(headstart_testing::PATIENCE));
+            Err(std::io::ErrorKind::Other.into())
+        }),
+        "/tunnel" => Response::passed(
+            101,
+            Vec::new(),
+            b"Upgrade: a\r\n".to_vec(),
+            Passed::Tunnel(Box::new(|tunnel| tunnel.write_all(b"hello"))),
+        ),
         _ => Response::new(200, "text/plain", &b"fine"[..])
             .with_note("attempts", Note::Number(3))
             .with_note("end", Note::Word("won")),
@@ -96,10 +121,33 @@ fn every_request_leaves_one_line() {
     client.send("GET").answer();
     assert!(line().ends_with("path=GET refused=the head took too long status=408"));
 
+    // A stream's comes when it is over.
+    let mut client = fixture.connect();
+    client.get("/stream").head();
+    assert_eq!(line(), "attempts=1 bytes=100000 method=GET path=/stream status=200");
+    client.send("HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(line(), "attempts=1 bytes=0 method=HEAD path=/stream status=200");
+    drop(client);
+    fixture.connect().get("/fails").head();
+    assert_eq!(line(), "bytes=4 cut=upstream method=GET path=/fails status=200");
+    let mut client = fixture.connect();
+    client.get("/endless").head();
+    assert!(LOG.lines.lock().unwrap().is_empty());
+    client.reset();
+    let cut = line();
+    assert!(cut.ends_with(" cut=client method=GET path=/endless status=200") && !cut.contains("bytes=0 "), "{cut}");
+    fixture.connect().get("/tunnel").head();
+    assert_eq!(line(), "bytes=5 method=GET path=/tunnel status=101");
+
     // A connection without a request leaves none.
     drop(fixture.connect());
     fixture.wait_until("it is gone", |fixture| fixture.server.stats().connections == 0);
     fixture.assert_serves();
     assert!(line().contains("path=/healthy"));
     assert!(LOG.lines.lock().unwrap().is_empty());
+
+    let mut client = fixture.connect();
+    client.get("/stops").head();
+    fixture.server.shutdown(Duration::ZERO);
+    assert_eq!(line(), "bytes=4 cut=shutdown method=GET path=/stops status=200");
 }

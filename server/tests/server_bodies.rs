@@ -1,7 +1,7 @@
 //! Request bodies that their handlers read as they come.
 
-use crate::support::client::{Client, End};
-use crate::support::server::{Fixture, settings, start};
+use crate::support::client::End;
+use crate::support::server::{Fixture, settings, start, taking};
 use crossbeam_channel::{Receiver, unbounded};
 use headstart::CancelReason;
 use headstart_server::front::{BodyLength, Handler, Request, Response, Version};
@@ -12,19 +12,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 const TEXT: &str = "text/plain";
-
-/// A handler that takes every body.
-struct Takes<F>(F);
-
-impl<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static> Handler for Takes<F> {
-    fn handle(&self, request: &Request<'_>) -> Response {
-        (self.0)(request)
-    }
-
-    fn takes_body(&self, _: &Request<'_>) -> bool {
-        true
-    }
-}
 
 /// Answers with the body, or with what was wrong with it.
 fn mirror(request: &Request<'_>) -> Response {
@@ -45,7 +32,7 @@ fn chunked(head: &str, chunks: &[&str]) -> String {
 
 #[test]
 fn a_body_is_read_and_what_follows_it_is_the_next_request() {
-    let fixture = start(settings(), Takes(mirror));
+    let fixture = start(settings(), taking(mirror));
     let mut client = fixture.connect();
     let known = |body: &str| format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let many = [known("one"), chunked("", &["two", " and a half"]), known(""), chunked("", &[]), known("last")];
@@ -65,7 +52,7 @@ fn a_body_is_read_and_what_follows_it_is_the_next_request() {
 fn a_body_of_any_length_is_read_whatever_bodies_that_are_dropped_may_have() {
     let fixture = start(
         settings().max_body(10),
-        Takes(|request: &Request<'_>| {
+        taking(|request: &Request<'_>| {
             let mut sum = 0_u64;
             let mut bytes = 0;
             let (mut body, mut room) = (request.body(), [0; 10_000]);
@@ -99,7 +86,7 @@ fn start_telling() -> (Fixture, Receiver<String>) {
     let (tell, told) = unbounded();
     let fixture = start(
         settings(),
-        Takes(move |request: &Request<'_>| {
+        taking(move |request: &Request<'_>| {
             let (mut body, mut room) = (request.body(), [0; 100]);
             loop {
                 let read = body.read(&mut room).unwrap();
@@ -159,7 +146,7 @@ fn a_client_that_waits_for_leave_gets_it_when_the_body_is_read() {
 fn leave_is_given_once() {
     let fixture = start(
         settings(),
-        Takes(|request: &Request<'_>| {
+        taking(|request: &Request<'_>| {
             assert!(request.expects_continue());
             request.send_interim(100, b"").unwrap();
             mirror(request)
@@ -173,7 +160,7 @@ fn leave_is_given_once() {
 
 #[test]
 fn a_body_that_is_not_read_costs_its_connection_and_not_the_answer() {
-    let fixture = start(settings(), Takes(|_: &Request<'_>| Response::new(403, TEXT, &b"no"[..])));
+    let fixture = start(settings(), taking(|_: &Request<'_>| Response::new(403, TEXT, &b"no"[..])));
     // Without leave there is no body, and maybe there is one: nobody can tell what comes next.
     let mut client = fixture.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -195,7 +182,7 @@ fn a_body_that_is_not_read_costs_its_connection_and_not_the_answer() {
 
 #[test]
 fn a_body_that_was_cut_never_looks_whole() {
-    let fixture = start(settings(), Takes(mirror));
+    let fixture = start(settings(), taking(mirror));
     for cut in [
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf",
@@ -211,7 +198,7 @@ fn a_body_that_was_cut_never_looks_whole() {
 
 #[test]
 fn a_malformed_body_is_an_error_and_its_connection_ends() {
-    let fixture = start(settings(), Takes(mirror));
+    let fixture = start(settings(), taking(mirror));
     let mut client = fixture.connect();
     client.send(
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\nGET / HTTP/1.1\r\n",
@@ -223,7 +210,7 @@ fn a_malformed_body_is_an_error_and_its_connection_ends() {
 
 #[test]
 fn a_client_that_is_silent_within_its_body_for_too_long_is_an_error() {
-    let fixture = start(settings().body_idle_timeout(Duration::from_millis(100)), Takes(mirror));
+    let fixture = start(settings().body_idle_timeout(Duration::from_millis(100)), taking(mirror));
     let mut client = fixture.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     for piece in ["a", "b", "c"] {
@@ -279,7 +266,7 @@ fn echo(conversation: &mut Conversation<'_>) -> io::Result<()> {
 }
 
 fn start_echo(settings: ServerSettings) -> Fixture {
-    start(settings, Takes(|_: &Request<'_>| Response::streaming(200, TEXT, None, echo)))
+    start(settings, taking(|_: &Request<'_>| Response::streaming(200, TEXT, None, echo)))
 }
 
 #[test]
@@ -313,7 +300,7 @@ fn a_client_that_leaves_within_its_body_ends_its_request() {
     let (tell, told) = unbounded();
     let fixture = start(
         settings(),
-        Takes(move |request: &Request<'_>| {
+        taking(move |request: &Request<'_>| {
             let token = request.token();
             tell.send(None).unwrap();
             tell.send(token.wait(headstart::Deadline::after(PATIENCE))).unwrap();
@@ -339,7 +326,7 @@ fn a_client_that_leaves_within_its_body_ends_its_request() {
 fn there_is_one_reader_at_a_time() {
     let fixture = start(
         settings(),
-        Takes(|request: &Request<'_>| {
+        taking(|request: &Request<'_>| {
             let mut first = request.body();
             let second = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(request.body())));
             let mut room = [0; 1];
@@ -389,7 +376,7 @@ mod at_once {
         let seen: Mutex<Vec<u8>> = Mutex::default();
         let fixture = start(
             settings(),
-            Takes(move |request: &Request<'_>| {
+            taking(move |request: &Request<'_>| {
                 let mut body = request.body();
                 let mut seen = seen.lock().unwrap();
                 seen.clear();
@@ -434,7 +421,7 @@ mod at_once {
         let (go, goes) = unbounded::<()>();
         let fixture = start(
             settings(),
-            Takes(move |request: &Request<'_>| {
+            taking(move |request: &Request<'_>| {
                 assert!(request.body().peek_now().is_ok());
                 goes.recv_timeout(PATIENCE).unwrap();
                 match io::copy(&mut request.body(), &mut io::sink()) {
@@ -468,9 +455,4 @@ mod at_once {
         client.send(vec![b'a'; ALL - sent]);
         assert_eq!(client.answer().text(), ALL.to_string());
     }
-}
-
-/// Used by other tests of bodies.
-pub(crate) fn taking(handler: impl Fn(&Request<'_>) -> Response + Send + Sync + 'static) -> impl Handler {
-    Takes(handler)
 }

@@ -7,6 +7,7 @@ use crossbeam_channel::{bounded, unbounded};
 use headstart::{CancelReason, Deadline};
 use headstart_server::front::{Request, Response};
 use headstart_testing::PATIENCE;
+use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -238,4 +239,56 @@ fn twenty_stops_under_load_lose_nothing_admitted() {
             assert_eq!(answered, admitted.load(Ordering::SeqCst));
         });
     }
+}
+
+/// A server that streams a word when it is told to, and tells what its token says when it is not.
+fn start_streaming() -> (server::Fixture, crossbeam_channel::Sender<()>) {
+    let (go, told) = unbounded::<()>();
+    let fixture = start(settings(), move |_: &Request<'_>| {
+        let told = told.clone();
+        Response::streaming(200, "text/plain", None, move |conversation| {
+            conversation.write_all(b"part")?;
+            let (canceled, cancellation) = bounded(1);
+            let _cleanup = conversation.token().on_cancel(move |reason| {
+                let _ = canceled.try_send(reason);
+            });
+            crossbeam_channel::select! {
+                recv(told) -> _ => conversation.write_all(b"last"),
+                recv(cancellation) -> reason => {
+                    assert_eq!(reason, Ok(CancelReason::Shutdown));
+                    Err(std::io::ErrorKind::Other.into())
+                }
+                default(PATIENCE) => panic!("neither told nor canceled"),
+            }
+        })
+    });
+    (fixture, go)
+}
+
+#[test]
+fn a_stream_under_way_is_waited_for() {
+    let (fixture, go) = start_streaming();
+    let mut client = fixture.connect();
+    client.get("/").head();
+    client.body(&mut [0; 9]);
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| fixture.server.shutdown(PATIENCE));
+        fixture.wait_until("it drains", |fixture| fixture.server.stats().is_draining);
+        assert_eq!(fixture.server.stats().in_flight, 1);
+        go.send(()).unwrap();
+        assert_eq!(client.rest(), b"4\r\nlast\r\n0\r\n\r\n");
+        let drained = stopping.join().unwrap();
+        assert_eq!((drained.canceled, drained.cut), (0, 0));
+    });
+}
+
+#[test]
+fn a_stream_that_is_not_over_by_the_timeout_is_canceled_and_cut() {
+    let (fixture, _go) = start_streaming();
+    let mut client = fixture.connect();
+    client.get("/").head();
+    client.body(&mut [0; 9]);
+    let drained = fixture.server.shutdown(Duration::from_millis(50));
+    assert_eq!((drained.canceled, drained.cut), (1, 0));
+    assert_eq!(client.rest(), b"", "no last chunk");
 }

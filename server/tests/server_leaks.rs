@@ -2,10 +2,12 @@
 #![cfg(target_os = "linux")]
 
 use crate::support::client::Client;
-use crate::support::server::{eventually, settings, start};
+use crate::support::server::{eventually, settings, start, taking};
 use headstart::Deadline;
-use headstart_server::front::{Request, Response};
+use headstart_server::Conversation;
+use headstart_server::front::{Passed, Request, Response};
 use std::fs;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 fn count(directory: &str) -> usize {
@@ -20,12 +22,36 @@ fn threads_and_descriptors() -> (usize, usize) {
 fn threads_and_descriptors_come_back_whatever_clients_do() {
     headstart_testing::alone!();
     let before = threads_and_descriptors();
-    let fixture = start(settings(), |request: &Request<'_>| {
-        if request.path() == "/slow" {
-            request.token().wait(Deadline::after(Duration::from_millis(30)));
-        }
-        Response::new(200, "text/plain", &b"fine"[..])
-    });
+    let fixture = start(
+        settings(),
+        taking(|request: &Request<'_>| match request.path() {
+            "/stream" => Response::streaming(200, "text/plain", None, |conversation| {
+                loop {
+                    conversation.write_all(&[b'a'; 10_000])?;
+                }
+            }),
+            "/echo" => Response::streaming(200, "text/plain", None, |conversation| {
+                let mut room = [0; 1_000];
+                loop {
+                    match conversation.read(&mut room)? {
+                        0 => return Ok(()),
+                        read => conversation.write_all(&room[..read])?,
+                    }
+                }
+            }),
+            "/tunnel" => {
+                let run = Box::new(|tunnel: &mut Conversation<'_>| tunnel.read_to_end(&mut Vec::new()).map(drop));
+                Response::passed(101, Vec::new(), b"Upgrade: a\r\n".to_vec(), Passed::Tunnel(run))
+            }
+            path => {
+                if path == "/slow" {
+                    request.token().wait(Deadline::after(Duration::from_millis(30)));
+                }
+                let _ = request.body().read_to_end(&mut Vec::new());
+                Response::new(200, "text/plain", &b"fine"[..])
+            }
+        }),
+    );
     fixture.assert_serves();
     let no_connections = || fixture.server.stats().connections == 0 && fixture.crew.stats().threads == 0;
     eventually("the first client is gone", no_connections);
@@ -36,12 +62,16 @@ fn threads_and_descriptors_come_back_whatever_clients_do() {
         let client = fixture.connect();
         if number % 2 == 0 { client.reset() } else { drop(client) }
     }
-    // Gone in the middle of a head, of a body, of an answer, of a slow request.
+    // Gone in the middle of a head, of a body, of an answer, of a slow request, of a stream, of a tunnel.
     for beginning in [
         "GET / HT",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
         "bad\r\n\r\n",
         "GET /slow HTTP/1.0\r\n\r\n",
+        "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /stream HTTP/1.0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na",
+        "GET /tunnel HTTP/1.1\r\nHost: a\r\n\r\nabc",
     ] {
         for _ in 0..50 {
             let mut client = fixture.connect();

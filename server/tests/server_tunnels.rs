@@ -1,8 +1,7 @@
 //! Tunnels: what a connection carries after `101`.
 
-use crate::server_bodies::taking;
 use crate::support::client::{Client, End};
-use crate::support::server::{Fixture, settings, start};
+use crate::support::server::{Fixture, settings, start, taking};
 use crossbeam_channel::unbounded;
 use headstart_server::Conversation;
 use headstart_server::front::{Passed, Request, Response};

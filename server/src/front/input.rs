@@ -54,6 +54,10 @@ impl Input {
     fn make_room(&mut self, most: usize) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+            // What followed a body was more than a head may be.
+            if self.buffer.len() > most.max(FIRST_SIZE) {
+                self.buffer = vec![0; FIRST_SIZE];
+            }
         }
         if self.end == self.buffer.len() {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -69,6 +69,6 @@ pub use own::Server;
 #[cfg(feature = "tiny_http")]
 pub use plain::PlainServer;
 pub use request_body::RequestBody;
-pub use response::{Ending, Note, Passed, Response};
+pub use response::{Ending, Note, Passed, Response, Run};
 pub use settings::{ServerSettings, TlsSettings};
 pub use stats::{Drained, ServerStats};

@@ -89,12 +89,13 @@ impl Outgoing {
         let is_held = self.sent < self.held.len();
         if self.frame == Frame::Chunked || is_held && bytes.len() <= WINDOW / 4 {
             self.hold(bytes, 0);
+            self.count(bytes.len());
             self.flush(stream, timeout)?;
         } else {
             self.flush(stream, timeout)?;
             stream.send(bytes, timeout)?;
+            self.count(bytes.len());
         }
-        self.count(bytes.len());
         Ok(bytes.len())
     }
 

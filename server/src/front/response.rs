@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-/// What sends the body of a streamed response.
-pub(super) type Run = Box<dyn FnOnce(&mut Conversation<'_>) -> io::Result<()> + Send>;
+/// What sends the body of a streamed response, or serves a tunnel: on the connection's thread, until it returns.
+pub type Run = Box<dyn FnOnce(&mut Conversation<'_>) -> io::Result<()> + Send>;
 
 /// The answer to a request.
 pub struct Response {
@@ -41,11 +41,11 @@ pub enum Passed {
         /// Its bytes, where that is known.
         length: Option<u64>,
         /// Sends it, as the function given to [`Response::streaming`] does.
-        run: Box<dyn FnOnce(&mut Conversation<'_>) -> io::Result<()> + Send>,
+        run: Run,
     },
     /// After a status of 101: from here on the connection carries something else than HTTP, in both directions, until
     /// the function returns.
-    Tunnel(Box<dyn FnOnce(&mut Conversation<'_>) -> io::Result<()> + Send>),
+    Tunnel(Run),
 }
 
 /// What the access line says about a request beyond what the server itself knows.
@@ -87,6 +87,36 @@ impl Response {
     ///
     /// When `send` fails or panics, or ends before `length`, the connection is cut, so that the client does not take
     /// what it has for the whole.
+    ///
+    /// ```
+    /// use headstart::{Crew, CrewSettings, Deadline};
+    /// use headstart_server::{Request, Response, Server, ServerSettings};
+    /// use std::io::{Read, Write};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// let crew = Crew::new(CrewSettings::default())?;
+    /// let handler = |_: &Request<'_>| {
+    ///     Response::streaming(200, "text/event-stream", None, |conversation| {
+    ///         for number in 0..3 {
+    ///             // Each event leaves at once. A client that has left is an error, which ends the stream.
+    ///             conversation.write_all(format!("data: {number}\n\n").as_bytes())?;
+    ///             if conversation.token().wait(Deadline::after(Duration::from_millis(10))).is_some() {
+    ///                 break; // the server stops
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     })
+    /// };
+    /// let server = Server::start(&crew, ServerSettings::new("127.0.0.1:0"), Arc::new(handler))?;
+    /// let mut client = std::net::TcpStream::connect(server.local_addr())?;
+    /// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.ends_with("data: 0\n\ndata: 1\n\ndata: 2\n\n"));
+    /// # server.shutdown(Duration::from_secs(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     ///

@@ -94,6 +94,12 @@ impl Client {
         self.received.drain(..into.len());
     }
 
+    /// What is next to come of a body, at least a byte.
+    pub(crate) fn some(&mut self) -> Vec<u8> {
+        assert!(!self.received.is_empty() || self.receive(), "the body ended");
+        std::mem::take(&mut self.received)
+    }
+
     /// Reads some more. `false` at the end.
     pub(super) fn receive(&mut self) -> bool {
         let mut bytes = [0; 64 << 10];

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use headstart::{Crew, CrewSettings};
-use headstart_server::front::{Handler, Response};
+use headstart_server::front::{Handler, Request, Response};
 use headstart_server::{Server, ServerSettings};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +32,24 @@ pub(crate) fn start_echo(settings: ServerSettings) -> Fixture {
     start(settings, echo)
 }
 
-pub(crate) fn echo(request: &headstart_server::front::Request<'_>) -> Response {
+pub(crate) fn echo(request: &Request<'_>) -> Response {
     let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
     Response::new(200, "text/plain", format!("{} {}{query}", request.method(), request.path()).into_bytes())
+}
+
+/// A handler that takes every body.
+pub(crate) fn taking<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static>(handle: F) -> impl Handler {
+    struct Takes<F>(F);
+    impl<F: Fn(&Request<'_>) -> Response + Send + Sync + 'static> Handler for Takes<F> {
+        fn handle(&self, request: &Request<'_>) -> Response {
+            (self.0)(request)
+        }
+
+        fn takes_body(&self, _: &Request<'_>) -> bool {
+            true
+        }
+    }
+    Takes(handle)
 }
 
 impl Fixture {

@@ -150,6 +150,11 @@ impl TlsClient {
         Some((head, body))
     }
 
+    /// What has come behind the last answer.
+    pub(crate) fn take_received(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.received)
+    }
+
     /// The body of the answer to a GET.
     pub(crate) fn ask(&mut self, target: &str) -> String {
         String::from_utf8(self.get(target).answer().1).unwrap()

@@ -110,6 +110,33 @@ fn no_more_is_taken_than_was_given() {
     assert_eq!(chunked.feed(b"GET /", LIMIT), Ok(0));
 }
 
+/// The data of a body, and where it ends, taken as somebody does who wants the data; the verdict of its framing.
+fn data_of(bytes: &[u8], cuts: &[usize]) -> Result<(Vec<u8>, Option<usize>), u16> {
+    let mut chunked = Chunked::new();
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+    ends.push(bytes.len());
+    ends.sort_unstable();
+    let (mut data, mut taken) = (Vec::new(), 0);
+    for end in ends {
+        while taken < end && !chunked.is_done() {
+            taken += chunked.take_framing(&bytes[taken..end], LIMIT).map_err(|refusal| refusal.status)?;
+            let here = chunked.data().min((end - taken) as u64) as usize;
+            data.extend_from_slice(&bytes[taken..taken + here]);
+            chunked.take_data(here as u64);
+            taken += here;
+        }
+    }
+    Ok((data, chunked.is_done().then_some(taken)))
+}
+
+#[test]
+fn the_data_is_told_from_its_framing() {
+    let body = b"3;a=b\r\nabc\r\nA\r\n0\r\n\r\n56789\r\n0\r\nX: y\r\n\r\nGET /";
+    for cuts in [&[][..], &[1], &[9, 11], &[16, 17, 18]] {
+        assert_eq!(data_of(body, cuts), Ok((b"abc0\r\n\r\n56789".to_vec(), Some(body.len() - 5))));
+    }
+}
+
 #[test]
 fn a_refusal_says_what_is_malformed() {
     let why = |bytes: &[u8]| Chunked::new().feed(bytes, LIMIT).unwrap_err().why;
@@ -133,6 +160,11 @@ proptest! {
         cuts in prop::collection::vec(any::<usize>(), 0..6),
     ) {
         let bytes = pieces.concat().into_bytes();
-        prop_assert_eq!(end_of(&bytes, &cuts), end_of(&bytes, &[]));
+        let end = end_of(&bytes, &[]);
+        prop_assert_eq!(end_of(&bytes, &cuts), end);
+        // Nor does it who takes the data.
+        let data = data_of(&bytes, &[]);
+        prop_assert_eq!(data_of(&bytes, &cuts), data.clone());
+        prop_assert_eq!(data.map(|(_, end)| end), end);
     }
 }
