@@ -26,13 +26,15 @@ fn is_misuse<T: std::fmt::Debug>(done: io::Result<T>) -> bool {
 fn received(frame: Frame, bytes: &[u8], early: usize) -> Vec<u8> {
     let (mut stream, mut client) = connected();
     let mut outgoing = Outgoing::new(frame, b"HEAD".to_vec(), early);
-    let reader = std::thread::spawn(move || {
-        // Nothing is read before the socket is full, so that pieces are taken in part.
-        std::thread::sleep(Duration::from_millis(20));
-        let mut all = Vec::new();
-        client.read_to_end(&mut all).unwrap();
-        all
-    });
+    let reader = std::thread::Builder::new()
+        .spawn(move || {
+            // Nothing is read before the socket is full, so that pieces are taken in part.
+            std::thread::sleep(Duration::from_millis(20));
+            let mut all = Vec::new();
+            client.read_to_end(&mut all).unwrap();
+            all
+        })
+        .unwrap();
     let (mut left, mut was_full) = (bytes, false);
     while !left.is_empty() {
         let taken = outgoing.write_now(&mut stream, left).unwrap();
