@@ -99,6 +99,31 @@ impl Client {
         Message::of(&self.until("\r\n\r\n"))
     }
 
+    /// Whether the next message's head has come, or else the connection's end.
+    pub(crate) fn awaits_head(&mut self) -> bool {
+        self.awaits(|received| received.windows(4).any(|four| four == b"\r\n\r\n"))
+    }
+
+    /// Whether all of a request's body has come, or else the connection's end.
+    pub(crate) fn awaits_body(&mut self, of: &Message) -> bool {
+        match of.framing() {
+            Framing::Length(length) => self.awaits(|received| received.len() >= length),
+            Framing::Chunked => self.awaits(|received| received.ends_with(b"0\r\n\r\n")),
+            Framing::None => true,
+        }
+    }
+
+    fn awaits(&mut self, is_here: impl Fn(&[u8]) -> bool) -> bool {
+        let mut bytes = vec![0; 64 << 10];
+        while !is_here(&self.received) {
+            match self.stream().read(&mut bytes) {
+                Ok(read @ 1..) => self.received.extend_from_slice(&bytes[..read]),
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Reads up to these bytes, and with them.
     #[track_caller]
     pub(crate) fn until(&mut self, mark: &str) -> Vec<u8> {

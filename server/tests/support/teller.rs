@@ -84,9 +84,16 @@ fn serve(mut link: Client, answer: &Answer) {
     while !link.is_over() {
         // The patience of a request that has begun.
         link.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+        // What is cut is no request.
+        if !link.awaits_head() {
+            return;
+        }
         let head = link.message();
         if head.field("expect").is_some() {
             link.send("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        if !link.awaits_body(&head) {
+            return;
         }
         let body = link.body(&head);
         match answer(&mut link, &head, body) {

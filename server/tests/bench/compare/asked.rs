@@ -12,7 +12,8 @@ Usage: cargo bench --bench compare -- [OPTIONS]
 
   --quick         1 round, short windows, the smallest sizes only: under two minutes
   --rounds N      rounds in which every contender meets every load once (default 5)
-  --load A,B      these loads only: a saturation, b 500/s, c heavy tail, d in flight, e burst
+  --load A,B      these loads only: a saturation, b 500/s, c heavy tail, d in flight, e burst,
+                  proxy-small, proxy-large
   --only NAME     this contender only; may be given several times
 
 Tables go to standard output; target/compare/ gets results.md, results.json, readme.md and the plots.
@@ -36,7 +37,7 @@ pub(crate) enum Purpose {
     Test,
 }
 
-const FULL: [Load; 9] = [
+const FULL: [Load; 11] = [
     Load::Saturation { connections: 64 },
     Load::Saturation { connections: 256 },
     Load::Rate,
@@ -46,25 +47,31 @@ const FULL: [Load; 9] = [
     Load::InFlight { requests: 5_000 },
     Load::InFlight { requests: 10_000 },
     Load::Burst { connections: 500 },
+    Load::ProxySmall { connections: 64 },
+    Load::ProxyLarge,
 ];
 
-const QUICK: [Load; 5] = [
+const QUICK: [Load; 7] = [
     Load::Saturation { connections: 64 },
     Load::Rate,
     Load::Tail,
     Load::InFlight { requests: 1_000 },
     Load::Burst { connections: 500 },
+    Load::ProxySmall { connections: 64 },
+    Load::ProxyLarge,
 ];
 
-const SMOKE: [Load; 5] = [
+const SMOKE: [Load; 7] = [
     Load::Saturation { connections: 4 },
     Load::Rate,
     Load::Tail,
     Load::InFlight { requests: 50 },
     Load::Burst { connections: 50 },
+    Load::ProxySmall { connections: 4 },
+    Load::ProxyLarge,
 ];
 
-static ALL: [Contender; 11] = contenders::ALL;
+static ALL: [Contender; 14] = contenders::ALL;
 
 pub(crate) fn options(asked: Asked) -> Result<Options> {
     let mut options = Options {
@@ -92,7 +99,9 @@ pub(crate) fn options(asked: Asked) -> Result<Options> {
     if let Some(letters) = words.take_value::<String>("--load")? {
         let unknown = letters.split(',').find(|letter| !FULL.iter().any(|load| load.letter() == *letter));
         if let Some(unknown) = unknown {
-            return Err(format!("no load is called '{unknown}': there are a, b, c, d, e").into());
+            return Err(
+                format!("no load is called '{unknown}': there are a, b, c, d, e, proxy-small, proxy-large").into()
+            );
         }
         options.loads.retain(|load| letters.split(',').any(|letter| load.letter() == letter));
     }

@@ -14,11 +14,23 @@ use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    Saturation { connections: usize },
+    Saturation {
+        connections: usize,
+    },
     Rate,
     Tail,
-    InFlight { requests: usize },
-    Burst { connections: usize },
+    InFlight {
+        requests: usize,
+    },
+    Burst {
+        connections: usize,
+    },
+    /// Like `Saturation`, passed through.
+    ProxySmall {
+        connections: usize,
+    },
+    /// A body of 100 MiB.
+    ProxyLarge,
 }
 
 /// The results of a contender under a load, in one round.
@@ -57,6 +69,8 @@ impl Load {
             Load::Tail => "c",
             Load::InFlight { .. } => "d",
             Load::Burst { .. } => "e",
+            Load::ProxySmall { .. } => "proxy-small",
+            Load::ProxyLarge => "proxy-large",
         }
     }
 
@@ -64,7 +78,7 @@ impl Load {
     pub(crate) fn size(self) -> Option<usize> {
         match self {
             Load::Saturation { connections: size } | Load::InFlight { requests: size } => Some(size),
-            Load::Rate | Load::Tail | Load::Burst { .. } => None,
+            Load::Rate | Load::Tail | Load::Burst { .. } | Load::ProxySmall { .. } | Load::ProxyLarge => None,
         }
     }
 
@@ -77,12 +91,28 @@ impl Load {
             }
             Load::InFlight { .. } => "(d) Requests in flight, all sent within 500 ms to an upstream that takes 1 s",
             Load::Burst { .. } => "(e) Burst: 500 new connections at once, a request on each, upstream at 0 ms",
+            Load::ProxySmall { .. } => {
+                "(proxy-small) A GET of 10 bytes passed through, 64 keep-alive connections in a closed loop, upstream \
+                 at 0 ms; `headstart` answers it on `/api/smart`"
+            }
+            Load::ProxyLarge => "(proxy-large) A body of 100 MiB passed through, over and over on one connection",
+        }
+    }
+
+    /// Whom the others are compared with.
+    pub(crate) fn base(self) -> &'static str {
+        match self {
+            Load::ProxySmall { .. } | Load::ProxyLarge => "proxy",
+            _ => "headstart",
         }
     }
 
     /// Whether this contender takes part. Ten thousand at a time are for ours only.
     pub(crate) fn suits(self, contender: &Contender) -> bool {
         match self {
+            Load::ProxySmall { .. } => contender.passes || contender.name == "headstart",
+            Load::ProxyLarge => contender.passes,
+            _ if contender.passes => false,
             Load::Rate | Load::Tail => true,
             Load::InFlight { requests: 10_000 } => contender.name == "headstart",
             _ => !matches!(contender.launch, Launch::Direct),
@@ -92,7 +122,7 @@ impl Load {
     /// Contenders are compared by the first.
     pub(crate) fn columns(self) -> &'static [Column] {
         match self {
-            Load::Saturation { .. } => &[
+            Load::Saturation { .. } | Load::ProxySmall { .. } => &[
                 ("cpu_us", "CPU µs/request", 1),
                 ("user_us", "of it user", 1),
                 ("system_us", "system", 1),
@@ -141,14 +171,24 @@ impl Load {
                 ("p99", "p99 ms", 1),
                 ("answered", "answered %", 1),
             ],
+            Load::ProxyLarge => &[
+                ("mib_per_second", "MiB/s", 0),
+                ("cpu_ms_per_gib", "CPU ms/GiB", 0),
+                ("memory", "RSS MiB", 1),
+                ("threads", "threads", 0),
+            ],
         }
     }
 
     /// Starts the contender and puts it under this load.
     pub(crate) fn measure(self, contender: &Contender, options: &Options, halves: &Halves) -> Result<Figures> {
-        let mut stage = Stage::set(contender, halves)?;
+        let upstream = if self == Load::ProxyLarge { role::SOURCE } else { role::UPSTREAM };
+        let mut stage = Stage::set_over(upstream, contender, halves)?;
         match self {
-            Load::Saturation { connections } => saturation(&mut stage, options, connections),
+            Load::ProxyLarge => large(&mut stage, options),
+            Load::Saturation { connections } | Load::ProxySmall { connections } => {
+                saturation(&mut stage, options, connections)
+            }
             Load::Rate => rate(&mut stage, options),
             Load::Tail => tail(&mut stage, options),
             Load::InFlight { requests } => in_flight(&mut stage, requests),
@@ -172,6 +212,24 @@ fn saturation(stage: &mut Stage<'_>, options: &Options, connections: usize) -> R
     figures.cpu(&seen, measured);
     figures.first_bad = seen.load["first_wrong"].as_str().map(str::to_owned);
     figures.set("per_second", measured / number(&seen.load, "seconds")?);
+    Ok(figures)
+}
+
+fn large(stage: &mut Stage<'_>, options: &Options) -> Result<Figures> {
+    let arguments = [
+        ("warm-up-ms", options.warm_up.as_millis().to_string()),
+        ("measured-ms", options.measured.as_millis().to_string()),
+    ];
+    let seen = stage.play(role::FETCH, &arguments, options.warm_up + options.measured)?;
+    let mebibytes = number(&seen.load, "bytes")? / MIB;
+    if mebibytes == 0.0 {
+        return Err("nothing came".into());
+    }
+    let mut figures = Figures { busy: seen.busy, ..Figures::default() };
+    figures.set("mib_per_second", mebibytes / number(&seen.load, "seconds")?);
+    figures.set("cpu_ms_per_gib", seen.used.server.total().as_secs_f64() * 1e3 / (mebibytes / 1_024.0));
+    figures.set("threads", seen.threads as f64);
+    figures.set("memory", seen.memory as f64 / MIB);
     Ok(figures)
 }
 

@@ -25,6 +25,22 @@ pub(crate) fn list(text: &mut String, results: &Results) -> Result<()> {
             lines.push((ratio <= bound, format!("(a) CPU per request, ours ÷ {rival}: {ratio:.3}, promised {bound}")));
         }
     }
+    for (load, key, rival, is_least, bound) in [
+        (Load::ProxySmall { connections: 64 }, "cpu_us", "headstart", false, 1.0),
+        (Load::ProxySmall { connections: 64 }, "cpu_us", "nginx", false, 1.25),
+        (Load::ProxyLarge, "mib_per_second", "nginx", true, 0.5),
+    ] {
+        let pair = (entry(results, load, load.base()), entry(results, load, rival));
+        if let (Some(ours), Some(theirs)) = pair
+            && let Some(ratio) = ratio_to(ours, theirs, key)
+        {
+            let (letter, edge) = (load.letter(), if is_least { "at least" } else { "at most" });
+            // The same binary twice differs by as much.
+            let is_kept = if is_least { ratio >= bound } else { ratio <= bound * NOISE };
+            let what = if is_least { "throughput" } else { "CPU per request" };
+            lines.push((is_kept, format!("({letter}) {what}, ours ÷ {rival}: {ratio:.3}, promised {edge} {bound}")));
+        }
+    }
     for (load, key, what) in [
         (Load::Rate, "p50", "p50 ms"),
         (Load::Rate, "p99", "p99 ms"),

@@ -113,7 +113,8 @@ fn spread(entry: &Entry, (key, _, decimals): &Column) -> String {
 
 /// How much more it is than ours in the same round: what disturbs both cancels out.
 fn ratio(entry: &Entry, key: &str, results: &Results) -> String {
-    let ours = results.entries.iter().find(|ours| ours.load == entry.load && ours.contender.name == "headstart");
+    let is_base = |other: &&Entry| other.load == entry.load && other.contender.name == entry.load.base();
+    let ours = results.entries.iter().find(is_base);
     let ratio = ours.and_then(|ours| ratio_to(entry, ours, key));
     ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"))
 }
@@ -144,8 +145,8 @@ fn legend(text: &mut String, options: &Options, results: &Results) -> Result<()>
     }
     writeln!(
         text,
-        "\nNobody writes an access log (ours: `RUST_LOG=warn`). All but envoy and {} check the JSON and wrap it; floor \
-         has no hedges and no deadline; every answer counted was verified to its last byte.\n",
+        "\nNobody writes an access log (ours: `RUST_LOG=warn`). All but envoy, the proxies and {} check the JSON and wrap \
+         it; floor has no hedges and no deadline; every answer counted was verified to its last byte.\n",
         contenders::DIRECT.name
     )?;
     Ok(())
@@ -213,6 +214,8 @@ pub(crate) fn short(options: &Options, results: &Results) -> Result<String> {
         ("d", "memory", "RSS MiB", 0),
         ("d", "threads", "threads", 0),
         ("e", "took", "burst ms", 0),
+        ("proxy-small", "cpu_us", "passed through: CPU µs/request", 1),
+        ("proxy-large", "mib_per_second", "100 MiB: MiB/s", 0),
     ]
     .into_iter()
     .filter_map(|(letter, key, title, decimals)| Some((shown(options, letter)?, key, title, decimals)))

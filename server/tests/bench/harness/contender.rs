@@ -15,6 +15,8 @@ pub(crate) struct Contender {
     pub(crate) launch: Launch,
     /// The wrapper it puts around the upstream's body.
     pub(crate) wrapper: Wrapper,
+    /// Whether it passes any request through, and serves nothing else.
+    pub(crate) passes: bool,
     /// Builds it, or finds it; called once before the first round. The error says what would install it.
     pub(crate) prepare: fn() -> Result<()>,
 }
@@ -40,11 +42,16 @@ pub(crate) enum Wrapper {
 impl Contender {
     /// Wraps as ours does, and needs no installation.
     pub(crate) const fn new(name: &'static str, what: &'static str, launch: Launch) -> Contender {
-        Contender { name, what, launch, wrapper: Wrapper::Ours, prepare: || Ok(()) }
+        Contender { name, what, launch, wrapper: Wrapper::Ours, passes: false, prepare: || Ok(()) }
     }
 
     pub(crate) const fn prepared_by(self, prepare: fn() -> Result<()>) -> Contender {
         Contender { prepare, ..self }
+    }
+
+    /// A proxy, which loads for a server of this API do not suit.
+    pub(crate) const fn passing(self) -> Contender {
+        Contender { passes: true, ..self }
     }
 
     pub(crate) const fn without_wrapper(self) -> Contender {

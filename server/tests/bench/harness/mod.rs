@@ -17,6 +17,7 @@ pub(crate) mod child;
 pub(crate) mod contender;
 pub(crate) mod cpus;
 mod delay;
+pub(crate) mod large;
 pub(crate) mod load;
 pub(crate) mod measure;
 mod options;

@@ -4,14 +4,18 @@
 //! its cores and ties its life to the parent's: the kernel ends it when the bench ends, even by Ctrl-C or `kill -9`.
 
 use super::contender::{Contender, Launch, Site};
-use super::{Result, cpus, load, paced, upstream};
+use super::{Result, cpus, large, load, paced, upstream};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use std::os::unix::process::CommandExt;
 use std::str::FromStr;
 
 pub(crate) const CONTENDER: &str = "contender";
+/// Takes large bodies.
+pub(crate) const FETCH: &str = "fetch";
 pub(crate) const LOAD: &str = "load";
 pub(crate) const PACED: &str = "paced";
+/// An upstream with a large body.
+pub(crate) const SOURCE: &str = "source";
 pub(crate) const UPSTREAM: &str = "upstream";
 
 /// Pairs of `--key value`.
@@ -38,7 +42,9 @@ pub(crate) fn take(arguments: &Arguments, contenders: &[Contender]) -> Result<()
     set_parent_process_death_signal(Some(Signal::KILL))?;
     cpus::pin(&arguments.get::<String>("cpus")?)?;
     match arguments.get::<String>("role")?.as_str() {
+        SOURCE => large::serve(arguments),
         UPSTREAM => upstream::serve(arguments),
+        FETCH => large::fetch(arguments),
         LOAD => load::run(arguments),
         PACED => paced::run(arguments),
         CONTENDER => contend(arguments, contenders),

@@ -48,8 +48,13 @@ pub(crate) struct Seen {
 
 impl<'a> Stage<'a> {
     pub(crate) fn set(contender: &Contender, halves: &'a Halves) -> Result<Stage<'a>> {
+        Stage::set_over(role::UPSTREAM, contender, halves)
+    }
+
+    /// The same with the upstream that this role is.
+    pub(crate) fn set_over(role: &'static str, contender: &Contender, halves: &'a Halves) -> Result<Stage<'a>> {
         let threads = halves.load_threads();
-        let mut upstream = Child::start(role::UPSTREAM, &halves.load, &[("threads", threads.to_string())])?;
+        let mut upstream = Child::start(role, &halves.load, &[("threads", threads.to_string())])?;
         let upstream_address: SocketAddr = upstream.line(START_PATIENCE)?.parse()?;
         let mut target = Target { address: upstream_address, wrapper: contender.wrapper };
         let mut server = None;

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 /// The body of every answer.
 pub(crate) const BODY: &[u8] = br#"{"time":0}"#;
 
-const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"time\":0}";
+pub(super) const RESPONSE: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"time\":0}";
 
 const LISTENER: Token = Token(0);
 const TIMER: Token = Token(1);
@@ -201,7 +202,7 @@ impl Connection {
 }
 
 /// The length of the first request, once it is complete. The load sends no bodies.
-fn request_length(received: &[u8]) -> io::Result<Option<usize>> {
+pub(super) fn request_length(received: &[u8]) -> io::Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     match httparse::Request::new(&mut headers).parse(received) {
         Ok(httparse::Status::Complete(length)) => Ok(Some(length)),
