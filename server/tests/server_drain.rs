@@ -270,7 +270,7 @@ fn a_stream_under_way_is_waited_for() {
     let (fixture, go) = start_streaming();
     let mut client = fixture.connect();
     client.get("/").head();
-    client.body(&mut [0; 9]);
+    client.fill(&mut [0; 9]);
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| fixture.server.shutdown(PATIENCE));
         fixture.wait_until("it drains", |fixture| fixture.server.stats().is_draining);
@@ -287,7 +287,7 @@ fn a_stream_that_is_not_over_by_the_timeout_is_canceled_and_cut() {
     let (fixture, _go) = start_streaming();
     let mut client = fixture.connect();
     client.get("/").head();
-    client.body(&mut [0; 9]);
+    client.fill(&mut [0; 9]);
     let drained = fixture.server.shutdown(Duration::from_millis(50));
     assert_eq!((drained.canceled, drained.cut), (1, 0));
     assert_eq!(client.rest(), b"", "no last chunk");

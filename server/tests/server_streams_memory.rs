@@ -67,10 +67,10 @@ fn receive(client: &mut Client, length: u64) {
     let mut left = length - 8;
     while left > 0 {
         let mut piece = vec![0; left.min(64 << 10) as usize];
-        client.body(&mut piece);
+        client.fill(&mut piece);
         left -= piece.len() as u64;
     }
     let mut last = [0; 8];
-    client.body(&mut last);
+    client.fill(&mut last);
     assert_eq!(str::from_utf8(&last).unwrap(), format!("{length:08x}"));
 }
