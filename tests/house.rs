@@ -126,7 +126,7 @@ fn rooms_know_only_what_they_should() {
 
 #[test]
 fn threads_start_where_their_owner_is() {
-    for (room, file, text) in rooms().into_iter().filter(|(_, file, _)| !file.ends_with("tests.rs")) {
+    for (room, file, text) in rooms().filter(|(_, file, _)| !file.ends_with("tests.rs")) {
         // Tests may start what they like, in files of their own and at a file's end.
         let product = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
         for line in code(product) {
