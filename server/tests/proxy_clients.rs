@@ -185,9 +185,16 @@ fn a_browser_loads_a_page_with_images_and_hears_events() {
         *b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
     let page = "<!DOCTYPE html><title>t</title><script>
         let seen = [];
-        function note(what) { seen.push(what); if (seen.length == 13) fetch('/done', {method: 'POST', body: seen.sort().join()}); }
+        function note(what) {
+            seen.push(what);
+            if (seen.length == 13) fetch('/done', {method: 'POST', body: seen.sort().join()});
+        }
         new EventSource('/events').onmessage = event => note(event.data);
-        for (let n = 0; n < 10; n++) { let i = new Image(); i.onload = () => note('image ' + n); i.src = '/image/' + n; }
+        for (let n = 0; n < 10; n++) {
+            let image = new Image();
+            image.onload = () => note('image ' + n);
+            image.src = '/image/' + n;
+        }
         </script>";
     let paths: Vec<String> = (0..10).map(|number| format!("/image/{number}")).collect();
     let images = paths.iter().map(|path| (path.as_str(), "image/gif", pixel.to_vec()));

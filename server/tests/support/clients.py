@@ -88,7 +88,7 @@ def wheel(path):
         archive.writestr("headstart_demo.py", "ANSWER = 42\n")
         about = "headstart_demo-1.0.dist-info/"
         archive.writestr(about + "METADATA", "Metadata-Version: 2.1\nName: headstart-demo\nVersion: 1.0\n")
-        archive.writestr(about + "WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(about + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         names = ["headstart_demo.py", about + "METADATA", about + "WHEEL", about + "RECORD"]
         archive.writestr(about + "RECORD", "".join(name + ",,\n" for name in names))
 

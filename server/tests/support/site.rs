@@ -9,11 +9,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+/// Targets and the bodies that were sent to them, in order.
+type Sent = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// What a site has: contents by their paths, and what was sent to it.
 pub(crate) struct Site {
     pub(crate) teller: Teller,
-    /// The bodies of all POSTs and PUTs, with their targets, in order.
-    pub(crate) sent: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    /// By POST and by PUT.
+    sent: Sent,
 }
 
 impl Site {
@@ -23,7 +26,7 @@ impl Site {
             .iter()
             .map(|(path, kind, content)| ((*path).to_owned(), ((*kind).to_owned(), content.clone())))
             .collect();
-        let sent: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+        let sent = Sent::default();
         let noted = sent.clone();
         let teller = Teller::start(move |link, head, body| {
             let mut words = head.start.split(' ');
