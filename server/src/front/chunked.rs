@@ -1,7 +1,8 @@
 //! A chunked body, taken apart byte by byte: RFC 9112, section 7.1, without leniency.
 //!
 //! Data is only counted here; who wants it is told which bytes it is. What matters is where the body ends, and that
-//! nobody can make it end elsewhere or make finding the end expensive: every line is bounded, so is the trailer section.
+//! nobody can make it end elsewhere or make finding the end expensive: every line is bounded, so is the trailer
+//! section.
 //!
 //! What this does not do: read anything. It is pure, and the verdict does not depend on how the bytes were cut.
 

@@ -117,8 +117,8 @@ impl ServerSettings {
         self
     }
 
-    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. A body that the handler reads has no
-    /// limit. Defaults to 64 KiB.
+    /// The largest body that is read and dropped, in bytes; a larger one gets `413`. A body that the handler reads has
+    /// no limit. Defaults to 64 KiB.
     pub fn max_body(mut self, bytes: u64) -> ServerSettings {
         self.max_body = bytes;
         self

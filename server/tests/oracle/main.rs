@@ -14,8 +14,8 @@
 //! `HEADSTART_ORACLE_SEED` chooses other ones, `PYTHON` another interpreter than `python3`.
 //!
 //! A target of its own: it is run with many more cases at times, and the front's own files are compiled here, since the
-//! framing is no public item. [`over_sockets`] shows that a server does with the bytes what they say, and [`over_proxy`]
-//! that nothing else of them reaches an upstream.
+//! framing is no public item. [`over_sockets`] shows that a server does with the bytes what they say, and
+//! [`over_proxy`] that nothing else of them reaches an upstream.
 
 #![allow(dead_code, unreachable_pub)] // the front's files have more in them than is judged here
 

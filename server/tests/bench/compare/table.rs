@@ -145,8 +145,8 @@ fn legend(text: &mut String, options: &Options, results: &Results) -> Result<()>
     }
     writeln!(
         text,
-        "\nNobody writes an access log (ours: `RUST_LOG=warn`). All but envoy, the proxies and {} check the JSON and wrap \
-         it; floor has no hedges and no deadline; every answer counted was verified to its last byte.\n",
+        "\nNobody writes an access log (ours: `RUST_LOG=warn`). All but envoy, the proxies and {} check the JSON and \
+         wrap it; floor has no hedges and no deadline; every answer counted was verified to its last byte.\n",
         contenders::DIRECT.name
     )?;
     Ok(())
