@@ -390,6 +390,10 @@ mod at_once {
                         }
                         None => {
                             tell.send(seen.len()).unwrap();
+                            // Looking gives no leave to send: whoever looks may have to ask somebody else first.
+                            if seen.is_empty() {
+                                request.send_interim(100, b"").unwrap();
+                            }
                             wait_for(body.as_fd().unwrap());
                         }
                     }
