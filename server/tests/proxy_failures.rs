@@ -230,6 +230,19 @@ fn a_client_that_leaves_ends_its_attempts_in_every_phase() {
 }
 
 #[test]
+fn a_proxy_that_is_its_own_upstream_ends_the_loop() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{address}");
+    let proxy = Proxied::to(&[url], &["--max-in-flight", "30", "--listen", &address.to_string()]);
+    let mut client = proxy.connect();
+    client.get("/");
+    // Refused by the last of them, and passed back through all the others.
+    let (head, _) = client.response();
+    assert_eq!(head.status(), 503);
+    assert!(head.all("via").len() > 10, "{head:?}");
+}
+
+#[test]
 fn a_drain_lets_a_stream_end_and_refuses_new_connections() {
     let (mut proxy, upstream) = one(&["--drain-timeout", "20s"]);
     let mut client = proxy.connect();

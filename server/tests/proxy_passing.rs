@@ -79,12 +79,16 @@ fn the_asterisk_form_is_passed_on_and_the_absolute_form_as_origin_form_with_its_
         ("http://b.example/c//d?e", "/c//d?e", "b.example"),
         ("http://b:81", "/", "b:81"),
         ("HTTP://b?x=%2f", "/?x=%2f", "b"),
+        ("https://[::1]:8/", "/", "[::1]:8"),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n");
         let seen = seen_of(&mut proxy.connect(), &upstream, request);
         assert_eq!(seen.start, format!("GET {origin} HTTP/1.1"));
         assert_eq!(seen.field("host"), Some(host), "{target}");
     }
+    let request = "OPTIONS http://b.example HTTP/1.1\r\nHost: other\r\n\r\n";
+    let seen = seen_of(&mut proxy.connect(), &upstream, request);
+    assert_eq!((seen.start.as_str(), seen.field("host")), ("OPTIONS * HTTP/1.1", Some("b.example")));
 }
 
 #[test]
@@ -102,6 +106,7 @@ fn fields_arrive_in_order_as_often_as_sent_and_nothing_is_invented() {
         "X-Bytes: gr\u{fc}n\u{ff}\tx  y",
         "X-b: 1",
         "Authorization: Basic YTpi",
+        "Proxy-Authorization: Basic YTpi",
         "Range: bytes=1-2,5-",
         "If-None-Match: W/\"a\", \"b\"",
         "Cache-Control: no-transform",

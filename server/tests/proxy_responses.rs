@@ -91,6 +91,18 @@ fn a_client_of_http_1_0_gets_no_chunks_but_the_end() {
     assert_eq!(client.rest_and_end(), ("abc".to_owned(), End::Closed));
 }
 
+#[test]
+fn a_client_of_http_1_0_that_asks_for_it_keeps_its_connection() {
+    let (proxy, upstream) = one(&[]);
+    let mut client = proxy.connect();
+    for _ in 0..2 {
+        let mut link = ask(&mut client, &upstream, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+        link.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc");
+        let (head, body) = client.response();
+        assert_eq!((head.field("connection"), body.as_str()), (Some("keep-alive"), "abc"));
+    }
+}
+
 /// A response without a body leaves the connections usable: the next one begins right behind the head.
 #[track_caller]
 fn assert_bodiless(method: &str, head: &str) -> Message {
@@ -122,7 +134,8 @@ fn answers_without_a_body_have_none_whatever_their_fields_say() {
     assert_eq!((seen.status(), seen.field("x"), seen.field("transfer-encoding")), (204, Some("y"), None));
     let seen = assert_bodiless("GET", "304 Not Modified\r\nContent-Length: 12345\r\nETag: \"a\"");
     assert_eq!((seen.status(), seen.field("etag"), seen.field("content-length")), (304, Some("\"a\""), Some("12345")));
-    let seen = assert_bodiless("DELETE", "204 No Content");
+    // RFC 9110, 8.6: a 204 has no length, not even 0.
+    let seen = assert_bodiless("DELETE", "204 No Content\r\nContent-Length: 0");
     assert_eq!(seen.all("content-length"), [""; 0]);
 }
 

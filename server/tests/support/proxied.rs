@@ -14,7 +14,10 @@ impl Proxied {
     /// Before these URLs, with these arguments. Unless they have a schedule, nothing is hedged: a hedge of a busy
     /// machine is not for tests about other things.
     pub(crate) fn to(urls: &[String], args: &[&str]) -> Proxied {
-        let mut whole = vec!["proxy", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let mut whole = vec!["proxy", "--admin", "127.0.0.1:0"];
+        if !args.contains(&"--listen") {
+            whole.extend(["--listen", "127.0.0.1:0"]);
+        }
         urls.iter().for_each(|url| whole.extend(["--to", url]));
         if !args.contains(&"--schedule") {
             whole.extend(["--schedule", "0"]);
