@@ -97,7 +97,7 @@ STRICTER = [
     ),
     ("Transfer-Encoding in HTTP/1.0", lambda seen: seen.version == b"HTTP/1.0" and seen.is_chunked()),  # 6.1: faulty framing
     ("only HTTP/1.0 and HTTP/1.1 are spoken here", lambda seen: seen.version not in (b"HTTP/1.0", b"HTTP/1.1")),
-    ("no tunnels here", lambda seen: seen.method == b"CONNECT"),
+    ("no tunnels to elsewhere here", lambda seen: seen.method == b"CONNECT"),
     ("the target * is for OPTIONS", lambda seen: seen.target == b"*" and seen.method != b"OPTIONS"),  # 3.2.4
     (
         "illegal character in the request target",  # RFC 3986
