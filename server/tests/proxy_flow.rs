@@ -37,7 +37,7 @@ fn a_client_that_does_not_read_holds_the_upstream_back() {
     let piece = piece();
     link.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n"));
     let sent = send_until_stuck(&mut link, &piece, MUCH);
-    let held = sent.saturating_sub(in_the_kernel(&link) + in_the_kernel(&client));
+    let held = sent.saturating_sub(in_the_kernel(&[&link, &client]));
     assert!(sent < MUCH, "{sent} bytes, and nobody read");
     assert!(held <= HELD + HEADS, "{held} bytes held by the proxy, of {sent} sent");
     let grown = proxy.peak_memory() - before;
@@ -61,7 +61,7 @@ fn an_upstream_that_does_not_read_holds_the_client_back() {
     assert_eq!(seen.framing(), Framing::Length(MUCH));
     let piece = piece();
     let sent = send_until_stuck(&mut client, &piece, MUCH);
-    let held = sent.saturating_sub(in_the_kernel(&link) + in_the_kernel(&client));
+    let held = sent.saturating_sub(in_the_kernel(&[&link, &client]));
     assert!(sent < MUCH, "{sent} bytes, and nobody read");
     assert!(held <= HELD + HEADS, "{held} bytes held by the proxy, of {sent} sent");
     let grown = proxy.peak_memory() - before;

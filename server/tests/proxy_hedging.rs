@@ -2,6 +2,7 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 use crate::support::proxied::{Proxied, one, two};
+use crate::support::queues::is_read;
 use crate::support::script::{Link, Upstream};
 
 /// The hedge begins soon, but not at once: the primary is the one that comes first.
@@ -170,7 +171,7 @@ fn the_last_unacceptable_answer_is_passed_on_with_its_body() {
         let mut links = [attempt(&upstream, "0"), attempt(&upstream, "1")];
         links[1 - last].send(answer(500 + 1 - last as u16, &(1 - last).to_string()));
         // The first is heard before the last is sent: it is in the proxy's hands once the kernel has none of it.
-        headstart_testing::eventually("it is heard", || crate::support::queues::in_the_kernel(&links[1 - last]) == 0);
+        headstart_testing::eventually("it is heard", || is_read(&links[1 - last]));
         links[last].send(answer(500 + last as u16, &last.to_string()));
         let (head, body) = client.response();
         let told = (head.status(), head.field("retry-after"), body.as_str());
@@ -182,7 +183,7 @@ fn the_last_unacceptable_answer_is_passed_on_with_its_body() {
     client.get("/");
     let (mut primary, hedge) = (attempt(&upstream, "0"), attempt(&upstream, "1"));
     primary.send(answer(503, "0"));
-    headstart_testing::eventually("it is heard", || crate::support::queues::in_the_kernel(&primary) == 0);
+    headstart_testing::eventually("it is heard", || is_read(&primary));
     drop(hedge);
     let (head, body) = client.response();
     assert_eq!((head.status(), body.as_str()), (503, "from 0"));

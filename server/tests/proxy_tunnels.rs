@@ -121,7 +121,7 @@ fn a_tunnel_holds_no_more_than_a_buffer() {
     // Both are full at once, and neither end reads.
     let there = send_until_stuck(&mut client, &piece, much);
     let back = send_until_stuck(&mut link, &piece, much);
-    let held = (there + back).saturating_sub(in_the_kernel(&client) + in_the_kernel(&link));
+    let held = (there + back).saturating_sub(in_the_kernel(&[&client, &link]));
     assert!(there < much && back < much, "{there} {back}");
     assert!(held <= 2 * (64 << 10) + 1_024, "{held} held of {there} and {back}");
     for (end, mut left) in [(&mut client, back), (&mut link, there)] {

@@ -36,14 +36,38 @@ pub(crate) fn send_until_stuck(to: &mut Client, bytes: &[u8], most: usize) -> us
     sent
 }
 
-/// The bytes of a connection that are in the kernel: sent and not taken in, or taken in and not read, either way.
-pub(crate) fn in_the_kernel(connection: &Client) -> usize {
-    let ports = |stream: &TcpStream| [stream.local_addr().unwrap().port(), stream.peer_addr().unwrap().port()];
-    let [here, there] = ports(connection.stream());
-    // proc_net_tcp: two rows, one for each end.
+/// The bytes of these connections that are in the kernel, sent and not taken in, or taken in and not read, either way:
+/// once they are at rest.
+pub(crate) fn in_the_kernel(connections: &[&Client]) -> usize {
+    let began = Instant::now();
+    let mut before = usize::MAX;
+    loop {
+        let now = at_this_moment(connections);
+        if now == before {
+            return now;
+        }
+        assert!(began.elapsed() < PATIENCE, "still moving");
+        before = now;
+        std::thread::sleep(STILL / 5);
+    }
+}
+
+/// Whether nothing of the connection is in the kernel: what was sent over it is read.
+pub(crate) fn is_read(connection: &Client) -> bool {
+    at_this_moment(&[connection]) == 0
+}
+
+fn at_this_moment(connections: &[&Client]) -> usize {
+    let pairs = connections.iter().flat_map(|connection| {
+        let stream = connection.stream();
+        let [here, there] = [stream.local_addr(), stream.peer_addr()].map(|address| address.unwrap().port());
+        [[here, there], [there, here]]
+    });
+    let pairs: Vec<[u16; 2]> = pairs.collect();
+    // proc_net_tcp: two rows for each connection, one for each end.
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     let port = |address: &str| u16::from_str_radix(address.split(':').nth(1).unwrap(), 16).unwrap();
-    let of_both = rows.filter(|row| [[here, there], [there, here]].contains(&[port(row[1]), port(row[2])]));
-    of_both.map(|row| row[4].split(':').map(|queue| usize::from_str_radix(queue, 16).unwrap()).sum::<usize>()).sum()
+    let of_these = rows.filter(|row| pairs.contains(&[port(row[1]), port(row[2])]));
+    of_these.map(|row| row[4].split(':').map(|queue| usize::from_str_radix(queue, 16).unwrap()).sum::<usize>()).sum()
 }
