@@ -8,15 +8,23 @@
 //! What this does not do: find the route for a path, count its answers or limit how many there are at a time. That is
 //! for `api`.
 
+#[cfg(unix)]
 mod back;
+#[cfg(unix)]
 mod failure;
+#[cfg(unix)]
 mod forward;
+#[cfg(unix)]
 mod hop;
+#[cfg(unix)]
 mod limit;
 mod network;
 mod prefix;
+#[cfg_attr(not(unix), path = "no_route.rs")]
 mod route;
+#[cfg_attr(not(unix), allow(dead_code, reason = "only routes ask, which there are none of"))]
 mod settings;
+#[cfg(unix)]
 mod upload;
 
 pub use network::Network;
