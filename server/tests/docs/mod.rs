@@ -4,6 +4,7 @@
 
 mod links;
 mod names;
+mod proxied;
 mod session;
 mod tables;
 
