@@ -80,8 +80,8 @@ impl ProxySettings {
         self
     }
 
-    /// How long it may take, from the end of the request's head on, until a response is committed. Then the answer is
-    /// `504`. Defaults to 60 s.
+    /// How long it may take, from the end of the request's head on, until a response is committed. Of a body that
+    /// streams, from its end on. Then the answer is `504`. Defaults to 60 s.
     pub fn timeout(mut self, timeout: Duration) -> ProxySettings {
         self.timeout = timeout;
         self
