@@ -114,3 +114,17 @@ impl fmt::Display for RaceEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_says_how_it_came_about() {
+        let shown =
+            [RaceEnd::Won, RaceEnd::Finished, RaceEnd::Canceled(CancelReason::Shutdown)].map(|end| end.to_string());
+        assert_eq!(shown, ["won".to_owned(), "finished".to_owned(), format!("canceled: {}", CancelReason::Shutdown)]);
+        let attempt = [AttemptEnd::Late, AttemptEnd::Shed].map(|end| end.to_string());
+        assert_eq!(attempt, ["succeeded too late", "left out"]);
+    }
+}

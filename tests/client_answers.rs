@@ -355,6 +355,17 @@ fn a_url_may_have_a_query_without_a_path() {
 }
 
 #[test]
+fn a_body_that_nobody_wants_is_not_waited_for() {
+    const SAYS: &[u8] = b"HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\noo";
+    for calls in [Calls::Wire, Calls::Ureq] {
+        let (crew, fake) = (crew(), FakeUpstream::start(Behavior::Says(SAYS.to_vec())));
+        let client = client(&crew, fake.url(), |settings| settings.calls(calls));
+        assert!(matches!(client.get(PATIENCE), Err(Error::Status(500))), "{calls:?}");
+        assert_eq!(client.idle_connections(), 0, "more may come");
+    }
+}
+
+#[test]
 fn the_statuses_that_are_a_success_can_be_said_and_json_it_has_to_be() {
     for calls in [Calls::Wire, Calls::Ureq] {
         for (status, content_type, wins) in [

@@ -114,7 +114,9 @@ mod tests {
         ] {
             assert_eq!(TraceContext::parse(malformed), None, "{malformed:?}");
         }
-        assert_ne!(TraceContext::continuing(None), TraceContext::continuing(None));
+        let begun = TraceContext::continuing(None);
+        assert_ne!(begun, TraceContext::continuing(None));
+        assert!(begun.trace_id >> 64 != 0 && begun.trace_id << 64 != 0, "all of the id is made by chance");
     }
 
     #[test]
