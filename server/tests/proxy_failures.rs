@@ -230,6 +230,34 @@ fn a_client_that_leaves_ends_its_attempts_in_every_phase() {
 }
 
 #[test]
+fn nothing_is_left_of_what_was_cut() {
+    let (proxy, upstream) = one(&["--schedule", "0,0", "--upstream-max-idle", "0"]);
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", proxy.process.id())).unwrap().count();
+    let before = files();
+    for round in 0..60 {
+        let mut client = proxy.connect();
+        client.send(if round % 2 == 0 { "GET / HTTP/1.1\r\nHost: a\r\n\r\n" } else { &POST[..POST.len() - 2] });
+        let mut links = vec![upstream.asked().0];
+        if round % 2 == 0 {
+            links.push(upstream.asked().0);
+        }
+        for link in &mut links {
+            match round % 3 {
+                0 => {}
+                1 => drop(link.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").stream()),
+                _ => drop(link.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegun").stream()),
+            }
+        }
+        match round % 5 {
+            0 | 1 => client.reset(),
+            2 | 3 => drop(links),
+            _ => links.into_iter().for_each(Client::reset),
+        }
+    }
+    headstart_testing::eventually("all is closed", || files() <= before);
+}
+
+#[test]
 fn a_proxy_that_is_its_own_upstream_ends_the_loop() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{address}");

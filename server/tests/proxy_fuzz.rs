@@ -17,10 +17,16 @@ fn seed() -> u64 {
 #[test]
 fn random_requests_are_told_the_same_through_the_proxy_and_directly() {
     let upstream = Teller::start(tell);
-    let proxy = Proxied::to(&[upstream.url()], &[]);
+    for (schedule, rounds) in [("0", 700), ("0,0", 300)] {
+        let proxy = Proxied::to(&[upstream.url()], &["--schedule", schedule]);
+        compare(&upstream, &proxy, rounds);
+    }
+}
+
+fn compare(upstream: &Teller, proxy: &Proxied, rounds: usize) {
     let mut chance = Chance::of(seed());
     let (mut through, mut directly) = (proxy.connect(), Client::connect(upstream.address()));
-    for number in 0..1_000 {
+    for number in 0..rounds {
         let request = Request::by(&mut chance);
         let [proxied, direct] = [&mut through, &mut directly].map(|client| request.told_over(client));
         let case = request.bytes[..request.bytes.len().min(2_000)].escape_ascii();
@@ -194,8 +200,11 @@ fn tell(link: &mut Client, seen: &Message, body: Vec<u8>) -> After {
 
 #[test]
 fn idle_connections_that_close_at_random_moments_cost_no_request_and_no_post_comes_twice() {
-    let upstream = Closing::start(seed());
-    let proxy = Proxied::to(&[upstream.teller.url()], &[]);
-    let wrong = upstream.judge(proxy.address, seed(), 4_000, 8);
-    assert!(wrong.is_empty(), "{} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
+    // With hedges that win and lose at the same time, too.
+    for schedule in ["0", "0,0", "0,1"] {
+        let upstream = Closing::start(seed());
+        let proxy = Proxied::to(&[upstream.teller.url()], &["--schedule", schedule]);
+        let wrong = upstream.judge(proxy.address, seed(), 2_000, 8);
+        assert!(wrong.is_empty(), "{schedule}: {} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(10)]);
+    }
 }

@@ -203,6 +203,22 @@ fn what_an_upstream_says_after_its_answer_is_nobody_s() {
 }
 
 #[test]
+fn a_body_in_the_smallest_pieces_arrives_whole() {
+    let (proxy, upstream) = one(&["--schedule", "0,0"]);
+    let mut client = proxy.connect();
+    client.get("/");
+    let [mut one, other] = [upstream.asked().0, upstream.asked().0];
+    let chunks: String = (0..50_000).map(|at| format!("1\r\n{}\r\n", at % 10)).collect();
+    let sender = std::thread::spawn(move || {
+        one.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").send(chunks).send("0\r\n\r\n");
+        one
+    });
+    let (_, body) = client.response();
+    assert!(body.len() == 50_000 && body.bytes().enumerate().all(|(at, byte)| byte == b'0' + (at % 10) as u8));
+    drop((sender.join().unwrap(), other));
+}
+
+#[test]
 fn a_body_longer_than_any_buffer_arrives_whole() {
     let (proxy, upstream) = one(&[]);
     for framing in ["Content-Length", "Transfer-Encoding", "none"] {
