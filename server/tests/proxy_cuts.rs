@@ -154,7 +154,9 @@ fn what_is_not_http_is_a_bad_gateway() {
     let (proxy, upstream) = one(&[]);
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(100_000));
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(1_000_000));
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(10_000);
     for said in [
+        &interim,
         "HTTP/2 200 OK\r\n\r\n",
         "HTTP/1.2 200 OK\r\n\r\n",
         "HTTP/1.1 2000 OK\r\n\r\n",

@@ -171,6 +171,27 @@ fn what_takes_too_long_is_a_gateway_timeout_and_ended() {
 }
 
 #[test]
+fn an_upload_may_take_longer_than_the_timeout_which_begins_at_its_end() {
+    let timeout = Duration::from_millis(200);
+    let (proxy, upstream) = one(&["--timeout", "200ms"]);
+    let mut client = proxy.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    let (mut link, _) = upstream.asked();
+    link.chunk();
+    let began = Instant::now();
+    while began.elapsed() < 2 * timeout {
+        client.send("1\r\na\r\n");
+        assert_eq!(link.chunk(), b"a");
+    }
+    client.send("0\r\n\r\n");
+    let ended = Instant::now();
+    assert_eq!(link.chunk(), b"");
+    problem(&client.response(), 504, &[]);
+    assert!(ended.elapsed() >= timeout, "{:?}", ended.elapsed());
+    link.end();
+}
+
+#[test]
 fn the_timeout_is_until_the_commit_only() {
     let (proxy, upstream) = one(&["--timeout", "200ms", "--body-idle-timeout", "20s"]);
     let mut client = proxy.connect();

@@ -2,7 +2,7 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 use crate::support::proxied::{Proxied, one, two};
-use crate::support::queues::is_read;
+use crate::support::queues::{is_read, send_until_stuck};
 use crate::support::script::{Link, Upstream};
 
 /// The hedge begins soon, but not at once: the primary is the one that comes first.
@@ -187,6 +187,30 @@ fn the_last_unacceptable_answer_is_passed_on_with_its_body() {
     drop(hedge);
     let (head, body) = client.response();
     assert_eq!((head.status(), body.as_str()), (503, "from 0"));
+}
+
+#[test]
+fn an_unacceptable_answer_of_any_size_waits_until_it_is_the_last() {
+    let (proxy, upstream) = one(&SOON);
+    let before = proxy.peak_memory();
+    let mut client = proxy.connect();
+    client.get("/");
+    let (mut primary, hedge) = (attempt(&upstream, "0"), attempt(&upstream, "1"));
+    let (piece, much) = (vec![b'a'; 1 << 20], 64 << 20);
+    primary.send(format!("HTTP/1.1 503 No\r\nContent-Length: {much}\r\n\r\n"));
+    let sent = send_until_stuck(&mut primary, &piece, much);
+    assert!(sent < much, "{sent} bytes, and nobody wanted them");
+    drop(hedge);
+    let rest = std::thread::spawn(move || {
+        primary.send(vec![b'a'; much - sent]);
+        primary
+    });
+    let head = client.message();
+    assert_eq!(head.status(), 503);
+    (0..much >> 20).for_each(|_| assert!(client.take(1 << 20) == piece));
+    let grown = proxy.peak_memory() - before;
+    assert!(grown < 2 << 10, "{grown} KiB more memory");
+    drop(rest.join().unwrap());
 }
 
 #[test]

@@ -92,6 +92,23 @@ fn a_client_of_http_1_0_gets_no_chunks_but_the_end() {
 }
 
 #[test]
+fn a_client_that_asks_for_the_close_gets_it_in_every_framing() {
+    let (proxy, upstream) = one(&[]);
+    for (sent, came) in [
+        ("Content-Length: 3\r\n\r\nabc", "abc"),
+        ("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+        ("\r\nabc", "3\r\nabc\r\n0\r\n\r\n"),
+    ] {
+        let mut client = proxy.connect();
+        let mut link = ask(&mut client, &upstream, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        link.send(format!("HTTP/1.1 200 OK\r\n{sent}"));
+        drop(link);
+        assert_eq!(client.message().field("connection"), Some("close"));
+        assert_eq!(client.rest_and_end(), (came.to_owned(), End::Closed), "{sent:?}");
+    }
+}
+
+#[test]
 fn a_client_of_http_1_0_that_asks_for_it_keeps_its_connection() {
     let (proxy, upstream) = one(&[]);
     let mut client = proxy.connect();

@@ -9,6 +9,7 @@ mod hostile_handshakes;
 mod hostile_leavers;
 mod hostile_time;
 mod hostile_upstreams;
+mod proxy_time;
 mod refused_threads;
 mod server_client_gone;
 mod stop_rounds;
