@@ -25,6 +25,7 @@ mod end_to_end;
 mod hostile_sizes;
 mod plain_bodies;
 mod plain_front;
+mod proxy_acceptance;
 mod proxy_clients;
 mod proxy_cuts;
 mod proxy_failures;

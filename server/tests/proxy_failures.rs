@@ -252,7 +252,9 @@ fn a_client_that_leaves_ends_its_attempts_in_every_phase() {
 
 #[test]
 fn nothing_is_left_of_what_was_cut() {
-    let (proxy, upstream) = one(&["--schedule", "0,0", "--upstream-max-idle", "0"]);
+    let (mut proxy, upstream) = one(&["--schedule", "0,0", "--upstream-max-idle", "0"]);
+    // The last thing that it opens by itself.
+    proxy.process.wait_for("page, metrics and health are on");
     let files = || std::fs::read_dir(format!("/proc/{}/fd", proxy.process.id())).unwrap().count();
     let before = files();
     for round in 0..60 {

@@ -104,8 +104,8 @@ fn a_trace_is_continued_with_a_span_for_each_attempt() {
     let mut client = proxy.connect();
     client.send(format!("GET / HTTP/1.1\r\nHost: a\r\ntraceparent: {given}\r\ntracestate: v=1\r\n\r\n"));
     let mut spans = vec!["b7ad6b7169203331".to_owned()];
-    for _ in 0..2 {
-        let (mut link, seen) = upstream.asked();
+    let mut both = [upstream.asked(), upstream.asked()];
+    for (link, seen) in &mut both {
         let parent = seen.field("traceparent").unwrap().to_owned();
         assert!(parent.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && parent.ends_with("-01"), "{parent}");
         assert_eq!(seen.field("tracestate"), Some("v=1"));
