@@ -93,7 +93,12 @@ fn threads_and_descriptors_come_back_whatever_clients_do() {
     drop(clients);
     fixture.assert_serves();
     eventually("all threads have left", no_connections);
-    eventually("all descriptors are closed", || threads_and_descriptors() == baseline);
+    // The first client's thread may not have been quite over when it was counted.
+    let are_closed = || {
+        let (threads, descriptors) = threads_and_descriptors();
+        threads <= baseline.0 && descriptors <= baseline.1
+    };
+    eventually("all descriptors are closed", are_closed);
 
     fixture.server.shutdown(Duration::from_secs(5));
     drop(fixture);
