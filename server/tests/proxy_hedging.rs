@@ -4,7 +4,7 @@
 use crate::support::proxied::{Proxied, one, two};
 use crate::support::script::{Link, Upstream};
 
-/// The hedge begins soon, but not at once: the primary is the one that comes first.
+/// The hedge begins soon, but not at once.
 pub(crate) const SOON: [&str; 2] = ["--schedule", "0,20"];
 /// It would begin long after the test is over.
 pub(crate) const NEVER: [&str; 2] = ["--schedule", "0,30000"];
@@ -13,12 +13,10 @@ pub(crate) fn plain(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
-/// The next attempt, which has this number.
+/// The attempt of this number.
 #[track_caller]
 pub(crate) fn attempt(upstream: &Upstream, number: &str) -> Link {
-    let (link, seen) = upstream.asked();
-    assert_eq!(seen.field("x-attempt"), Some(number), "{seen:?}");
-    link
+    upstream.asked_by_attempt(number).0
 }
 
 /// Lets everything begin that was due by now: a race that begins later has its hedge later.
@@ -27,9 +25,8 @@ fn until_hedges_are_due(proxy: &Proxied, upstream: &Upstream) {
     let mut other = proxy.connect();
     other.get("/until-hedges-are-due");
     for number in ["0", "1"] {
-        let (_, seen) = upstream.asked();
-        let (target, attempt) = (seen.start.clone(), seen.field("x-attempt"));
-        assert_eq!((target.as_str(), attempt), ("GET /until-hedges-are-due HTTP/1.1", Some(number)));
+        let (_, seen) = upstream.asked_by_attempt(number);
+        assert_eq!(seen.start, "GET /until-hedges-are-due HTTP/1.1");
     }
 }
 
@@ -173,8 +170,8 @@ fn put_and_delete_are_hedged_where_said_and_their_bodies_held() {
         let mut client = proxy.connect();
         client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{body}"));
         for number in ["0", "1"] {
-            let (mut link, seen) = upstream.asked();
-            assert_eq!((seen.field("x-attempt"), link.body(&seen) == body.as_bytes()), (Some(number), true));
+            let (mut link, seen) = upstream.asked_by_attempt(number);
+            assert!(link.body(&seen) == body.as_bytes());
             if number == "1" {
                 link.send(plain("twice"));
             }
@@ -221,8 +218,7 @@ fn an_event_stream_wins_by_its_head_and_is_not_hedged_from_there() {
     for (accept, content_type) in [("", "text/event-stream; charset=utf-8"), ("Accept: text/event-stream\r\n", "x/y")] {
         let mut client = proxy.connect();
         client.send(format!("GET /events HTTP/1.1\r\nHost: a\r\n{accept}\r\n"));
-        let mut link = upstream.accept();
-        link.message();
+        let mut link = attempt(&upstream, "0");
         link.send(format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n"));
         assert_eq!(client.message().field("content-type"), Some(content_type));
     }

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::message::Message;
 use headstart_testing::PATIENCE;
 use socket2::SockRef;
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -17,6 +18,8 @@ pub(crate) type Link = Client;
 pub(crate) struct Upstream {
     listener: TcpListener,
     address: SocketAddr,
+    /// Attempts that came before the one that was asked for.
+    early: RefCell<Vec<(Link, Message)>>,
 }
 
 impl Upstream {
@@ -25,7 +28,7 @@ impl Upstream {
         // On Linux it is the bound of `accept`.
         SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
         let address = listener.local_addr().unwrap();
-        Upstream { listener, address }
+        Upstream { listener, address, early: RefCell::default() }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -55,7 +58,21 @@ impl Upstream {
         (link, head)
     }
 
-    /// The same if there is one by now.
+    /// The attempt of this number. Of two that are due soon after each other either may come first: a thread that is
+    /// late connects late.
+    #[track_caller]
+    pub(crate) fn asked_by_attempt(&self, number: &str) -> (Link, Message) {
+        let mut early = self.early.borrow_mut();
+        loop {
+            let found = early.iter().position(|(_, seen)| seen.field("x-attempt") == Some(number));
+            match found {
+                Some(found) => return early.remove(found),
+                None => early.push(self.asked()),
+            }
+        }
+    }
+
+    /// The same as [`asked`](Upstream::asked) if there is one by now.
     pub(crate) fn asked_now(&self) -> Option<(Link, Message)> {
         self.listener.set_nonblocking(true).unwrap();
         let accepted = self.listener.accept();
