@@ -204,7 +204,12 @@ fn a_browser_loads_a_page_with_images_and_hears_events() {
     let place = Place::new();
     let mut browser = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"])
-        .args(["--no-proxy-server", "--disable-component-update", "--remote-debugging-port=0"])
+        .args([
+            "--no-proxy-server",
+            "--disable-component-update",
+            "--disable-dev-shm-usage",
+            "--remote-debugging-port=0",
+        ])
         .arg(format!("--user-data-dir={}", place.0.display()))
         .arg(proxy.url("/page"))
         .stdin(Stdio::null())
