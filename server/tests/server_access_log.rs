@@ -108,21 +108,21 @@ fn every_request_leaves_one_line() {
     drop(client);
     assert_eq!(line(), "attempts=2 bytes=0 method=GET path=/wait status=499");
 
-    let mut client = fixture.connect();
+    client = fixture.connect();
     client.send("GET /\u{1b}[2J HTTP/1.1\r\n\r\n").answer();
     let refused = line();
     assert!(refused.contains(r"path=GET /\x1b[2J HTTP/1.1 "), "{refused}");
     assert!(refused.ends_with("status=400"), "{refused}");
-    let mut client = fixture.connect();
+    client = fixture.connect();
     client.send("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n").answer();
     let refused = line();
     assert!(refused.contains(" method=POST path=/b refused=") && refused.ends_with(" status=413"), "{refused}");
-    let mut client = fixture.connect();
+    client = fixture.connect();
     client.send("GET").answer();
     assert!(line().ends_with("path=GET refused=the head took too long status=408"));
 
     // A stream's comes when it is over.
-    let mut client = fixture.connect();
+    client = fixture.connect();
     client.get("/stream").head();
     assert_eq!(line(), "attempts=1 bytes=100000 method=GET path=/stream status=200");
     client.send("HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -130,7 +130,7 @@ fn every_request_leaves_one_line() {
     drop(client);
     fixture.connect().get("/fails").head();
     assert_eq!(line(), "bytes=4 cut=upstream method=GET path=/fails status=200");
-    let mut client = fixture.connect();
+    client = fixture.connect();
     client.get("/endless").head();
     assert!(LOG.lines.lock().unwrap().is_empty());
     client.reset();
@@ -146,7 +146,7 @@ fn every_request_leaves_one_line() {
     assert!(line().contains("path=/healthy"));
     assert!(LOG.lines.lock().unwrap().is_empty());
 
-    let mut client = fixture.connect();
+    client = fixture.connect();
     client.get("/stops").head();
     fixture.server.shutdown(Duration::ZERO);
     assert_eq!(line(), "bytes=4 cut=shutdown method=GET path=/stops status=200");
