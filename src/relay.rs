@@ -154,15 +154,10 @@ impl<'a> Relay<'a> {
             self.half_closed.and_then(|since| since.checked_add(self.patience)).map_or(Deadline::Never, Deadline::At);
         let (client, upstream) = (self.client.as_fd(), self.upstream.as_fd());
         // Who is asked for nothing would still be reported as broken, over and over.
-        let mut polled = Vec::with_capacity(2);
-        polled.extend((!of_client.is_empty()).then(|| PollFd::from_borrowed_fd(client, of_client)));
-        polled.extend((!of_upstream.is_empty()).then(|| PollFd::from_borrowed_fd(upstream, of_upstream)));
-        ready::wait(&mut polled, until.earlier(gone)).map_err(Interrupted::Second)?;
-        let mut seen = polled.iter().map(PollFd::revents);
-        let empty = PollFlags::empty();
-        let by_client = if of_client.is_empty() { empty } else { seen.next().unwrap_or(empty) };
-        let by_upstream = if of_upstream.is_empty() { empty } else { seen.next().unwrap_or(empty) };
-        drop(polled);
+        let mut both = [PollFd::from_borrowed_fd(client, of_client), PollFd::from_borrowed_fd(upstream, of_upstream)];
+        let asked = usize::from(of_client.is_empty())..2 - usize::from(of_upstream.is_empty());
+        ready::wait(&mut both[asked], until.earlier(gone)).map_err(Interrupted::Second)?;
+        let [by_client, by_upstream] = both.map(|polled| polled.revents());
 
         let broken = PollFlags::ERR | PollFlags::HUP;
         if by_client.intersects(broken) && !self.up.waits_for_source() && !self.down.is_over() {

@@ -160,6 +160,14 @@ impl CancelToken {
         CleanupGuard { token: self.clone(), id: Some(id), handed_over: None }
     }
 
+    /// Has this token canceled when `other` is, for the same reason.
+    #[allow(dead_code)] // not in every set of features is there a call with a token of its own
+    #[must_use = "dropping the guard ends it"]
+    pub(crate) fn follow(&self, other: &CancelToken) -> CleanupGuard {
+        let token = self.clone();
+        other.on_cancel(move |reason| _ = token.cancel(reason))
+    }
+
     /// Sleeps until the token is canceled or `deadline` passes: the cooperative counterpart of a cleanup.
     pub fn wait(&self, deadline: Deadline) -> Option<CancelReason> {
         let mut cleanups = lock(&self.shared.cleanups);

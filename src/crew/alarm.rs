@@ -4,6 +4,8 @@
 //! lock and a tree insertion, taking it back the same, and the alarm's thread sleeps through both: it is woken only for
 //! something due before the moment it means to wake at anyway.
 
+use crate::cancel::{CancelReason, CancelToken};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::sync::{Arc, Condvar, Mutex, lock, thread, wait_until};
 use std::collections::BTreeMap;
@@ -46,6 +48,14 @@ impl Alarm {
             })
             .map_err(Error::ThreadStart)?;
         Ok(Alarm { shared, thread: Some(thread) })
+    }
+
+    /// Has `token` canceled at `deadline`, if there is one.
+    #[allow(dead_code)] // not in every set of features is there a call with a token of its own
+    #[must_use = "dropping the guard takes it back"]
+    pub(crate) fn cancel_at(&self, deadline: Deadline, token: &CancelToken) -> Option<AlarmGuard> {
+        let token = token.clone();
+        deadline.instant().map(|at| self.set(at, move || _ = token.cancel(CancelReason::DeadlineExceeded)))
     }
 
     /// Has `due` called at `at`, on the alarm's thread, which everybody shares: it has to be quick. A panic in it is

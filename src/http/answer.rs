@@ -5,6 +5,7 @@
 
 use super::current::{self, Patience};
 use super::failure::unpack_io;
+use super::fields::is_token;
 use super::statuses::Statuses;
 use crate::error::{Error, Phase};
 use crate::json::Json;
@@ -76,7 +77,6 @@ pub(super) fn is_json(value: &[u8]) -> bool {
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let mut parts = essence.split(|byte| *byte == b'/');
     let (Some(kind), Some(subtype), None) = (parts.next(), parts.next(), parts.next()) else { return false };
-    let is_token = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| is_token_byte(*byte));
     if !is_token(kind) || !is_token(subtype) {
         return false;
     }
@@ -84,11 +84,6 @@ pub(super) fn is_json(value: &[u8]) -> bool {
         && (kind.eq_ignore_ascii_case(b"application") || kind.eq_ignore_ascii_case(b"text"));
     let suffix = subtype.len().checked_sub(b"+json".len()).map(|at| &subtype[at..]);
     plain || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 
 use super::upstreams::{TRACEPARENT, Upstreams, X_ATTEMPT};
 use super::{answer, failure};
-use crate::cancel::{CancelReason, CancelToken};
+use crate::cancel::CancelToken;
 use crate::error::{Error, Phase};
 use crate::limit::TimeLimit;
 use crate::net::lease::Resend;
@@ -48,14 +48,8 @@ impl Upstreams {
     pub(crate) fn exchange(&self, turn: usize, exchange: &Exchange<'_>, limit: &TimeLimit) -> Result<Received, Error> {
         limit.check(Phase::Wait)?;
         let token = CancelToken::new();
-        let _canceled = limit.token().on_cancel({
-            let token = token.clone();
-            move |reason| _ = token.cancel(reason)
-        });
-        let _over = limit.deadline().instant().map(|at| {
-            let token = token.clone();
-            self.crew().alarm().set(at, move || _ = token.cancel(CancelReason::DeadlineExceeded))
-        });
+        let _canceled = token.follow(limit.token());
+        let _over = self.crew().alarm().cancel_at(limit.deadline(), &token);
         let upstream = self.at_turn(turn);
         let resend = if exchange.method == Method::GET { Resend::IfUnanswered } else { Resend::Never };
         self.lease_agent(upstream, &token, resend, |agent| {

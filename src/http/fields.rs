@@ -28,9 +28,6 @@ pub struct Fields {
     places: Vec<Place>,
 }
 
-/// How many fields a head has, mostly at most.
-const USUAL: usize = 12;
-
 /// Where a field's line is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -93,13 +90,7 @@ impl Fields {
 
     /// Adds what was checked before.
     pub(super) fn append(&mut self, name: &str, value: &[u8]) {
-        if self.places.capacity() == 0 {
-            // Room for those of a usual head: to grow with each of the first would cost more.
-            self.places.reserve(USUAL);
-            self.lines.reserve(USUAL * 32);
-        }
         let start = self.lines.len();
-        self.lines.reserve(name.len() + value.len() + 4);
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.lines.extend_from_slice(part);
         }

@@ -51,7 +51,7 @@ pub(super) enum Length {
 pub(super) fn parse<T>(
     bytes: &[u8],
     asked: Asked,
-    look: impl FnOnce(u16, &Whole<'_>) -> T,
+    look: impl FnOnce(&Whole<'_>) -> T,
 ) -> Result<Option<(Head, T, usize)>, String> {
     let mut fields = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
@@ -104,7 +104,7 @@ pub(super) fn parse<T>(
     };
     head.keep = keeps && !closes && ends_here;
     let whole = Whole { reason: reason(bytes), fields: response.headers, content_type };
-    Ok(Some((head, look(head.status, &whole), length)))
+    Ok(Some((head, look(&whole), length)))
 }
 
 impl Head {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn head(text: &str) -> Result<Head, String> {
-        parse(text.as_bytes(), Asked::Whole, |_, _| ()).map(|parsed| parsed.expect("a whole head").0)
+        parse(text.as_bytes(), Asked::Whole, |_| ()).map(|parsed| parsed.expect("a whole head").0)
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         }
         assert!(head("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
         for line in ["HTTP/2 200 OK", "HTTP/1.1 000 x", "HTTP/1.1 099 x", "HTTP/1.1 2000 x"] {
-            assert!(parse(format!("{line}\r\n\r\n").as_bytes(), Asked::Whole, |_, _| ()).is_err(), "{line}");
+            assert!(parse(format!("{line}\r\n\r\n").as_bytes(), Asked::Whole, |_| ()).is_err(), "{line}");
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
     fn the_response_to_a_head_request_has_no_body_whatever_it_declares() {
         for fields in ["", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
             let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
-            let (head, ..) = parse(text.as_bytes(), Asked::Head, |_, _| ()).unwrap().unwrap();
+            let (head, ..) = parse(text.as_bytes(), Asked::Head, |_| ()).unwrap().unwrap();
             assert_eq!((head.body, head.keep), (Length::Known(0), true), "{fields}");
         }
     }
@@ -203,10 +203,10 @@ mod tests {
     fn a_part_of_a_head_is_waited_for() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n";
         for end in 0..whole.len() {
-            assert_eq!(parse(&whole[..end], Asked::Whole, |_, _| ()), Ok(None));
+            assert_eq!(parse(&whole[..end], Asked::Whole, |_| ()), Ok(None));
         }
         let (_, (reason, content_type), length) =
-            parse(whole, Asked::Whole, |_, whole| (whole.reason.to_vec(), whole.content_type.map(<[u8]>::to_vec)))
+            parse(whole, Asked::Whole, |whole| (whole.reason.to_vec(), whole.content_type.map(<[u8]>::to_vec)))
                 .unwrap()
                 .unwrap();
         assert_eq!((&*reason, content_type, length), (&b"OK"[..], Some(b"application/json".to_vec()), whole.len()));

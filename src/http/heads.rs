@@ -47,13 +47,9 @@ impl Heads {
     }
 
     /// Waits for the final head.
-    pub(super) fn wait(&mut self, link: &mut Link, mut upload: Option<&mut dyn Upload>) -> Result<Heard, Failure> {
+    pub(super) fn wait(&mut self, link: &mut Link, upload: &mut Option<&mut dyn Upload>) -> Result<Heard, Failure> {
         link.phase = Phase::Head;
         loop {
-            let upload: Option<&mut dyn Upload> = match &mut upload {
-                Some(upload) => Some(&mut **upload),
-                None => None,
-            };
             if let Some(heard) = self.next(link, upload)? {
                 return Ok(heard);
             }
@@ -65,9 +61,9 @@ impl Heads {
     pub(super) fn next(
         &mut self,
         link: &mut Link,
-        mut upload: Option<&mut dyn Upload>,
+        upload: &mut Option<&mut dyn Upload>,
     ) -> Result<Option<Heard>, Failure> {
-        let look = |_, whole: &Whole<'_>| {
+        let look = |whole: &Whole<'_>| {
             let reason = if whole.reason == b"OK" { Cow::Borrowed(&b"OK"[..]) } else { whole.reason.to_vec().into() };
             let has_events = whole.content_type.is_some_and(is_for_events);
             let bytes = whole.fields.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
@@ -87,7 +83,7 @@ impl Heads {
             if self.met > MAX_INTERIM {
                 return Err(Failure::Protocol("too many interim responses".to_owned()));
             }
-            match &mut upload {
+            match upload {
                 Some(upload) => {
                     let told = upload.interim(head.status, &fields);
                     told.map_err(|error| Failure::Unwanted(Error::Io(error)))?;

@@ -169,7 +169,7 @@ impl Link {
     pub(super) fn head<T>(
         &mut self,
         asked: Asked,
-        look: impl FnOnce(u16, &Whole<'_>) -> T,
+        look: impl FnOnce(&Whole<'_>) -> T,
     ) -> Result<Option<(Head, T)>, Failure> {
         match head::parse(self.unused(), asked, look).map_err(Failure::Protocol)? {
             Some((head, seen, length)) => {

@@ -20,6 +20,7 @@
 //! - `upstreams`, `exchange`: what is called, by which connection, and with what for an answer
 //! - `link`, `head`, `decode`: a connection in the hands of a call; what comes over it
 //! - `wire`, `prepared`, `query`: the usual GET, over plain HTTP and without a library
+//! - `per_attempt`: what each attempt of either kind says of itself
 //! - `agent`, `transport`, `secure`, `buffers`, `current`, `failure`: any other GET, by ureq over connections of ours
 //! - `answer`, `trace`: what is a success; the trace that goes on through us
 
@@ -46,6 +47,7 @@ mod link;
 mod outflow;
 #[cfg(unix)]
 mod outgoing;
+mod per_attempt;
 mod prepared;
 #[cfg(unix)]
 mod pump;

@@ -5,6 +5,7 @@
 
 use super::fields::{Fields, is_token};
 use super::head::Asked;
+use super::per_attempt::{add_field, end_head};
 use super::request::{Request, Sending};
 use super::trace::TraceContext;
 use crate::error::Error;
@@ -98,9 +99,9 @@ impl Outgoing {
         match self.framing {
             Framing::Absent => {}
             Framing::Known(length) => {
-                add(&mut self.head, "content-length", itoa::Buffer::new().format(length).as_bytes());
+                add_field(&mut self.head, "content-length", itoa::Buffer::new().format(length).as_bytes());
             }
-            Framing::Chunked => add(&mut self.head, "transfer-encoding", b"chunked"),
+            Framing::Chunked => add_field(&mut self.head, "transfer-encoding", b"chunked"),
         }
     }
 
@@ -114,25 +115,13 @@ impl Outgoing {
         match self.host_at {
             Some(at) => {
                 out.extend_from_slice(&self.head[..at]);
-                add(out, "host", host.as_bytes());
+                add_field(out, "host", host.as_bytes());
                 out.extend_from_slice(&self.head[at..]);
             }
             None => out.extend_from_slice(&self.head),
         }
-        let mut digits = itoa::Buffer::new();
-        if let Some(left) = attempt.deadline().remaining().or(self.response_timeout) {
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            add(out, timeout_header, digits.format(millis).as_bytes());
-        }
-        add(out, "x-attempt", digits.format(attempt.number()).as_bytes());
-        add(out, "traceparent", &self.trace.for_attempt());
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-fn add(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
+        let left = attempt.deadline().remaining().or(self.response_timeout);
+        end_head(out, attempt, &self.trace, (timeout_header, left));
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything that is the same in each call is written once.
 
+use super::per_attempt::{add_field, end_head};
 use super::query::add_query;
 use super::trace::TraceContext;
 use crate::net::address::Address;
@@ -44,10 +45,7 @@ impl PreparedRequest {
         let host = request.headers().get(HOST).into_iter().map(|value| (&HOST, value));
         let others = request.headers().iter().filter(|(name, value)| **name != HOST && !value.is_empty());
         for (name, value) in host.chain(others) {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
+            add_field(&mut head, name.as_str(), value.as_bytes());
         }
         Some(PreparedRequest { head, target_end, timeout_header: timeout_header.as_str().to_owned() })
     }
@@ -65,19 +63,7 @@ impl PreparedRequest {
                 request.extend_from_slice(fields);
             }
         }
-        let mut field = |name: &str, value: &[u8]| {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                request.extend_from_slice(part);
-            }
-        };
-        let mut digits = itoa::Buffer::new();
-        if let Some(left) = attempt.deadline().remaining() {
-            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            field(&self.timeout_header, digits.format(millis).as_bytes());
-        }
-        field("x-attempt", digits.format(attempt.number()).as_bytes());
-        field("traceparent", &trace.for_attempt());
-        request.extend_from_slice(b"\r\n");
+        end_head(&mut request, attempt, trace, (&self.timeout_header, attempt.deadline().remaining()));
         request
     }
 }

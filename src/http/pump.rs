@@ -65,7 +65,7 @@ pub(super) fn pump(
                 // A peer that takes no more may have said why.
                 link.check()?;
                 outflow.abandon();
-                return heads.wait(link, Some(upload)).map_err(|failure| match failure {
+                return heads.wait(link, &mut Some(upload)).map_err(|failure| match failure {
                     Failure::Io(_) => Failure::Io(error),
                     failure => failure,
                 });
@@ -91,7 +91,7 @@ pub(super) fn pump(
             Err(Failure::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
             received => {
                 received?;
-                if let Some(heard) = heads.next(link, Some(upload))? {
+                if let Some(heard) = heads.next(link, &mut Some(upload))? {
                     return Ok(heard);
                 }
             }
@@ -163,11 +163,11 @@ fn respond(
     heads: &mut Heads,
     timeout: Option<Duration>,
 ) -> Result<Heard, Failure> {
-    let Some(timeout) = timeout else { return heads.wait(link, Some(upload)) };
+    let Some(timeout) = timeout else { return heads.wait(link, &mut Some(upload)) };
     link.phase = Phase::Head;
     let until = Deadline::after(timeout);
     loop {
-        if let Some(heard) = heads.next(link, Some(upload))? {
+        if let Some(heard) = heads.next(link, &mut Some(upload))? {
             return Ok(heard);
         }
         match link.more(Patience::TakesWhatIsHere) {

@@ -101,11 +101,7 @@ impl Upstreams {
             let is_unconnected = Cell::new(false);
             let connect = || self.connect(upstream, attempt.token()).inspect_err(|_| is_unconnected.set(true));
             let heard = lease((links, upstream.origin), (attempt.token(), &upstream.to), resend, connect, |link| {
-                let upload: Option<&mut dyn Upload> = match &mut upload {
-                    Some(upload) => Some(&mut **upload),
-                    None => None,
-                };
-                ask(link, asking, (upstream, self.timeout_header()), attempt, upload)
+                ask(link, asking, (upstream, self.timeout_header()), attempt, &mut upload)
             });
             match heard {
                 Ok((link, outflow, heard)) => {
@@ -148,14 +144,14 @@ fn ask(
     asking: &Asking,
     (upstream, timeout_header): (&Upstream, &str),
     attempt: &Attempt,
-    upload: Option<&mut dyn Upload>,
+    upload: &mut Option<&mut dyn Upload>,
 ) -> Talk<Box<Link>, Asked> {
     let (outgoing, idle) = (&asking.outgoing, asking.rules.body_idle_timeout);
     let mut head = link.take_output();
     outgoing.write_head(&mut head, &upstream.to, attempt, timeout_header);
     let heard = match (upload, &outgoing.body) {
         (None, None) => ask_without_body(&mut link, outgoing, head).map(|heard| (heard, None)),
-        (Some(upload), _) => ask_with_body(&mut link, outgoing, head, upload, idle),
+        (Some(upload), _) => ask_with_body(&mut link, outgoing, head, *upload, idle),
         (None, Some(body)) => ask_with_body(&mut link, outgoing, head, &mut Bytes(body), idle),
     };
     let reached = link.reached;
@@ -170,7 +166,7 @@ fn ask(
 fn ask_without_body(link: &mut Link, outgoing: &Outgoing, head: Vec<u8>) -> Result<Heard, Failure> {
     link.send(&head)?;
     link.return_output(head);
-    Heads::new(outgoing).wait(link, None)
+    Heads::new(outgoing).wait(link, &mut None)
 }
 
 fn ask_with_body(

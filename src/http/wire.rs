@@ -49,7 +49,7 @@ fn head(link: &mut Link) -> Result<(Head, ContentType), Failure> {
     link.phase = Phase::Head;
     let mut interim = 0;
     loop {
-        let content_type = |_, whole: &super::head::Whole<'_>| match whole.content_type {
+        let content_type = |whole: &super::head::Whole<'_>| match whole.content_type {
             Some(value) if is_json(value) => ContentType::Json,
             Some(value) => ContentType::Other(String::from_utf8_lossy(value).into_owned()),
             None => ContentType::Absent,

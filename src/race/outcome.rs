@@ -1,7 +1,9 @@
 //! What comes of a race: its end, the successes and the failures.
 
-use crate::error::Error;
-use crate::event::RaceEnd;
+use crate::cancel::CancelReason;
+use crate::error::{Error, panic_message};
+use crate::event::{AttemptEnd, RaceEnd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What came of a race.
 #[derive(Debug)]
@@ -53,4 +55,23 @@ pub enum Cause<E> {
     Panicked(String),
     /// It never began: there was no thread for it.
     Shed(Error),
+}
+
+impl<E> Cause<E> {
+    /// How an attempt ended that failed so, in a race that was `decided` by then or was not.
+    pub(super) fn end(&self, decided: Option<CancelReason>) -> AttemptEnd {
+        match (self, decided) {
+            (Cause::Panicked(_), _) => AttemptEnd::Panicked,
+            (_, Some(reason)) => AttemptEnd::Canceled(reason),
+            (_, None) => AttemptEnd::Failed,
+        }
+    }
+}
+
+/// What a `call` of an attempt comes to.
+pub(super) fn of_call<T, E>(call: impl FnOnce() -> Result<T, E>) -> Result<T, Cause<E>> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(Cause::Error),
+        Err(panic) => Err(Cause::Panicked(panic_message(&*panic).to_owned())),
+    }
 }

@@ -8,7 +8,7 @@
 //! due.
 
 use super::attempt::Attempt;
-use super::outcome::{Cause, Failure, Outcome, Success};
+use super::outcome::{self, Cause, Failure, Outcome, Success};
 use super::report::Report;
 use super::rivals::{HasRivals, Rivals};
 use super::setup::{AfterFailure, Primary, Setup, Threads, Wanted};
@@ -16,11 +16,9 @@ use super::starts::Starts;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
-use crate::error::panic_message;
 use crate::event::{AttemptEnd, RaceEnd};
 use crate::sync::Arc;
 use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -212,10 +210,7 @@ where
             token: self.token.clone(),
             rivals: Some(rivals),
         };
-        let result = match catch_unwind(AssertUnwindSafe(|| (self.call)(&attempt))) {
-            Ok(result) => result.map_err(Cause::Error),
-            Err(panic) => Err(Cause::Panicked(panic_message(&*panic).to_owned())),
-        };
+        let result = outcome::of_call(|| (self.call)(&attempt));
         let elapsed = began.elapsed();
         let end = match result {
             Ok(value) => self.succeed(number, value, deliver),
@@ -244,14 +239,10 @@ where
             self.end(CancelReason::DeadlineExceeded);
         }
         let decided = self.token.reason();
-        let end = match (&cause, decided) {
-            (Cause::Panicked(message), _) => {
-                log::error!("{} panicked in attempt {number}: {message}", self.label);
-                AttemptEnd::Panicked
-            }
-            (_, Some(reason)) => AttemptEnd::Canceled(reason),
-            (_, None) => AttemptEnd::Failed,
-        };
+        if let Cause::Panicked(message) = &cause {
+            log::error!("{} panicked in attempt {number}: {message}", self.label);
+        }
+        let end = cause.end(decided);
         // Who decided the race sends the message that counts. Were this one to overtake it, a race whose attempts
         // are all ended would pass for one in which all have failed.
         if decided.is_none() {

@@ -5,13 +5,11 @@
 //! race around one call. The crew's alarm cancels the token at the deadline, for the calling thread is in the call.
 
 use super::attempt::Attempt;
-use super::outcome::{Cause, Failure, Outcome, Success};
+use super::outcome::{self, Cause, Failure, Outcome, Success};
 use super::report::Report;
 use super::setup::Setup;
 use crate::cancel::{CancelReason, CancelToken};
-use crate::error::panic_message;
 use crate::event::{AttemptEnd, RaceEnd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// Runs `call`.
@@ -19,14 +17,8 @@ pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E
     let began = Instant::now();
     let report = Report::new(began, setup.observer);
     let token = CancelToken::new();
-    let _ended_from_outside = setup.token.map(|outer| {
-        let token = token.clone();
-        outer.on_cancel(move |reason| _ = token.cancel(reason))
-    });
-    let _ended_by_time = setup.deadline.instant().map(|at| {
-        let token = token.clone();
-        setup.crew.alarm().set(at, move || _ = token.cancel(CancelReason::DeadlineExceeded))
-    });
+    let _ended_from_outside = setup.token.map(|outer| token.follow(&outer));
+    let _ended_by_time = setup.crew.alarm().cancel_at(setup.deadline, &token);
     if setup.deadline.has_passed() {
         token.cancel(CancelReason::DeadlineExceeded);
     }
@@ -36,14 +28,10 @@ pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E
         report.attempt_began(0, began);
         let attempt =
             Attempt { race: report.race, number: 0, deadline: setup.deadline, token: token.clone(), rivals: None };
-        let result = match catch_unwind(AssertUnwindSafe(|| call(&attempt))) {
-            Ok(result) => result.map_err(Cause::Error),
-            Err(panic) => {
-                let message = panic_message(&*panic).to_owned();
-                log::error!("{} panicked: {message}", setup.label);
-                Err(Cause::Panicked(message))
-            }
-        };
+        let result = outcome::of_call(|| call(&attempt));
+        if let Err(Cause::Panicked(message)) = &result {
+            log::error!("{} panicked: {message}", setup.label);
+        }
         let elapsed = began.elapsed();
         // A call knows the deadline too, and one that ends by it may be ahead of the alarm.
         if result.is_err() && setup.deadline.has_passed() {
@@ -58,11 +46,7 @@ pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E
                 None => AttemptEnd::Late,
             },
             (Err(cause), reason) => {
-                let end = match (&cause, reason) {
-                    (Cause::Panicked(_), _) => AttemptEnd::Panicked,
-                    (_, Some(reason)) => AttemptEnd::Canceled(reason),
-                    (_, None) => AttemptEnd::Failed,
-                };
+                let end = cause.end(reason);
                 if reason.is_none() {
                     outcome.failures.push(Failure { attempt: 0, cause });
                 }
