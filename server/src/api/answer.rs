@@ -31,7 +31,7 @@ fn of_first(failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Resp
             let number = Note::Number(winner.attempt as u64);
             Response::new(200, JSON, enveloped(winner.value.as_bytes())).with_note("winner", number)
         }
-        (_, None) if found_no_thread(outcome) => overloaded("no thread is left for it"),
+        (_, None) if found_no_thread(outcome) => Response::overloaded("no thread is left for it"),
         (_, None) => match failure_status {
             None => Response::new(200, JSON, br#"{"success":false,"response":{}}"#.as_slice()),
             Some(status) => all_failed(status),
@@ -44,7 +44,7 @@ fn of_first(failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Resp
 fn of_all(failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason) => ended_early(reason),
-        _ if found_no_thread(outcome) => overloaded("no thread is left for it"),
+        _ if found_no_thread(outcome) => Response::overloaded("no thread is left for it"),
         _ if outcome.successes.is_empty() => all_failed(failure_status.unwrap_or(502)),
         _ => Response::new(200, JSON, listed(outcome)),
     };
@@ -55,7 +55,7 @@ fn of_all(failure_status: Option<u16>, outcome: &Outcome<Json, Error>) -> Respon
 fn of_within_timeout(outcome: &Outcome<Json, Error>) -> Response {
     let response = match outcome.end {
         RaceEnd::Canceled(reason @ (CancelReason::ClientGone | CancelReason::Shutdown)) => ended_early(reason),
-        RaceEnd::Finished if found_no_thread(outcome) => overloaded("no thread is left for it"),
+        RaceEnd::Finished if found_no_thread(outcome) => Response::overloaded("no thread is left for it"),
         _ => Response::new(200, JSON, listed(outcome)),
     };
     noted(response, outcome)
@@ -76,21 +76,15 @@ fn found_no_thread(outcome: &Outcome<Json, Error>) -> bool {
 
 /// The refusal of a request beyond the `most` that may be in flight.
 pub(super) fn too_many(most: usize) -> Response {
-    overloaded(&format!("{most} others are in flight"))
-}
-
-/// A refusal that is over soon.
-pub(super) fn overloaded(why: &str) -> Response {
-    Response::problem(503, &format!("the request is refused: {why}")).with_header("Retry-After", "1")
+    Response::overloaded(&format!("{most} others are in flight"))
 }
 
 fn ended_early(reason: CancelReason) -> Response {
     match reason {
         CancelReason::DeadlineExceeded => Response::problem(408, "the upstream did not answer in time"),
-        // Nobody reads it: the status is for the access line and the figures, as nginx has it.
-        CancelReason::ClientGone => Response::problem(499, "the client is gone"),
+        CancelReason::ClientGone => Response::client_gone(),
         // Nothing supersedes a whole race; if it were to happen, somebody stopped it.
-        CancelReason::Shutdown | CancelReason::Superseded => overloaded("the server is shutting down"),
+        CancelReason::Shutdown | CancelReason::Superseded => Response::overloaded("the server is shutting down"),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The handler that a front gets: finds what is at a path, has it answered, counts the answer.
 
-use super::answer;
 use super::fixed::{At, Fixed};
 use super::method::{is_allowed, method_not_allowed};
 use super::openapi;
@@ -173,7 +172,7 @@ fn taken(path: &str) -> Error {
 }
 
 fn readiness(at: &At) -> Response {
-    if at.is_draining { answer::overloaded("the server is shutting down") } else { plain(200, "ready\n") }
+    if at.is_draining { Response::overloaded("the server is shutting down") } else { plain(200, "ready\n") }
 }
 
 fn plain(status: u16, text: &'static str) -> Response {

@@ -165,6 +165,16 @@ impl Response {
         Response::new(status, "application/problem+json", body.into_bytes())
     }
 
+    /// A refusal that is over soon.
+    pub(crate) fn overloaded(why: &str) -> Response {
+        Response::problem(503, &format!("the request is refused: {why}")).with_header("Retry-After", "1")
+    }
+
+    /// What nobody reads: the status is for the access line and the figures, as nginx has it.
+    pub(crate) fn client_gone() -> Response {
+        Response::problem(499, "the client is gone")
+    }
+
     /// The answer to a request that gets no further.
     pub(super) fn refusal(Refusal { status, why }: Refusal) -> Response {
         let response = Response::problem(status, why);

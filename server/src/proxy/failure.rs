@@ -12,11 +12,10 @@ use std::io::ErrorKind;
 pub(super) fn answer(error: &Error) -> Response {
     let (status, detail, failed) = match error {
         Error::TimedOut { .. } => (504, "no upstream responded in time", "timeout"),
-        // Nobody reads it: the status is for the access line and the figures, as nginx has it.
-        Error::Canceled(CancelReason::ClientGone) => return Response::problem(499, "the client is gone"),
-        Error::Canceled(_) => return busy("the server is shutting down"),
+        Error::Canceled(CancelReason::ClientGone) => return Response::client_gone(),
+        Error::Canceled(_) => return Response::overloaded("the server is shutting down"),
         Error::NoThread { .. } | Error::ThreadStart(_) | Error::TooManyStuck { .. } => {
-            return busy("no thread is left");
+            return Response::overloaded("no thread is left");
         }
         Error::Lookup { .. } => (502, "the upstream's name could not be looked up", "lookup"),
         Error::Connect { .. } => (502, "no connection to an upstream could be made", "connect"),
@@ -36,11 +35,6 @@ fn of_body(kind: ErrorKind) -> Response {
     match kind {
         ErrorKind::InvalidData | ErrorKind::InvalidInput => Response::problem(400, "the request's body is malformed"),
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Response::problem(408, "the request's body took too long"),
-        _ => Response::problem(499, "the client is gone"),
+        _ => Response::client_gone(),
     }
-}
-
-/// A refusal that is over soon.
-fn busy(why: &str) -> Response {
-    Response::problem(503, &format!("the request is refused: {why}")).with_header("Retry-After", "1")
 }

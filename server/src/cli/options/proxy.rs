@@ -28,7 +28,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Quantity,
         value: "DURATION",
         default: "60s",
-        help: "How long a request may take until its response is committed. Then it is answered with 504",
+        help: "How long a request may take until its response is committed; of a body that streams, from its end on. \
+               Then it is answered with 504",
         set: |settings, text| put(&mut settings.proxy, duration(text), ProxySettings::timeout),
     },
     Opt {
