@@ -2,42 +2,12 @@
 
 #![cfg(feature = "cli")]
 
+use crate::support::config::{ConfigFile, complaint};
 use crate::support::http;
 use crate::support::process::{Process, finish, headstart};
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::thread;
-
-/// A configuration file that goes with the test.
-struct ConfigFile(PathBuf);
-
-impl ConfigFile {
-    fn new(name: &str, text: &str) -> ConfigFile {
-        let path = std::env::temp_dir().join(format!("headstart-messages-{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        ConfigFile(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for ConfigFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// The one line that these arguments come to.
-fn complaint(args: &[&str]) -> String {
-    let finished = finish(headstart(args));
-    assert_eq!((finished.code, &*finished.stdout), (Some(2), ""), "{args:?}: {finished:?}");
-    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
-    finished.stderr
-}
 
 #[test]
 fn an_unknown_key_is_answered_with_the_nearest_one_and_no_other() {

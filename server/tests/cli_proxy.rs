@@ -3,42 +3,11 @@
 
 #![cfg(feature = "cli")]
 
+use crate::support::config::{ConfigFile, complaint};
 use crate::support::http::{get, send};
 use crate::support::process::{Process, finish, headstart};
 use headstart_testing::upstream::{Behavior, FakeUpstream};
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-
-/// A configuration file that goes with the test.
-struct ConfigFile(PathBuf);
-
-impl ConfigFile {
-    fn new(name: &str, text: &str) -> ConfigFile {
-        let path = std::env::temp_dir().join(format!("headstart-proxy-{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        ConfigFile(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for ConfigFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// The one line that these arguments come to.
-#[track_caller]
-fn complaint(args: &[&str]) -> String {
-    let finished = finish(headstart(args));
-    assert_eq!((finished.code, &*finished.stdout), (Some(2), ""), "{args:?}: {finished:?}");
-    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
-    finished.stderr
-}
 
 /// What `--check` prints for these arguments, with its spaces made one.
 #[track_caller]

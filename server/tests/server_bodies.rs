@@ -1,11 +1,11 @@
 //! Request bodies that their handlers read as they come.
 
 use crate::support::client::End;
-use crate::support::server::{Fixture, settings, start, taking};
+use crate::support::server::{Fixture, send_back, settings, start, taking};
 use crossbeam_channel::{Receiver, unbounded};
 use headstart::CancelReason;
+use headstart_server::ServerSettings;
 use headstart_server::front::{BodyLength, Handler, Request, Response, Version};
-use headstart_server::{Conversation, ServerSettings};
 use headstart_testing::PATIENCE;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Mutex;
@@ -254,19 +254,8 @@ fn a_handler_knows_what_is_announced() {
     }
 }
 
-/// Sends back what comes, as it comes, after the handler has returned.
-fn echo(conversation: &mut Conversation<'_>) -> io::Result<()> {
-    let mut room = [0; 1_000];
-    loop {
-        match conversation.read(&mut room)? {
-            0 => return Ok(()),
-            read => conversation.write_all(&room[..read])?,
-        }
-    }
-}
-
 fn start_echo(settings: ServerSettings) -> Fixture {
-    start(settings, taking(|_: &Request<'_>| Response::streaming(200, TEXT, None, echo)))
+    start(settings, taking(|_: &Request<'_>| Response::streaming(200, TEXT, None, send_back)))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![cfg(feature = "tls")]
 
 use crate::server_tunnels;
-use crate::support::server::{Fixture, settings, start, taking};
+use crate::support::server::{Fixture, send_back, settings, start, taking};
 use crate::support::tls::{BOTH, Certificate, End, TlsClient};
 use crossbeam_channel::unbounded;
 use headstart_server::Conversation;
@@ -27,16 +27,6 @@ fn next(client: &mut TlsClient, length: usize) -> String {
     let mut bytes = vec![0; length];
     client.stream.read_exact(&mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
-}
-
-fn echo(conversation: &mut Conversation<'_>) -> io::Result<()> {
-    let mut room = [0; 1_000];
-    loop {
-        match conversation.read(&mut room)? {
-            0 => return Ok(()),
-            read => conversation.write_all(&room[..read])?,
-        }
-    }
 }
 
 #[test]
@@ -74,7 +64,8 @@ impl TlsClient {
 
 #[test]
 fn a_stream_may_read_the_body_while_it_answers() {
-    let (fixture, certificate) = secured(taking(|_: &Request<'_>| Response::streaming(200, TEXT, Some(200_000), echo)));
+    let (fixture, certificate) =
+        secured(taking(|_: &Request<'_>| Response::streaming(200, TEXT, Some(200_000), send_back)));
     let mut client = connect(&fixture, &certificate);
     client.send("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     // The head comes with the first byte of what it waits for at the latest.
@@ -113,7 +104,7 @@ fn an_answer_until_the_end_says_so_and_one_that_is_cut_does_not() {
 fn a_tunnel_carries_bytes_both_ways_and_says_its_end() {
     type Run = fn(&mut Conversation<'_>) -> io::Result<()>;
     let blocking: Run = |conversation| {
-        echo(conversation)?;
+        send_back(conversation)?;
         conversation.write_all(b"bye")
     };
     let mut ways = vec![blocking];

@@ -1,7 +1,7 @@
 //! Tunnels: what a connection carries after `101`.
 
 use crate::support::client::{Client, End};
-use crate::support::server::{Fixture, settings, start, taking};
+use crate::support::server::{Fixture, send_back, settings, start, taking};
 use crossbeam_channel::unbounded;
 use headstart_server::Conversation;
 use headstart_server::front::{Passed, Request, Response};
@@ -28,13 +28,8 @@ const SWITCHED: &str =
 
 /// Sends back what comes, and a last word after the client's end.
 fn echo(conversation: &mut Conversation<'_>) -> io::Result<()> {
-    let mut room = [0; 1_000];
-    loop {
-        match conversation.read(&mut room)? {
-            0 => return conversation.write_all(b"bye"),
-            read => conversation.write_all(&room[..read])?,
-        }
-    }
+    send_back(conversation)?;
+    conversation.write_all(b"bye")
 }
 
 fn said(client: &mut Client, bytes: &str) {

@@ -6,6 +6,8 @@ pub(crate) mod chance;
 pub(crate) mod client;
 #[cfg(target_os = "linux")]
 pub(crate) mod closings;
+#[cfg(feature = "cli")]
+pub(crate) mod config;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) mod hostile;
 pub(crate) mod http;

@@ -3,7 +3,8 @@
 use super::client::Client;
 use headstart::{Crew, CrewSettings};
 use headstart_server::front::{Handler, Request, Response};
-use headstart_server::{Server, ServerSettings};
+use headstart_server::{Conversation, Server, ServerSettings};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,5 +67,16 @@ impl Fixture {
     pub(crate) fn assert_serves(&self) {
         let answer = self.connect().get("/healthy").answer();
         assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+/// Sends back what comes, as it comes, after the handler has returned.
+pub(crate) fn send_back(conversation: &mut Conversation<'_>) -> io::Result<()> {
+    let mut room = [0; 1_000];
+    loop {
+        match conversation.read(&mut room)? {
+            0 => return Ok(()),
+            read => conversation.write_all(&room[..read])?,
+        }
     }
 }
