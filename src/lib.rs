@@ -35,6 +35,7 @@
 //! # Features
 //!
 //! - `http` (default): the HTTP client.
+//! - `policy` (with `http`): a policy that decides when to hedge, and where to.
 //! - `https`: `https://` upstreams, through rustls.
 //! - `memcached`: a client for Memcached.
 //! - `mysql`: a client for MySQL and MariaDB; on Unix only, elsewhere it adds nothing.
@@ -79,6 +80,8 @@ pub mod mysql;
 // Each client uses its part.
 #[cfg_attr(not(all(feature = "http", feature = "memcached", feature = "mysql", unix)), allow(dead_code))]
 mod net;
+#[cfg(feature = "policy")]
+pub mod policy;
 pub mod race;
 #[cfg(all(unix, any(feature = "_net", feature = "command")))]
 mod ready;

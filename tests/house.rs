@@ -22,6 +22,7 @@ const HOUSES: [House; 3] = [
             &["relay"],
             &["crew"],
             &["race", "timeout"],
+            &["policy"],
             &["net"],
             &["http", "xmlrpc", "memcached", "mysql", "command"],
         ],
@@ -105,6 +106,7 @@ fn imports_go_down_only() {
 fn rooms_know_only_what_they_should() {
     let forbidden = [
         ("race", vec!["http", "ureq", "Socket", "TcpStream"]),
+        ("policy", vec!["http", "ureq", "Socket", "TcpStream"]),
         ("crew", vec!["http", "ureq", "TcpStream"]),
         ("front", vec!["ureq", "prometheus", "Race"]),
         ("api", vec!["ureq", "prometheus", "TcpStream"]),

@@ -1,0 +1,5 @@
+//! When to hedge, and where to.
+
+mod curve;
+
+pub use curve::{Curve, Observed};
