@@ -1,9 +1,9 @@
 //! Which place an attempt goes to: the better of two random ones.
 //!
 //! The rule is that of Prequal (Wydrowski and others, NSDI 2024), without its probes. A place is hot when it has more
-//! attempts in flight than the 0.6 quantile of all places. Of two cold ones the faster is chosen; a cold one goes before
-//! a hot one; of two hot ones that with fewer in flight. Two random ones, and not the best of all, so that not everybody
-//! goes to the same place at the same moment.
+//! attempts in flight than the 0.6 quantile of all places. Of two cold ones the faster is chosen; a cold one goes
+//! before a hot one; of two hot ones that with fewer in flight. Two random ones, and not the best of all, so that not
+//! everybody goes to the same place at the same moment.
 //!
 //! Places that are ejected, ill or silent are left out, except for one attempt now and then that tries whether a silent
 //! one answers again. When all are left out, all take part: a bad place is better than none.
@@ -99,7 +99,8 @@ mod tests {
     }
 
     fn answers(place: &Place, millis: u64) {
-        (0..20).for_each(|_| place.succeeded(Duration::from_millis(millis)));
+        place.succeeded();
+        (0..20).for_each(|_| place.finished(Duration::from_millis(millis)));
     }
 
     #[test]

@@ -157,12 +157,11 @@ impl Observer for Policy {
         }
         let place = self.shared.one_place();
         place.is_over();
+        let time = Some(event.elapsed);
         match event.end {
-            AttemptEnd::Succeeded | AttemptEnd::Late => self.shared.succeeded(place, event.attempt, event.elapsed),
-            AttemptEnd::Failed | AttemptEnd::Panicked => {
-                self.shared.failed(place, event.attempt, event.elapsed, &event.end);
-            }
-            _ => self.shared.ended(place, event.attempt, event.elapsed),
+            AttemptEnd::Succeeded | AttemptEnd::Late => self.shared.succeeded(place, event.attempt, time),
+            AttemptEnd::Failed | AttemptEnd::Panicked => self.shared.failed(place, event.attempt, time, &event.end),
+            _ => self.shared.ended(place, event.attempt, time),
         }
     }
 

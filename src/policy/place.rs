@@ -1,7 +1,7 @@
 //! A place that attempts go to: how fast it is, how busy, and whether it works.
 //!
-//! What is known of it comes from the attempts themselves, so no probes are needed. What grows old is forgotten: a place
-//! that was slow is tried again.
+//! What is known of it comes from the attempts themselves, so no probes are needed. What grows old is forgotten: a
+//! place that was slow is tried again.
 
 use super::curve::Curve;
 use super::record::Record;
@@ -183,12 +183,16 @@ impl Place {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// An attempt has succeeded.
-    pub(super) fn succeeded(&self, time: Duration) {
+    /// An attempt took this time.
+    pub(super) fn finished(&self, time: Duration) {
         self.record.finished(time);
         let old = (self.recent.load(Ordering::Relaxed) >> 32) as i64;
         let new = time.as_micros().clamp(1, u128::from(u32::MAX)) as i64;
         self.note_recent(if old == 0 { new } else { old + (new - old) / 4 });
+    }
+
+    /// An attempt has succeeded.
+    pub(super) fn succeeded(&self) {
         if self.silences.load(Ordering::Relaxed) > 0 {
             self.silences.store(0, Ordering::Relaxed);
         }
@@ -203,6 +207,10 @@ impl Place {
     /// An attempt was ended before it had an answer.
     pub(super) fn ended(&self, time: Duration) {
         self.record.ended(time);
+        self.was_silent(time);
+    }
+
+    fn was_silent(&self, time: Duration) {
         if self.silences.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCES {
             self.next_trial.store(self.now() + millis(self.pause()), Ordering::Relaxed);
         }
@@ -213,7 +221,7 @@ impl Place {
 
     /// An attempt has failed. `true` when that makes one too many in a row.
     pub(super) fn failed(&self, time: Duration) -> bool {
-        self.ended(time.max(FAILED));
+        self.was_silent(time.max(FAILED));
         self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES
             && self.ejected_until.load(Ordering::Relaxed) <= self.now()
     }
@@ -331,7 +339,7 @@ mod tests {
         let later = now + 4_100;
         assert!(place.is_due_for_trial(later));
         assert!(!place.is_due_for_trial(later + 1_000), "one is enough");
-        place.succeeded(BRIEF);
+        place.succeeded();
         assert_eq!(place.state(), PlaceState::Serving);
     }
 
@@ -339,7 +347,7 @@ mod tests {
     fn failures_in_a_row_eject_for_a_time_that_doubles() {
         let place = place();
         assert_eq!([(); 4].map(|()| place.failed(BRIEF)), [false; 4]);
-        place.succeeded(BRIEF);
+        place.succeeded();
         assert_eq!([(); 5].map(|()| place.failed(BRIEF)), [false, false, false, false, true]);
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             place.eject(&"test");
@@ -350,7 +358,7 @@ mod tests {
             assert!(place.is_due_for_trial(until), "once that is over, one attempt tries it");
         }
         assert!(!place.failed(BRIEF), "it is ejected already");
-        place.succeeded(BRIEF);
+        place.succeeded();
         assert_eq!(place.ejections.load(Ordering::Relaxed), 0);
     }
 
@@ -369,7 +377,7 @@ mod tests {
     fn what_was_fast_is_forgotten_and_a_failure_is_slow() {
         let place = place();
         assert_eq!(place.speed(place.now()), 0);
-        place.succeeded(BRIEF);
+        place.finished(BRIEF);
         let fast = place.speed(place.now());
         assert_eq!(place.speed(place.now() + 1_500), 0);
         place.ended(Duration::from_millis(1));
@@ -382,7 +390,7 @@ mod tests {
     fn classes_of_speed_are_a_quarter_of_a_doubling() {
         let class = |micros| {
             let place = place();
-            place.succeeded(Duration::from_micros(micros));
+            place.finished(Duration::from_micros(micros));
             place.speed(place.now())
         };
         assert_eq!([1, 2, 4, 5, 6, 7, 8].map(class), [1, 5, 9, 10, 11, 12, 13]);

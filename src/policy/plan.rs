@@ -38,6 +38,7 @@ pub struct Plan {
     shared: Arc<Shared>,
     primary: Arc<Place>,
     is_chained: bool,
+    is_measured: bool,
     is_primary_over: AtomicBool,
     is_pushed_back: AtomicBool,
 }
@@ -48,6 +49,7 @@ impl Plan {
             shared,
             primary,
             is_chained: false,
+            is_measured: true,
             is_primary_over: AtomicBool::new(false),
             is_pushed_back: AtomicBool::new(false),
         }
@@ -59,9 +61,16 @@ impl Plan {
         self
     }
 
+    /// Says whether the times of its attempts say something about those of others. Uploads, whose time is their
+    /// client's, do not. Defaults to yes.
+    pub fn measured(mut self, is_measured: bool) -> Plan {
+        self.is_measured = is_measured;
+        self
+    }
+
     /// `attempt` goes to `place` now.
     pub fn visit(&self, place: &Arc<Place>, attempt: &Attempt) -> Visit {
-        Visit::new(self.shared.clone(), place.clone(), attempt.number())
+        Visit::new(self.shared.clone(), place.clone(), attempt.number(), self.is_measured)
     }
 
     /// An answer from `place` asks to be left alone for `length` (`Retry-After` on 429 and 503): the race's further

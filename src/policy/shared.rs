@@ -172,29 +172,37 @@ impl Shared {
         }
     }
 
-    /// An attempt at `place` has succeeded.
-    pub(super) fn succeeded(&self, place: &Place, attempt: usize, time: Duration) {
-        place.succeeded(time);
+    /// An attempt at `place` has succeeded, after `time` if that says something.
+    pub(super) fn succeeded(&self, place: &Place, attempt: usize, time: Option<Duration>) {
+        place.succeeded();
         self.throttle.succeeded();
-        self.times[usize::from(attempt > 0)].finished(time);
+        if let Some(time) = time {
+            place.finished(time);
+            self.times[usize::from(attempt > 0)].finished(time);
+        }
         self.look(place);
     }
 
     /// An attempt at `place` was ended before it had an answer.
-    pub(super) fn ended(&self, place: &Place, attempt: usize, time: Duration) {
-        place.ended(time);
-        self.times[usize::from(attempt > 0)].ended(time);
+    pub(super) fn ended(&self, place: &Place, attempt: usize, time: Option<Duration>) {
+        if let Some(time) = time {
+            place.ended(time);
+            self.times[usize::from(attempt > 0)].ended(time);
+        }
         self.look(place);
     }
 
     /// An attempt at `place` has failed: what it would have taken to succeed is as little known as of one that was
     /// ended.
-    pub(super) fn failed(&self, place: &Place, attempt: usize, time: Duration, why: &dyn Display) {
-        if place.failed(time) && self.may_eject() {
+    pub(super) fn failed(&self, place: &Place, attempt: usize, time: Option<Duration>, why: &dyn Display) {
+        if place.failed(time.unwrap_or_default()) && self.may_eject() {
             place.eject(why);
         }
         self.throttle.failed();
-        self.times[usize::from(attempt > 0)].ended(time);
+        if let Some(time) = time {
+            place.record.ended(time);
+            self.times[usize::from(attempt > 0)].ended(time);
+        }
         self.look(place);
     }
 

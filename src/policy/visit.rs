@@ -4,7 +4,7 @@ use super::place::Place;
 use super::shared::Shared;
 use std::fmt::{self, Display};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One attempt at one place, from its beginning to its end. Dropped without a word, it was ended before it had an
 /// answer, which says nothing against its place.
@@ -13,14 +13,15 @@ pub struct Visit {
     shared: Arc<Shared>,
     place: Arc<Place>,
     attempt: usize,
+    is_measured: bool,
     began: Instant,
     is_told: bool,
 }
 
 impl Visit {
-    pub(super) fn new(shared: Arc<Shared>, place: Arc<Place>, attempt: usize) -> Visit {
+    pub(super) fn new(shared: Arc<Shared>, place: Arc<Place>, attempt: usize, is_measured: bool) -> Visit {
         place.began(attempt > 0);
-        Visit { shared, place, attempt, began: Instant::now(), is_told: false }
+        Visit { shared, place, attempt, is_measured, began: Instant::now(), is_told: false }
     }
 
     /// Where it goes.
@@ -31,14 +32,19 @@ impl Visit {
     /// An answer came that speaks for its place.
     pub fn succeeded(mut self) {
         self.is_told = true;
-        self.shared.succeeded(&self.place, self.attempt, self.began.elapsed());
+        self.shared.succeeded(&self.place, self.attempt, self.time());
     }
 
     /// It failed, which speaks against its place: no connection, no answer in time, one that says that the server is in
     /// trouble. `why` is for the log.
     pub fn failed(mut self, why: &dyn Display) {
         self.is_told = true;
-        self.shared.failed(&self.place, self.attempt, self.began.elapsed(), why);
+        self.shared.failed(&self.place, self.attempt, self.time(), why);
+    }
+
+    /// How long it took, if that says something.
+    fn time(&self) -> Option<Duration> {
+        self.is_measured.then(|| self.began.elapsed())
     }
 }
 
@@ -46,7 +52,7 @@ impl Drop for Visit {
     fn drop(&mut self) {
         self.place.is_over();
         if !self.is_told {
-            self.shared.ended(&self.place, self.attempt, self.began.elapsed());
+            self.shared.ended(&self.place, self.attempt, self.time());
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The problem: a call that must not be made twice is to be ended and observed like a race, but needs nothing of one,
 //! and may use what is the caller's and no other thread's. The answer: the token, the deadline and the reports of a
-//! race around one call. A hedge that would have been due is told of as one that the method did not allow. The crew's alarm cancels the token at the deadline, for the calling thread is in the call.
+//! race around one call. The crew's alarm cancels the token at the deadline, for the calling thread is in the call. A
+//! hedge that would have been due is told of as one that the method did not allow.
 
 use super::attempt::Attempt;
 use super::hedging::Pace;
