@@ -93,7 +93,7 @@ pub use heads::Interim;
 #[cfg(unix)]
 pub use request::{Request, Sending};
 #[cfg(unix)]
-pub use response::Response;
+pub use response::{Raced, Response};
 pub use settings::{Calls, Certificates, ClientSettings, Commit};
 pub use statuses::Statuses;
 pub use trace::TraceContext;

@@ -10,7 +10,7 @@ use super::course::Course;
 use super::outgoing::{Framing, Outgoing};
 use super::request::{Request, Sending};
 use super::respond::{Asking, Miss, framing_of};
-use super::response::Response;
+use super::response::{Raced, Response};
 use super::upload::Upload;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::error::{Error, Phase};
@@ -19,6 +19,7 @@ use crate::limit::TimeLimit;
 use crate::race::{Attempt, Cause, Outcome, Race};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 impl Client {
     /// Sends `request` and returns its response once that is committed, within `limit`. By then the losers are ended;
@@ -55,14 +56,17 @@ impl Client {
     /// failure. [`Error::Setting`] for a request that cannot be sent, and for a client that has a
     /// [`proxy`](super::ClientSettings::proxy).
     pub fn send(&self, request: &Request, limit: impl Into<TimeLimit>) -> Result<Response, Error> {
-        let limit = limit.into();
+        let (limit, began) = (limit.into(), Instant::now());
         let asking = self.asking(request, None)?;
-        let token = limit.shared_token().cloned();
+        let (token, plan) = (limit.shared_token().cloned(), asking.course.plan().clone());
         let ended = match asking.outgoing.sending {
             Sending::Once => self.once(&asking, limit, None),
             Sending::Hedged => self.hedged(asking, limit),
         };
-        committed(ended, token)
+        let hedges = ended.outcome.begun.saturating_sub(1);
+        let mut response = committed(ended, token)?;
+        response.set_race(Raced { elapsed: began.elapsed(), hedges, hedged_at: plan.hedged_at() });
+        Ok(response)
     }
 
     /// Sends `request` with the body that `body` has, as it comes: once, on this thread, over a connection made for it.

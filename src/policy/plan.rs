@@ -6,7 +6,7 @@ use super::visit::Visit;
 use crate::event::{AttemptBegan, AttemptEnded, HedgeSkipped, Observer, RaceEnded, SkipReason};
 use crate::race::{Attempt, Due, Hedging, Pace, Verdict};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A [`Policy`](super::Policy)'s part in one race over several places. The race asks it
@@ -41,6 +41,8 @@ pub struct Plan {
     is_measured: bool,
     is_primary_over: AtomicBool,
     is_pushed_back: AtomicBool,
+    /// When the first hedge began, in microseconds of the race; 0 before.
+    hedged_at: AtomicU64,
 }
 
 impl Plan {
@@ -52,6 +54,7 @@ impl Plan {
             is_measured: true,
             is_primary_over: AtomicBool::new(false),
             is_pushed_back: AtomicBool::new(false),
+            hedged_at: AtomicU64::new(0),
         }
     }
 
@@ -73,6 +76,12 @@ impl Plan {
         Visit::new(self.shared.clone(), place.clone(), attempt.number(), self.is_measured)
     }
 
+    /// When the race's first hedge began, since the race did.
+    pub fn hedged_at(&self) -> Option<Duration> {
+        let micros = self.hedged_at.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
     /// An answer from `place` asks to be left alone for `length` (`Retry-After` on 429 and 503): the race's further
     /// attempts are of no use, and hedges stay away from there, for a minute at most.
     pub fn push_back(&self, place: &Place, length: Duration) {
@@ -84,6 +93,9 @@ impl Plan {
 impl Observer for Plan {
     fn attempt_began(&self, event: &AttemptBegan) {
         self.shared.attempt_began(event.attempt);
+        if event.attempt > 0 && self.hedged_at.load(Ordering::Relaxed) == 0 {
+            self.hedged_at.store((event.at.as_micros() as u64).max(1), Ordering::Relaxed);
+        }
     }
 
     fn attempt_ended(&self, event: &AttemptEnded) {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::race::Schedule;
+use std::fmt;
 use std::time::Duration;
 
 /// When hedges are due.
@@ -23,6 +24,25 @@ pub enum Delay {
     },
     /// After the time at which the budget is just spent.
     Auto(Bounds),
+}
+
+/// As the command line of the server has it: `off`, `schedule`, `10ms`, `p95:2ms..1s`, `auto:2ms..1s`.
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Delay::Off => f.write_str("off"),
+            Delay::Scheduled => f.write_str("schedule"),
+            Delay::After(delay) => write!(f, "{delay:?}"),
+            Delay::Quantile { share, bounds } => write!(f, "p{}:{bounds}", (share * 1e6).round() / 1e4),
+            Delay::Auto(bounds) => write!(f, "auto:{bounds}"),
+        }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}..{:?}", self.shortest, self.longest)
+    }
 }
 
 impl Delay {
@@ -94,14 +114,20 @@ pub struct PolicySettings {
     pub(super) hedges: usize,
     pub(super) budget: f64,
     pub(super) min_rate: f64,
-    pub(super) max_concurrent: usize,
+    pub(super) max_concurrent: Option<usize>,
     pub(super) is_dry_run: bool,
 }
 
 impl PolicySettings {
     /// Hedges that are due after `delay`.
     pub fn new(delay: Delay) -> PolicySettings {
-        PolicySettings { delay, hedges: 1, budget: 0.1, min_rate: 1.0, max_concurrent: usize::MAX, is_dry_run: false }
+        PolicySettings { delay, hedges: 1, budget: 0.1, min_rate: 1.0, max_concurrent: None, is_dry_run: false }
+    }
+
+    /// When hedges are due, in place of what was said before.
+    pub fn after(mut self, delay: Delay) -> PolicySettings {
+        self.delay = delay;
+        self
     }
 
     /// How many hedges a race has at most, each after the same delay again. Defaults to 1.
@@ -148,7 +174,13 @@ impl PolicySettings {
 
     /// How many hedges may run at a time. Defaults to no limit.
     pub fn max_concurrent(mut self, hedges: usize) -> PolicySettings {
-        self.max_concurrent = hedges;
+        self.max_concurrent = Some(hedges);
+        self
+    }
+
+    /// The same, unless it was said before.
+    pub fn max_concurrent_by_default(mut self, hedges: usize) -> PolicySettings {
+        self.max_concurrent.get_or_insert(hedges);
         self
     }
 
@@ -161,6 +193,21 @@ impl PolicySettings {
     /// When hedges are due.
     pub fn delay(&self) -> Delay {
         self.delay
+    }
+
+    /// How many hedges a race has at most; by a schedule, its number of attempts less one.
+    pub fn most_hedges(&self) -> usize {
+        self.hedges
+    }
+
+    /// How many hedges may be sent for each primary.
+    pub fn share(&self) -> f64 {
+        self.budget
+    }
+
+    /// Whether no hedge is sent although everything is decided.
+    pub fn is_dry_run(&self) -> bool {
+        self.is_dry_run
     }
 }
 

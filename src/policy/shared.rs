@@ -138,7 +138,9 @@ impl Shared {
         if due.deadline.remaining().is_some_and(|left| self.shortest_median().is_some_and(|median| left < median)) {
             return Verdict::Never(SkipReason::Deadline);
         }
-        let Some(running) = self.one_more(settings.max_concurrent) else { return later(SkipReason::Concurrency) };
+        let Some(running) = self.one_more(settings.max_concurrent.unwrap_or(usize::MAX)) else {
+            return later(SkipReason::Concurrency);
+        };
         if !self.budget.take(self.clock.elapsed(), settings.budget, settings.min_rate) {
             return later(SkipReason::Budget);
         }
