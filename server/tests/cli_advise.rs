@@ -3,10 +3,12 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 use crate::support::config::{ConfigFile, complaint};
+use crate::support::http::get;
 use crate::support::process::{Finished, Process, finish, headstart};
 use crate::support::script::{Upstream, nobody};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 /// Of 20,000 primaries 95 % are quick; most of the others were ended by a hedge that was.
 fn figures() -> Value {
@@ -253,10 +255,38 @@ fn a_log_without_what_is_needed_is_refused_with_the_option_that_gives_it() {
 }
 
 #[test]
+fn a_proxy_and_its_log_tell_of_the_requests_that_passed() {
+    let calm = ["--error-rate", "0", "--garbage-rate", "0", "--hang-rate", "0", "--min", "1", "--max", "2"];
+    let mut sample = Process::start(headstart(&[&["sample", "--listen", "127.0.0.1:0"], &calm[..]].concat()));
+    let to = format!("http://{}", sample.address());
+    let anywhere = ["proxy", "--to", &to, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut proxy = Process::start(headstart(&[&anywhere[..], &["--hedge", "p95", "--log-format", "json"]].concat()));
+    let address: SocketAddr = proxy.address().parse().unwrap();
+    let line = proxy.wait_for("page, metrics and health are on http://");
+    let admin = line.split("health are on http://").nth(1).unwrap().split('"').next().unwrap();
+    for _ in 0..60 {
+        assert_eq!(get(address, "/api/work").status, 200);
+    }
+    let live = finish(headstart(&["advise", "--admin", admin]));
+    let first = format!("/*, by headstart at {admin} of the last 15m: 60 primaries and ");
+    assert!(live.code == Some(0) && live.stdout.starts_with(&first), "{live:?}");
+    assert!(live.stdout.contains("Now: --hedge p95:2ms..1s"), "{live:?}");
+    assert!(live.stdout.contains("Too few samples: 60 primaries seen, and at least 100 are needed"), "{live:?}");
+
+    let is_told = |line: &String| line.contains("\"commit_us\":");
+    proxy.read_until("all access lines", |lines| lines.iter().filter(|line| is_told(line)).count() == 60);
+    let log = ConfigFile::new("proxy.log", &proxy.stderr.concat());
+    let logged = of_log(&log, &[]);
+    let first = format!("all routes, by {}: 60 primaries and ", log.path());
+    assert!(logged.code == Some(0) && logged.stdout.starts_with(&first), "{logged:?}");
+    assert!(!logged.stdout.contains("could not be read"), "{logged:?}");
+}
+
+#[test]
 fn a_mistake_names_the_option_the_value_and_what_is_allowed() {
-    for given in ["0", "120%", "-1", "ten", "NaN", "inf"] {
+    for given in ["120%", "-1", "ten", "NaN", "inf"] {
         let said = complaint(&["advise", "--budget", given]);
-        let expected = format!("--budget cannot be '{given}': expected a percentage above 0 and up to 100");
+        let expected = format!("--budget cannot be '{given}': expected a percentage from 0% to 100%");
         assert!(said.contains(&expected), "{said}");
     }
     let said = complaint(&["advise", "--admin", "8089"]);

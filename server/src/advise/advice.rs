@@ -30,6 +30,12 @@ const SLOWER: f64 = 1.5;
 /// Delays that differ by less, as a share, are one.
 const SAME: f64 = 0.005;
 
+/// No shorter delay can be set, in seconds.
+const SHORTEST: f64 = 0.001;
+
+/// A round delay tells nothing new that is as near to one of another kind: rows of times are as wide.
+const NEAR: f64 = 0.03;
+
 /// Delays that every service is asked about, in milliseconds.
 const ROUND: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 
@@ -145,9 +151,13 @@ fn rows(races: &Races<'_>, budget: f64, now: Option<f64>) -> Vec<Row> {
     let quantile = |percent: &f64| Some((races.primary.curve().quantile(percent / 100.0)?, format!("p{percent}")));
     let mut delays: Vec<(f64, String)> =
         QUANTILES.iter().filter_map(quantile).map(|(delay, name)| (delay.as_secs_f64(), name)).collect();
-    delays.extend(now.map(|delay| (delay, String::new())));
     delays.extend(spends(races, budget).map(|delay| (delay, "auto".to_owned())));
-    delays.extend(ROUND.iter().map(|millis| (*millis as f64 / 1e3, String::new())));
+    delays.retain(|(delay, _)| *delay >= SHORTEST);
+    delays.extend(now.map(|delay| (delay, String::new())));
+    let is_near = |round: f64, (delay, _): &(f64, String)| (delay - round).abs() <= round * NEAR;
+    let round = ROUND.iter().map(|millis| *millis as f64 / 1e3);
+    let round: Vec<f64> = round.filter(|round| !delays.iter().any(|delay| is_near(*round, delay))).collect();
+    delays.extend(round.into_iter().map(|delay| (delay, String::new())));
     delays.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
     for (delay, name) in delays {

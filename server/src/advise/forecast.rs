@@ -18,6 +18,10 @@ pub(super) const ENOUGH_FOR_P50: u64 = 50;
 pub(super) const ENOUGH_FOR_P99: u64 = 100;
 pub(super) const ENOUGH_FOR_P999: u64 = 1_000;
 
+/// So few attempts cannot speak for more than [`MANY`] times as many that were ended before.
+const FEW: u64 = 30;
+const MANY: f64 = 5.0;
+
 /// How long attempts take, and how long the longest was waited for.
 #[derive(Debug)]
 pub(super) struct Times {
@@ -29,10 +33,10 @@ pub(super) struct Times {
 
 impl Times {
     pub(super) fn of(observed: &[Observed]) -> Times {
-        let seen = || observed.iter().filter(|row| row.finished + row.ended > 0);
-        let bends = seen().flat_map(|row| [row.from.as_secs_f64(), row.to.as_secs_f64()]).collect();
-        let longest = seen().map(|row| row.to.as_secs_f64()).fold(0.0, f64::max);
-        Times { curve: Curve::of(observed.iter().copied()), bends, longest }
+        let known = known(observed);
+        let bends = known.iter().flat_map(|row| [row.from.as_secs_f64(), row.to.as_secs_f64()]).collect();
+        let longest = known.last().map_or(0.0, |row| row.to.as_secs_f64());
+        Times { curve: Curve::of(known), bends, longest }
     }
 
     pub(super) fn curve(&self) -> &Curve {
@@ -58,6 +62,30 @@ impl Times {
         let pieces = pieces(bends, most);
         if left <= 0.0 { 0.0 } else { integral(&pieces, |time| self.longer_than(since + time)) / left }
     }
+}
+
+/// The rows up to where a few attempts would speak for many. Those few are taken for ended there.
+///
+/// When a hedge has won, its primary is ended: where hedges are sent early, hardly any primary is left to be seen later
+/// on, and the one that happens to finish there would make all the others that were ended seem to.
+fn known(observed: &[Observed]) -> Vec<Observed> {
+    let mut rows: Vec<Observed> = observed.iter().filter(|row| row.finished + row.ended > 0).copied().collect();
+    let all: u64 = rows.iter().map(|row| row.finished + row.ended).sum();
+    let (mut at_risk, mut left) = (all, 1.0);
+    for at in 0..rows.len() {
+        let row = rows[at];
+        if row.finished > 0 && at_risk < FEW && left * all as f64 > at_risk as f64 * MANY {
+            let to = row.from + Duration::from_nanos(1);
+            rows.truncate(at);
+            rows.push(Observed { from: row.from, to, finished: 0, ended: at_risk });
+            break;
+        }
+        // As the curve does it.
+        let finished = row.finished as f64;
+        left *= 1.0 - finished / (at_risk as f64 - row.ended as f64 / 2.0).max(finished).max(1.0);
+        at_risk -= row.finished + row.ended;
+    }
+    rows
 }
 
 /// A time within which a share of requests is answered.

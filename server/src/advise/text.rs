@@ -4,6 +4,7 @@ use super::advice::{Advice, HedgesAre, Row, Verdict};
 use super::figures::{Figures, Seen};
 use super::forecast::{ENOUGH_FOR_P99, ENOUGH_FOR_P999, Forecast, Quantile};
 use super::numbers::{count, grouped, percent, time};
+use headstart::policy::Bounds;
 use std::fmt::Write;
 
 /// Everything that is to be said, with a line break at its end.
@@ -215,13 +216,17 @@ fn notes(figures: &Figures, advice: &Advice) -> Vec<String> {
     notes
 }
 
-/// As `--hedge` takes it.
+/// As `--hedge` takes it. What follows the latencies keeps to bounds, so beyond them the delay is fixed.
 fn setting(row: &Row) -> String {
-    let name = row.names.iter().rfind(|name| name.starts_with('p')).or(row.names.last());
+    let bounds = Bounds::default();
+    let is_followed = bounds.shortest().as_secs_f64() <= row.delay && row.delay <= bounds.longest().as_secs_f64();
+    let name = row.names.iter().rfind(|name| name.starts_with('p')).or(row.names.last()).filter(|_| is_followed);
     match name {
         Some(name) => format!("{name} ({})", time(row.delay)),
-        None if row.delay < 0.01 => format!("{:.0}us", row.delay * 1e6),
-        None => format!("{:.0}ms", row.delay * 1e3),
+        None => match (row.delay * 1e4).round() as u64 {
+            tenths if tenths >= 100 || tenths % 10 == 0 => format!("{:.0}ms", row.delay * 1e3),
+            tenths => format!("{}us", tenths * 100),
+        },
     }
 }
 

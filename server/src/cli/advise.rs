@@ -2,11 +2,11 @@
 
 use crate::advise::{Question, Source, advise};
 use crate::cli::failure::Failure;
+use crate::cli::hedges::per_cent;
 use crate::cli::mistake::Mistake;
 use crate::cli::option::Verb;
 use crate::cli::options;
 use crate::cli::places::listen_address;
-use crate::cli::values::percent;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
 /// What its help begins with.
@@ -71,7 +71,7 @@ pub(super) fn answer(matches: &ArgMatches) -> Result<String, Failure> {
             Source::Admin(listen_address(&admin).map_err(|why| mistake("admin", admin, why))?)
         }
     };
-    let budget = text("budget").map(|given| percent(&given).map_err(|why| mistake("budget", given, why)));
+    let budget = text("budget").map(|given| per_cent(&given).map_err(|why| mistake("budget", given, why)));
     let question =
         Question { source, as_json: matches.get_flag("json"), budget: budget.transpose()?, route: text("route") };
     advise(&question).map_err(Failure::Run)

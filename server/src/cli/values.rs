@@ -113,15 +113,6 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a share from 0 to 1, such as 0.05".to_owned())
 }
 
-/// A share in percent, with the sign or without it.
-pub(super) fn percent(text: &str) -> Result<f64, String> {
-    f64::from_str(text.strip_suffix('%').unwrap_or(text).trim_end())
-        .ok()
-        .filter(|given| *given > 0.0 && *given <= 100.0)
-        .map(|given| given / 100.0)
-        .ok_or_else(|| "expected a percentage above 0 and up to 100, such as 10 or 2.5%".to_owned())
-}
-
 /// Yes or no.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     one_of(&[("true", true), ("false", false)], text)

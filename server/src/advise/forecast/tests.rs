@@ -129,3 +129,86 @@ fn an_earlier_hedge_is_never_slower_and_never_cheaper() {
         }
     }
 }
+
+#[test]
+fn a_few_that_are_left_do_not_speak_for_all_that_were_ended() {
+    let rows = [(5, 9_800, 0), (8, 0, 195), (13, 3, 0), (30, 2, 0)];
+    let seen = times(&rows);
+    let none = Races { primary: &seen, hedge: &seen, hedges: 0 }.unhedged();
+    let Quantile::Beyond(known) = none.p99 else { panic!("{none:?}") };
+    assert_near(known, 0.013);
+    assert_eq!(seen.curve().attempts(), 10_000);
+    // Nobody was ended: the last one speaks for itself.
+    let seen = times(&[(5, 9_800, 0), (8, 195, 0), (13, 3, 0), (30, 2, 0)]);
+    assert_eq!(seen.longest(), 0.030_000_1);
+}
+
+/// Even chances, the same in each run.
+struct Chances(u64);
+
+impl Chances {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// About 5 ms, more or less by a third; one in twenty takes ten times as long.
+    fn millis(&mut self) -> f64 {
+        let bell: f64 = (0..12).map(|_| self.next()).sum::<f64>() - 6.0;
+        let slow = if self.next() < 0.05 { 10.0 } else { 1.0 };
+        slow * 5.0 * (bell / 3.0).exp()
+    }
+}
+
+/// What races take whose hedge is sent after `delay`, in milliseconds, and rows of their primaries and hedges.
+fn raced(delay: f64, chances: &mut Chances) -> (Vec<f64>, [Vec<Observed>; 2]) {
+    let mut seen = [vec![(0_u64, 0_u64); 40_000], vec![(0, 0); 40_000]];
+    let mut count = |attempt: usize, millis: f64, has_finished: bool| {
+        let row = &mut seen[attempt][(millis * 20.0) as usize];
+        *(if has_finished { &mut row.0 } else { &mut row.1 }) += 1;
+    };
+    let mut races: Vec<f64> = (0..50_000)
+        .map(|_| {
+            let primary = chances.millis();
+            let hedge = if primary > delay { chances.millis() } else { f64::INFINITY };
+            let race = primary.min(delay + hedge);
+            count(0, race, primary <= race);
+            if primary > delay {
+                count(1, race - delay, primary > race);
+            }
+            race
+        })
+        .collect();
+    races.sort_by(f64::total_cmp);
+    let rows = seen.map(|rows| {
+        let row = |(at, &(finished, ended)): (usize, &(u64, u64))| {
+            let from = Duration::from_micros(at as u64 * 50);
+            Observed { from, to: from + Duration::from_micros(50), finished, ended }
+        };
+        rows.iter().enumerate().map(row).collect()
+    });
+    (races, rows)
+}
+
+#[test]
+fn what_is_forecast_from_one_delay_comes_true_with_another() {
+    let mut chances = Chances(7);
+    for (seen_with, asked) in [(1_000.0, 10.0), (20.0, 10.0), (10.0, 30.0), (40.0, 8.0)] {
+        let (_, [primaries, hedges]) = raced(seen_with, &mut chances);
+        let (primary, hedge) = (Times::of(&primaries), Times::of(&hedges));
+        let hedge = if hedge.curve().attempts() > 0 { &hedge } else { &primary };
+        let forecast = Races { primary: &primary, hedge, hedges: 1 }.after(asked / 1e3);
+        let (races, [_, hedges]) = raced(asked, &mut chances);
+        let sent: u64 = hedges.iter().map(|row| row.finished + row.ended).sum();
+        assert!(
+            (forecast.extra_load * 5e4 / sent as f64 - 1.0).abs() < 0.1,
+            "{seen_with} {asked}: {sent} {forecast:?}"
+        );
+        for (quantile, share) in [(forecast.p50, 0.5), (forecast.p99, 0.99), (forecast.p999, 0.999)] {
+            let came = races[(races.len() as f64 * share) as usize];
+            let Quantile::Within(seconds) = quantile else { panic!("{seen_with} {asked}: {forecast:?}") };
+            let error = seconds * 1e3 / came - 1.0;
+            assert!(error.abs() < 0.15, "{share} from {seen_with} for {asked} ms: {came} ms came, {forecast:?}");
+        }
+    }
+}
