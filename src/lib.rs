@@ -127,6 +127,9 @@ mod documents {
     struct Embedding;
     #[doc = include_str!("../docs/embedding/timeout.md")]
     struct Timeout;
+    #[cfg(feature = "policy")]
+    #[doc = include_str!("../docs/hedging.md")]
+    struct Hedging;
     #[cfg(feature = "http")]
     #[doc = include_str!("../docs/embedding/http.md")]
     struct Http;

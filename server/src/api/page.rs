@@ -140,12 +140,11 @@ fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
         }
         for place in &figures.places {
             let (state, sent) = (hedging::state(place.state), place.primaries_sent + place.hedges_sent);
+            let does = format!("{state}, {} in flight, {sent} sent", place.in_flight);
+            let (path, label) = (escaped(path), escaped(&place.label));
             let _ = writeln!(
                 rows,
-                r#"  <tr><td><code>{}</code></td><td>{}</td><td class="number">{state}, {} in flight, {sent} sent</td></tr>"#,
-                escaped(path),
-                escaped(&place.label),
-                place.in_flight,
+                r#"  <tr><td><code>{path}</code></td><td>{label}</td><td class="number">{does}</td></tr>"#
             );
         }
         rows
