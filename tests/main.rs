@@ -25,6 +25,8 @@ mod plain_example;
 mod prose;
 mod race_ends;
 mod race_first;
+mod race_hedging;
+mod race_hedging_property;
 mod race_observer;
 mod race_on_caller;
 mod race_property;
