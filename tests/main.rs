@@ -22,6 +22,7 @@ mod mysql;
 mod mysql_ends;
 mod phases;
 mod plain_example;
+mod policy;
 mod prose;
 mod race_ends;
 mod race_first;

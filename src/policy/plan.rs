@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::shared::{LONGEST_PUSHBACK, Shared};
 use super::visit::Visit;
-use crate::event::{AttemptBegan, AttemptEnded, HedgeSkipped, Observer, RaceEnded, SkipReason};
+use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, HedgeSkipped, Observer, RaceEnded, SkipReason};
 use crate::race::{Attempt, Due, Hedging, Pace, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -99,7 +99,8 @@ impl Observer for Plan {
     }
 
     fn attempt_ended(&self, event: &AttemptEnded) {
-        if event.attempt == 0 {
+        // One that was ended is not over by itself: the winner's gain is against what it would have taken.
+        if event.attempt == 0 && !matches!(event.end, AttemptEnd::Canceled(_)) {
             self.is_primary_over.store(true, Ordering::Relaxed);
         }
         self.shared.ledger.attempt_ended(event);
@@ -124,15 +125,21 @@ impl Hedging for Plan {
     }
 
     fn ask(&self, due: &Due) -> Verdict {
-        match self.stop() {
-            Some(reason) => Verdict::Never(reason),
-            None if self.is_chained && self.shared.is_limited() => Verdict::Never(SkipReason::Chain),
-            None => self.shared.ask(due),
-        }
+        self.refusal().map_or_else(|| self.shared.ask(due), Verdict::Never)
     }
 
     fn stop(&self) -> Option<SkipReason> {
-        let is_pushed_back = self.is_pushed_back.load(Ordering::Relaxed) && self.shared.is_limited();
-        is_pushed_back.then_some(SkipReason::Pushback)
+        self.refusal().or_else(|| self.shared.stop())
+    }
+}
+
+impl Plan {
+    /// Why no hedge of this race is sent, whenever it is due.
+    fn refusal(&self) -> Option<SkipReason> {
+        let refusal = match self.is_pushed_back.load(Ordering::Relaxed) {
+            true => Some(SkipReason::Pushback),
+            false => self.is_chained.then_some(SkipReason::Chain),
+        };
+        refusal.filter(|_| self.shared.is_limited())
     }
 }
