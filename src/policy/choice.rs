@@ -35,12 +35,15 @@ where
             return at;
         }
     }
-    let may = |place: &Place| place.serves(now) && !(what == For::Hedge && place.is_left_alone(now));
-    let good = places.clone().enumerate().filter(|(at, place)| !avoid(*at) && may(place));
-    let left = places.clone().enumerate().filter(|(at, _)| !avoid(*at));
+    let all = places.enumerate();
+    // Rather two attempts of a race at one place than a hedge at one that wants none.
+    let may = all.clone().filter(|(_, place)| what == For::Primary || !place.is_left_alone(now));
+    let left = may.clone().filter(|(at, _)| !avoid(*at));
+    let good = left.clone().filter(|(_, place)| place.serves(now));
     better_of_two(good, now)
         .or_else(|| better_of_two(left, now))
-        .or_else(|| better_of_two(places.enumerate(), now))
+        .or_else(|| better_of_two(may, now))
+        .or_else(|| better_of_two(all, now))
         .unwrap_or(0)
 }
 
@@ -176,6 +179,7 @@ mod tests {
         let places = places(2);
         places[0].leave_alone(Duration::from_secs(60));
         assert_eq!(shares(&places, |_| false, For::Hedge), [0, 3_000]);
+        assert_eq!(shares(&places, |at| at == 1, For::Hedge), [0, 3_000], "where the primary is, if need be");
         assert!(shares(&places, |_| false, For::Primary)[0] > 0);
     }
 }

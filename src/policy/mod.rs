@@ -27,6 +27,8 @@ mod plan;
 mod record;
 mod settings;
 mod shared;
+#[cfg(test)]
+mod simulated;
 mod throttle;
 mod visit;
 
@@ -126,6 +128,15 @@ impl Policy {
         choice::choose(places, taken, For::Hedge)
     }
 
+    /// The place for a primary that could not be sent to those for which `tried` says so.
+    #[allow(dead_code)] // not in every set of features is there one who tries several
+    pub(crate) fn choose_again<'a, I>(&self, places: I, tried: impl Fn(usize) -> bool) -> usize
+    where
+        I: IntoIterator<Item = &'a Place, IntoIter: ExactSizeIterator + Clone>,
+    {
+        choice::choose(places.into_iter(), tried, For::Primary)
+    }
+
     /// A plan for one race whose primary goes to `place`.
     pub fn plan(&self, place: Arc<Place>) -> Plan {
         Plan::new(self.shared.clone(), place)
@@ -183,6 +194,10 @@ impl Hedging for Policy {
 
     fn ask(&self, due: &Due) -> Verdict {
         self.shared.ask(due)
+    }
+
+    fn stop(&self) -> Option<SkipReason> {
+        self.shared.stop()
     }
 }
 

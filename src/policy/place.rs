@@ -199,6 +199,7 @@ impl Place {
         if self.failures.load(Ordering::Relaxed) > 0 {
             self.failures.store(0, Ordering::Relaxed);
             if self.ejections.swap(0, Ordering::Relaxed) > 0 {
+                self.ejected_until.store(0, Ordering::Relaxed);
                 log::warn!("upstream {} serves again", self.label);
             }
         }
@@ -207,13 +208,14 @@ impl Place {
     /// An attempt was ended before it had an answer.
     pub(super) fn ended(&self, time: Duration) {
         self.record.ended(time);
-        self.was_silent(time);
-    }
-
-    fn was_silent(&self, time: Duration) {
-        if self.silences.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCES {
+        // Set once: whoever is sent there all the same does not put the trial off.
+        if self.silences.fetch_add(1, Ordering::Relaxed) + 1 == SILENCES {
             self.next_trial.store(self.now() + millis(self.pause()), Ordering::Relaxed);
         }
+        self.takes_longer_than(time);
+    }
+
+    fn takes_longer_than(&self, time: Duration) {
         let old = self.recent.load(Ordering::Relaxed) >> 32;
         // That it takes longer than a time which is shorter than usual says nothing.
         self.note_recent(old.max(time.as_micros().min(u128::from(u32::MAX)) as u64) as i64);
@@ -221,17 +223,18 @@ impl Place {
 
     /// An attempt has failed. `true` when that makes one too many in a row.
     pub(super) fn failed(&self, time: Duration) -> bool {
-        self.was_silent(time.max(FAILED));
+        self.takes_longer_than(time.max(FAILED));
         self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES
             && self.ejected_until.load(Ordering::Relaxed) <= self.now()
     }
 
-    /// No primaries for a while: a second, doubling to 30 s.
+    /// No primaries for a while: a second, doubling to 30 s. Then it is tried like a silent one, by one attempt.
     pub(super) fn eject(&self, why: &dyn std::fmt::Display) {
         let before = self.ejections.fetch_add(1, Ordering::Relaxed);
         let length = (PAUSE * 2_u32.saturating_pow(before.min(10))).min(LONGEST_EJECTION);
         let until = self.now() + millis(length);
         self.ejected_until.store(until, Ordering::Relaxed);
+        self.silences.fetch_max(SILENCES, Ordering::Relaxed);
         self.next_trial.store(until, Ordering::Relaxed);
         if before == 0 {
             log::warn!("upstream {} is ejected: {FAILURES} failures in a row, the last one: {why}", self.label);
@@ -286,7 +289,7 @@ impl Place {
         }
     }
 
-    /// Has the next one look.
+    /// Has the next look be due.
     pub(super) fn look_soon(&self) {
         self.next_look.store(0, Ordering::Relaxed);
     }
@@ -359,7 +362,23 @@ mod tests {
         }
         assert!(!place.failed(BRIEF), "it is ejected already");
         place.succeeded();
-        assert_eq!(place.ejections.load(Ordering::Relaxed), 0);
+        assert_eq!((place.ejections.load(Ordering::Relaxed), place.state()), (0, PlaceState::Serving));
+    }
+
+    #[test]
+    fn four_failures_in_a_row_take_nothing_from_a_place() {
+        let place = place();
+        (0..4).for_each(|_| _ = place.failed(BRIEF));
+        assert_eq!(place.state(), PlaceState::Serving);
+    }
+
+    #[test]
+    fn attempts_that_are_sent_to_a_silent_place_do_not_put_its_trial_off() {
+        let place = place();
+        (0..3).for_each(|_| place.ended(BRIEF));
+        let due = place.next_trial.load(Ordering::Relaxed);
+        (0..20).for_each(|_| place.ended(BRIEF));
+        assert_eq!(place.next_trial.load(Ordering::Relaxed), due);
     }
 
     #[test]

@@ -124,15 +124,21 @@ impl Hedging for Plan {
     }
 
     fn ask(&self, due: &Due) -> Verdict {
-        match self.stop() {
-            Some(reason) => Verdict::Never(reason),
-            None if self.is_chained && self.shared.is_limited() => Verdict::Never(SkipReason::Chain),
-            None => self.shared.ask(due),
-        }
+        self.refusal().map_or_else(|| self.shared.ask(due), Verdict::Never)
     }
 
     fn stop(&self) -> Option<SkipReason> {
-        let is_pushed_back = self.is_pushed_back.load(Ordering::Relaxed) && self.shared.is_limited();
-        is_pushed_back.then_some(SkipReason::Pushback)
+        self.refusal().or_else(|| self.shared.stop())
+    }
+}
+
+impl Plan {
+    /// Why no hedge of this race is sent, whenever it is due.
+    fn refusal(&self) -> Option<SkipReason> {
+        let refusal = match self.is_pushed_back.load(Ordering::Relaxed) {
+            true => Some(SkipReason::Pushback),
+            false => self.is_chained.then_some(SkipReason::Chain),
+        };
+        refusal.filter(|_| self.shared.is_limited())
     }
 }

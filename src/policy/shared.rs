@@ -77,7 +77,10 @@ impl Shared {
 
     pub(super) fn change(&self, settings: PolicySettings) {
         self.settings.store(Arc::new(settings));
-        self.places.load().iter().for_each(|place| place.look_soon());
+        for place in self.places.load().iter() {
+            place.look_soon();
+            self.look(place);
+        }
     }
 
     pub(super) fn add(&self, label: Arc<str>) -> Arc<Place> {
@@ -148,6 +151,19 @@ impl Shared {
             return Verdict::Never(SkipReason::DryRun);
         }
         Verdict::Begin(Some(Permit::new(running)))
+    }
+
+    /// Why a race waits for no hedge once an attempt has failed: as things are, none would be sent. So that who hedges
+    /// gets failures as soon as who does not.
+    pub(super) fn stop(&self) -> Option<SkipReason> {
+        let settings = self.settings.load();
+        if settings.delay == Delay::Scheduled {
+            return None;
+        }
+        if !self.throttle.is_open() {
+            return Some(SkipReason::Throttle);
+        }
+        settings.is_dry_run.then_some(SkipReason::DryRun)
     }
 
     fn one_more(&self, most: usize) -> Option<Running> {

@@ -1,6 +1,6 @@
 //! What a race tells its observer and the log.
 
-use super::hedging::Hedging;
+use super::hedging::{Hedging, Pace};
 use crate::error::panic_message;
 use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, HedgeSkipped, Observer, RaceEnd, RaceEnded, SkipReason};
 use crate::sync::Arc;
@@ -32,6 +32,16 @@ impl Report {
     /// Who decides about the hedges.
     pub(super) fn hedging(&self) -> Option<&dyn Hedging> {
         self.hedging.as_deref()
+    }
+
+    /// When the hedges are due.
+    pub(super) fn pace(&self) -> Pace {
+        self.hedging().and_then(|hedging| Report::guard(|| hedging.pace())).unwrap_or(Pace::AsScheduled)
+    }
+
+    /// Whether the race's further attempts are of no use.
+    pub(super) fn stop(&self) -> Option<SkipReason> {
+        self.hedging().and_then(|hedging| Report::guard(|| hedging.stop())).flatten()
     }
 
     /// How long the race has gone on.

@@ -12,7 +12,7 @@
 //! due.
 
 use super::attempt::Attempt;
-use super::hedging::{Due, Pace, Permit, Verdict};
+use super::hedging::{Due, Permit, Verdict};
 use super::outcome::{self, Cause, Failure, Outcome, Success};
 use super::report::Report;
 use super::rivals::{HasRivals, Rivals};
@@ -38,8 +38,8 @@ where
     let started = Instant::now();
     // Fresh threads mean one for every attempt.
     let primary = if setup.threads == Threads::Fresh { Primary::OnCrew } else { setup.primary };
-    let pace = setup.hedging.as_ref().map_or(Pace::AsScheduled, |hedging| hedging.pace());
-    let starts = Starts::new(started, setup.schedule, pace);
+    let report = Report::new(started, setup.observer, setup.hedging);
+    let starts = Starts::new(started, setup.schedule, report.pace());
     let running = Arc::new(Running {
         crew: setup.crew,
         deadline: setup.deadline,
@@ -51,7 +51,7 @@ where
         token: CancelToken::new(),
         rivals: Rivals::new(starts.attempts()),
         starts,
-        report: Report::new(started, setup.observer, setup.hedging),
+        report,
         inbox: OnceLock::new(),
         call,
     });
@@ -168,10 +168,13 @@ where
         if let Some(held) = held {
             self.report.hedge_skipped(held.attempt, held.reason);
             self.leave_out();
-        } else if let Some(reason) = reason.filter(|_| !rest.is_empty()) {
-            self.report.hedge_skipped(rest.start, reason);
+        } else if let (Some(reason), Some(next)) = (reason, rest.first()) {
+            self.report.hedge_skipped(*next, reason);
         }
-        rest.for_each(|_| self.leave_out());
+        rest.iter().for_each(|_| self.leave_out());
+        if self.threads == Threads::Fresh {
+            self.starts.wake();
+        }
     }
 
     fn leave_out(&self) {
@@ -215,7 +218,7 @@ where
     fn hurry(self: &Arc<Self>) {
         let Some(next) = self.starts.next_early(&self.token) else { return };
         match self.threads {
-            Threads::Crew => self.consider(next),
+            Threads::Crew => self.consider_early(next),
             Threads::Fresh => self.starts.wake(),
         }
     }
@@ -223,7 +226,16 @@ where
     /// Considers the hedge again that was held back, before its time: nothing else runs.
     fn hurry_held(self: &Arc<Self>) {
         if let Some(held) = self.starts.next_held(&self.token) {
-            self.consider(held);
+            self.consider_early(held);
+        }
+    }
+
+    /// Considers a hedge whose time has not come. The alarm was set without knowing of that, so it is set anew: if the
+    /// hedge is held back now, somebody has to ask again.
+    fn consider_early(self: &Arc<Self>, number: usize) {
+        self.consider(number);
+        if self.report.hedging().is_some() {
+            self.begin_due();
         }
     }
 
@@ -235,14 +247,18 @@ where
             label: self.label.clone(),
             token: Some(self.token.clone()),
             run: Box::new(move || {
-                let permit = match running.threads {
-                    Threads::Crew => Ok(permit),
-                    Threads::Fresh => running.sleep(number),
+                let _kept = match running.threads {
+                    Threads::Crew => permit,
+                    Threads::Fresh => match running.sleep(number) {
+                        Some(Verdict::Begin(permit)) => permit,
+                        // There is no later here: its thread waits for nothing else.
+                        Some(Verdict::Later { reason, .. } | Verdict::Never(reason)) => {
+                            return running.refuse(number, reason);
+                        }
+                        None => return,
+                    },
                 };
-                match permit {
-                    Ok(_kept) => running.run_attempt(number, |event| running.tell(event)),
-                    Err(reason) => running.refuse(number, reason),
-                }
+                running.run_attempt(number, |event| running.tell(event));
             }),
         };
         let claim = if number == 0 { Claim::Request } else { Claim::Hedge };
@@ -260,25 +276,18 @@ where
             }
             self.tell(Event::Ended(number, Err(Cause::Shed(error))));
             self.rivals.one_is_over();
-            if self.starts.one_is_over() {
+            if self.starts.one_is_shed(number) {
                 self.hurry_held();
             }
         }
     }
 
-    /// Sleeps until attempt `number` is due, and asks whether it may begin. There is no later here: its thread waits
-    /// for nothing else.
-    fn sleep(self: &Arc<Self>, number: usize) -> Result<Option<Permit>, SkipReason> {
+    /// Sleeps until attempt `number` is due, and asks whether it may begin. `None` when it was left out meanwhile.
+    fn sleep(self: &Arc<Self>, number: usize) -> Option<Verdict> {
         let running = self.clone();
         let _wakes_when_canceled = self.token.on_cancel(move |_| running.starts.wake());
-        self.starts.sleep_until_due(number, &self.token);
-        if number == 0 || self.token.is_canceled() {
-            return Ok(None);
-        }
-        match self.ask(number) {
-            Verdict::Begin(permit) => Ok(permit),
-            Verdict::Later { reason, .. } | Verdict::Never(reason) => Err(reason),
-        }
+        let is_wanted = self.starts.sleep_until_due(number, &self.token) && !self.token.is_canceled();
+        is_wanted.then(|| if number == 0 { Verdict::Begin(None) } else { self.ask(number) })
     }
 
     /// One attempt, from its beginning to the message about its end, which `deliver` takes.
@@ -340,7 +349,7 @@ where
             deliver(Event::Ended(number, Err(cause)));
             self.rivals.one_is_over();
             let is_idle = self.starts.one_is_over();
-            match self.report.hedging().and_then(|hedging| hedging.stop()) {
+            match self.report.stop() {
                 Some(reason) => self.leave_out_rest(Some(reason)),
                 None if self.after_failure == AfterFailure::Hedge => self.hurry(),
                 None if is_idle => self.hurry_held(),

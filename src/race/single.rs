@@ -17,8 +17,8 @@ use std::time::Instant;
 /// Runs `call`.
 pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E>) -> Outcome<T, E> {
     let began = Instant::now();
-    let pace = setup.hedging.as_ref().map_or(Pace::AsScheduled, |hedging| hedging.pace());
     let report = Report::new(began, setup.observer, setup.hedging);
+    let pace = report.pace();
     let token = CancelToken::new();
     let _ended_from_outside = setup.token.map(|outer| token.follow(&outer));
     let _ended_by_time = setup.crew.alarm().cancel_at(setup.deadline, &token);

@@ -14,7 +14,6 @@ use crate::cancel::CancelToken;
 use crate::crew::AlarmGuard;
 use crate::event::SkipReason;
 use crate::sync::{Condvar, Mutex, lock, wait_until};
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The starts of one race.
@@ -35,11 +34,16 @@ enum Offsets {
 struct Progress {
     /// The attempts below this number were due or were begun early.
     next: usize,
+    /// Attempts from this number on never begin.
+    end: usize,
     /// How many attempts have begun their call.
     begun: usize,
     /// How many of those that were due are not over.
     live: usize,
+    /// A bit for each attempt that found no thread before it was due.
+    shed: u32,
     held: Option<Held>,
+    is_closed: bool,
     alarm: Option<AlarmGuard>,
 }
 
@@ -52,8 +56,8 @@ pub(super) struct Held {
 }
 
 /// What is left of a race that nothing begins in any more: the hedge that was held back, and the attempts that were not
-/// due.
-pub(super) type Rest = (Option<Held>, Range<usize>);
+/// due, in order.
+pub(super) type Rest = (Option<Held>, Vec<usize>);
 
 impl Starts {
     pub(super) fn new(race_started: Instant, schedule: Schedule, pace: Pace) -> Starts {
@@ -63,16 +67,14 @@ impl Starts {
                 Offsets::Every { delay, attempts: 1 + hedges.min(Schedule::MAX_ATTEMPTS - 1) }
             }
         };
-        let progress = Mutex::new(Progress { next: 0, begun: 0, live: 0, held: None, alarm: None });
-        Starts { race_started, offsets, progress, changed: Condvar::new() }
+        let end = offsets.count();
+        let progress = Progress { next: 0, end, begun: 0, live: 0, shed: 0, held: None, is_closed: false, alarm: None };
+        Starts { race_started, offsets, progress: Mutex::new(progress), changed: Condvar::new() }
     }
 
     /// How many attempts the race has.
     pub(super) fn attempts(&self) -> usize {
-        match &self.offsets {
-            Offsets::Listed(schedule) => schedule.offsets().len(),
-            Offsets::Every { attempts, .. } => *attempts,
-        }
+        self.offsets.count()
     }
 
     /// When the attempt is due; `None` if the clock cannot express it, or there is no such attempt.
@@ -97,7 +99,10 @@ impl Starts {
         if token.is_canceled() {
             return None;
         }
-        let due = progress.held.map_or_else(|| self.due(progress.next), |held| Some(held.until));
+        let due = match progress.held {
+            Some(held) => Some(held.until),
+            None => (progress.next < progress.end).then(|| self.due(progress.next)).flatten(),
+        };
         if due.is_some_and(|due| due <= Instant::now()) {
             return Some(progress.take_next());
         }
@@ -112,18 +117,18 @@ impl Starts {
     /// The next attempt, although it is not due.
     pub(super) fn next_early(&self, token: &CancelToken) -> Option<usize> {
         let mut progress = lock(&self.progress);
-        if token.is_canceled() || (progress.held.is_none() && progress.next == self.attempts()) {
+        if token.is_canceled() || (progress.held.is_none() && progress.next >= progress.end) {
             return None;
         }
         Some(progress.take_next())
     }
 
-    /// Holds `attempt` back, which was next, for a while. `false` when nothing else runs: nobody waits for a hedge
-    /// alone, nor for one beyond the clock.
+    /// Holds `attempt` back, which was next, for a while. `false` when nothing else runs, for nobody waits for a hedge
+    /// alone; when another one is held back already, or the race is over; and for a moment beyond the clock.
     pub(super) fn hold(&self, attempt: usize, reason: SkipReason, after: Duration) -> bool {
         let Some(until) = Instant::now().checked_add(after) else { return false };
         let mut progress = lock(&self.progress);
-        if progress.live == 1 {
+        if progress.live <= 1 || progress.held.is_some() || progress.is_closed {
             return false;
         }
         progress.live -= 1;
@@ -131,11 +136,21 @@ impl Starts {
         true
     }
 
-    /// Counts an attempt as over that was due. `true` when none is left that runs. (Attempts that sleep on threads of
-    /// their own are not counted, as none of them is held back.)
+    /// Counts an attempt as over that was due. `true` when none is left that runs.
     pub(super) fn one_is_over(&self) -> bool {
         let mut progress = lock(&self.progress);
         progress.live = progress.live.saturating_sub(1);
+        progress.live == 0
+    }
+
+    /// Counts an attempt as over that found no thread. `true` when none is left that runs.
+    pub(super) fn one_is_shed(&self, attempt: usize) -> bool {
+        let mut progress = lock(&self.progress);
+        if attempt < progress.next {
+            progress.live = progress.live.saturating_sub(1);
+        } else {
+            progress.shed |= 1 << attempt; // on fresh threads
+        }
         progress.live == 0
     }
 
@@ -149,23 +164,24 @@ impl Starts {
     /// Takes all that could still begin.
     pub(super) fn take_rest(&self) -> Rest {
         let mut progress = lock(&self.progress);
-        let rest = progress.next..self.attempts();
-        progress.next = rest.end;
+        let rest = (progress.next..progress.end).filter(|attempt| !progress.is_shed(*attempt)).collect();
+        progress.end = progress.next;
         (progress.held.take(), rest)
     }
 
     /// Waits until `attempt` is due, is begun early, or is no longer needed, whichever comes first. Somebody else calls
-    /// [`wake`](Starts::wake) for the latter two.
-    pub(super) fn sleep_until_due(&self, attempt: usize, token: &CancelToken) {
+    /// [`wake`](Starts::wake) for the latter two. `false` when it was among the [rest](Starts::take_rest).
+    pub(super) fn sleep_until_due(&self, attempt: usize, token: &CancelToken) -> bool {
         let due = self.due(attempt);
         let mut progress = lock(&self.progress);
-        while attempt >= progress.next && !token.is_canceled() {
+        while attempt >= progress.next && attempt < progress.end && !token.is_canceled() {
             if due.is_some_and(|due| due <= Instant::now()) {
-                progress.next = attempt + 1;
+                progress.come_to(attempt);
                 break;
             }
             progress = wait_until(&self.changed, progress, due);
         }
+        attempt < progress.end
     }
 
     /// Has the sleepers look again.
@@ -185,10 +201,11 @@ impl Starts {
     }
 
     /// Takes the alarm back, so that it does not wake for a race that is over. Returns how many attempts have begun,
-    /// and the hedge that was held back to the end.
+    /// and the hedge that was held back to the end. None is held back from then on.
     #[inline]
     pub(super) fn close(&self) -> (usize, Option<Held>) {
         let mut progress = lock(&self.progress);
+        progress.is_closed = true;
         let (alarm, begun, held) = (progress.alarm.take(), progress.begun, progress.held.take());
         drop(progress);
         drop(alarm);
@@ -196,16 +213,39 @@ impl Starts {
     }
 }
 
+impl Offsets {
+    fn count(&self) -> usize {
+        match self {
+            Offsets::Listed(schedule) => schedule.offsets().len(),
+            Offsets::Every { attempts, .. } => *attempts,
+        }
+    }
+}
+
 impl Progress {
     /// The attempt that was held back, or else the next one.
     fn take_next(&mut self) -> usize {
-        self.live += 1;
         match self.held.take() {
-            Some(held) => held.attempt,
+            Some(held) => {
+                self.live += 1;
+                held.attempt
+            }
             None => {
-                self.next += 1;
-                self.next - 1
+                let next = self.next;
+                self.come_to(next);
+                next
             }
         }
+    }
+
+    /// Counts the attempts up to this one as due.
+    fn come_to(&mut self, attempt: usize) {
+        let due = (self.next..=attempt).filter(|attempt| !self.is_shed(*attempt)).count();
+        self.live += due;
+        self.next = attempt + 1;
+    }
+
+    fn is_shed(&self, attempt: usize) -> bool {
+        self.shed & (1 << attempt) != 0
     }
 }

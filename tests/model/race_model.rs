@@ -3,13 +3,14 @@
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::Crew;
 use crate::deadline::Deadline;
-use crate::event::{AttemptBegan, AttemptEnded, Observer, RaceEnd, RaceEnded};
+use crate::event::{AttemptBegan, AttemptEnded, HedgeSkipped, Observer, RaceEnd, RaceEnded, SkipReason};
 use crate::explore::{FAR, Plain, crew, explore};
 use crate::limit::TimeLimit;
-use crate::race::{AfterFailure, Attempt, Outcome, Primary, Race, Schedule, Threads};
+use crate::race::{AfterFailure, Attempt, Due, Hedging, Outcome, Primary, Race, Schedule, Threads, Verdict};
 use crate::sync::Weakness;
 use loom::thread;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A race of two attempts, the hedge so long after the primary.
@@ -275,6 +276,119 @@ fn who_waits_until_no_rival_is_left_is_told() {
     });
 }
 
+/// Refuses each hedge for now; one that is asked about again may begin, if it says so.
+struct Hesitates {
+    begins: bool,
+    asks: Plain,
+    skips: Plain,
+}
+
+impl Hesitates {
+    fn new(begins: bool) -> Arc<Hesitates> {
+        Arc::new(Hesitates { begins, asks: Plain::new(), skips: Plain::new() })
+    }
+}
+
+impl Observer for Hesitates {
+    fn hedge_skipped(&self, event: &HedgeSkipped) {
+        assert_eq!(event.reason, SkipReason::Budget);
+        self.skips.add(1);
+    }
+}
+
+impl Hedging for Hesitates {
+    fn ask(&self, due: &Due) -> Verdict {
+        assert!(due.attempt > 0);
+        self.asks.add(1);
+        match self.asks.get() > 1 && self.begins {
+            true => Verdict::Begin(None),
+            false => Verdict::Later { reason: SkipReason::Budget, after: FAR },
+        }
+    }
+}
+
+#[test]
+fn a_hedge_that_is_held_back_while_the_primary_fails_is_neither_lost_nor_begun_twice() {
+    static WAS: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
+    explore(2, || {
+        let (crew, hesitates, hedges) = (crew(2), Hesitates::new(true), Plain::new());
+        let outcome = race(&crew, Duration::ZERO).hedging(hesitates.clone()).first({
+            let hedges = hedges.clone();
+            move |attempt| match attempt.number() {
+                0 => Err(()),
+                hedge => {
+                    hedges.add(1);
+                    Ok(hedge)
+                }
+            }
+        });
+        assert_eq!(crew.shutdown(FAR), 0);
+        let came = (outcome.end, hedges.get(), hesitates.asks.get(), hesitates.skips.get());
+        // The failure came after the hedge was held back, and had it asked about once more; or before, and it was
+        // refused.
+        let is_held = came == (RaceEnd::Won, 1, 2, 0);
+        assert!(is_held || came == (RaceEnd::Finished, 0, 1, 1), "{came:?}");
+        WAS[usize::from(is_held)].store(true, Ordering::Relaxed);
+    });
+    assert!(WAS.iter().all(|was| was.load(Ordering::Relaxed)), "one of the two orders never came up");
+}
+
+#[test]
+fn hedges_that_are_never_let_go_end_a_race_whose_attempts_fail() {
+    explore(2, || {
+        let (crew, hesitates) = (crew(2), Hesitates::new(false));
+        let schedule = Schedule::new(&[Duration::ZERO; 3]).unwrap();
+        let race = Race::new(&crew).schedule(schedule).after_failure(AfterFailure::Hedge);
+        let outcome = race.hedging(hesitates.clone()).first(|_| Err::<(), _>(()));
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!((outcome.end, outcome.begun, outcome.failures.len()), (RaceEnd::Finished, 1, 1));
+        assert!((1..=2).contains(&hesitates.skips.get()), "{} were told of", hesitates.skips.get());
+    });
+}
+
+#[test]
+fn a_hedge_that_is_held_back_while_the_race_is_won_is_told_of_once() {
+    explore(2, || {
+        let (crew, hesitates) = (crew(2), Hesitates::new(false));
+        let outcome = race(&crew, Duration::ZERO).hedging(hesitates.clone()).first(|_| Ok::<_, ()>(()));
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!((outcome.end, outcome.begun), (RaceEnd::Won, 1));
+        assert_eq!(hesitates.skips.get(), hesitates.asks.get());
+    });
+}
+
+/// Has nothing begin any more once an attempt has failed.
+struct Stops(Plain);
+
+impl Observer for Stops {
+    fn hedge_skipped(&self, _event: &HedgeSkipped) {
+        self.0.add(1);
+    }
+}
+
+impl Hedging for Stops {
+    fn stop(&self) -> Option<SkipReason> {
+        Some(SkipReason::Pushback)
+    }
+}
+
+#[test]
+fn on_fresh_threads_a_stop_wakes_a_hedge_that_sleeps_and_it_never_begins() {
+    explore(2, || {
+        let (crew, stops, calls) = (crew(2), Arc::new(Stops(Plain::new())), Plain::new());
+        let race = race(&crew, FAR).threads(Threads::Fresh).hedging(stops.clone());
+        let outcome = race.first({
+            let calls = calls.clone();
+            move |_| {
+                calls.add(1);
+                Err::<(), _>(())
+            }
+        });
+        assert_eq!(crew.shutdown(FAR), 0);
+        assert_eq!((outcome.end, outcome.begun, calls.get(), stops.0.get()), (RaceEnd::Finished, 1, 1, 1));
+    });
+}
+
 weakened!(
     rivals_that_are_counted_without_a_lock_are_noticed,
     Weakness::NoLock("Tally"),
@@ -316,4 +430,16 @@ weakened!(
     Weakness::NoLock("State"),
     of_two_successes_one_wins_and_its_value_is_delivered,
     "two threads in one critical section"
+);
+weakened!(
+    a_hedge_that_is_held_back_without_a_lock_is_noticed,
+    Weakness::NoLock("Progress"),
+    a_hedge_that_is_held_back_while_the_primary_fails_is_neither_lost_nor_begun_twice,
+    "two threads in one critical section"
+);
+weakened!(
+    a_sleeper_that_is_not_woken_by_a_stop_is_noticed,
+    Weakness::LostNotifyAll("starts"),
+    on_fresh_threads_a_stop_wakes_a_hedge_that_sleeps_and_it_never_begins,
+    "deadlock"
 );

@@ -6,6 +6,7 @@
 pub(crate) mod closes_idle;
 #[macro_use]
 pub(crate) mod core;
+pub(crate) mod hedging;
 #[cfg(all(feature = "mysql", unix))]
 pub(crate) mod mariadb;
 #[cfg(all(feature = "command", target_os = "linux"))]
