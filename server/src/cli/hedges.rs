@@ -72,6 +72,24 @@ pub(super) fn change(
     Ok(())
 }
 
+/// The settings of a policy in the words of the options.
+pub(super) fn shown(policy: &PolicySettings) -> String {
+    let per_cent = (policy.share() * 1e6).round() / 1e4;
+    let mut text = format!(
+        "hedge={} hedge-attempts={} hedge-budget={per_cent}% hedge-min-rate={}",
+        policy.delay(),
+        policy.most_hedges(),
+        policy.least_rate(),
+    );
+    if let Some(count) = policy.most_concurrent() {
+        text.push_str(&format!(" hedge-max-concurrent={count}"));
+    }
+    if policy.is_dry_run() {
+        text.push_str(" hedge-dry-run=true");
+    }
+    text
+}
+
 /// What may be given, of a setting that the library refuses.
 pub(super) fn expected(error: Error) -> String {
     match error {
