@@ -84,10 +84,10 @@ impl Api {
         })
     }
 
-    /// Takes the policies of `settings` over for routes that are there already: those of the same path that are hedged
-    /// by a policy in both. Everything else stays, schedules among it: a route of which `settings` say that it is hedged
-    /// by one goes on as it is. Returns the routes for which `settings` are other than what holds, and what became of
-    /// it.
+    /// Takes the policies of `settings` over for routes that are there already: those of the same path that are
+    /// hedged by a policy in both. Everything else stays, schedules among it: a route of which `settings` say that it
+    /// is hedged by one goes on as it is. Returns the routes for which `settings` are other than what holds, and what
+    /// became of it.
     pub fn change_policies(&self, settings: &ApiSettings) -> Vec<(String, PolicyChange)> {
         let added = settings.routes.iter().filter_map(|route| Some((&route.path, route.hedging()?)));
         let proxied = settings.proxies.iter().map(|route| (&route.path, route.hedging()));

@@ -123,33 +123,30 @@ fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
         let mut skipped: Vec<_> = figures.skipped.iter().filter(|(_, count)| *count > 0).collect();
         skipped.sort_by_key(|(_, count)| Reverse(*count));
         let skipped: Vec<String> = skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let allowed = settings.share() * figures.recent_primaries as f64;
         for (name, value) in [
             ("hedges are due", format!("{after} ({})", settings.delay())),
             ("hedges per primary", percent(figures.hedges_sent, figures.primaries_sent)),
-            ("budget left now", format!("{} of {:.0} in 10 s", figures.budget_left, settings.share() * figures.recent_primaries as f64)),
+            ("budget left now", format!("{} of {allowed:.0} in 10 s", figures.budget_left)),
             ("time saved for clients", milliseconds(figures.saved)),
             ("upstream time spent on losers", milliseconds(figures.wasted)),
             ("due and not sent", if skipped.is_empty() { "none".to_owned() } else { skipped.join(", ") }),
         ] {
-            let _ = writeln!(
-                rows,
-                r#"  <tr><td><code>{}</code></td><td>{name}</td><td class="number">{value}</td></tr>"#,
-                escaped(path)
-            );
+            push_row(&mut rows, path, name, &value);
         }
         for place in &figures.places {
-            let state = hedging::state(place.state);
-            let _ = writeln!(
-                rows,
-                r#"  <tr><td><code>{}</code></td><td>{}</td><td class="number">{state}, {} in flight, {} sent</td></tr>"#,
-                escaped(path),
-                escaped(&place.label),
-                place.in_flight,
-                place.primaries_sent + place.hedges_sent,
-            );
+            let (state, sent) = (hedging::state(place.state), place.primaries_sent + place.hedges_sent);
+            let value = format!("{state}, {} in flight, {sent} sent", place.in_flight);
+            push_row(&mut rows, path, &escaped(&place.label), &value);
         }
         rows
     })
+}
+
+/// A row about the route at `path`. The name and the value are harmless.
+fn push_row(rows: &mut String, path: &str, name: &str, value: &str) {
+    let path = escaped(path);
+    let _ = writeln!(rows, r#"  <tr><td><code>{path}</code></td><td>{name}</td><td class="number">{value}</td></tr>"#);
 }
 
 fn milliseconds(time: Duration) -> String {
