@@ -93,9 +93,12 @@ fn readiness_is_told_until_the_last_request_is_answered() {
 #[test]
 fn its_defaults_are_its_own_and_everything_given_goes_before_them() {
     let own = check(&["proxy", "--to", "http://a:1"]);
-    for line in
-        ["admin = \"127.0.0.1:8089\" # default", "schedule = [0, 300] # default", "to = [\"http://a:1\"] # --to"]
-    {
+    for line in [
+        "admin = \"127.0.0.1:8089\" # default",
+        "# schedule is not set # default",
+        "hedge = \"auto:2ms..1s\" # default",
+        "to = [\"http://a:1\"] # --to",
+    ] {
         assert!(own.contains(&format!("{line}\n")), "{line} in {own}");
     }
     assert!(!own.contains("upstream-proxy") && !own.contains("\nfront"), "{own}");

@@ -85,11 +85,13 @@ impl Client {
         body: &mut dyn Upload,
         limit: impl Into<TimeLimit>,
     ) -> Result<Response, Error> {
-        let limit = limit.into();
+        let (limit, began) = (limit.into(), Instant::now());
         let mut asking = self.asking(request, Some(framing_of(body)))?;
         asking.outgoing.sending = Sending::Once;
         let token = limit.shared_token().cloned();
-        committed(self.once(&asking, limit, Some(body)), token)
+        let mut response = committed(self.once(&asking, limit, Some(body)), token)?;
+        response.set_race(Raced { elapsed: began.elapsed(), hedges: 0, hedged_at: None });
+        Ok(response)
     }
 
     fn asking(&self, request: &Request, framing: Option<Framing>) -> Result<Asking, Error> {

@@ -205,6 +205,16 @@ impl PolicySettings {
         self.budget
     }
 
+    /// How many hedges may be sent in each second beyond that.
+    pub fn least_rate(&self) -> f64 {
+        self.min_rate
+    }
+
+    /// How many hedges may run at a time, if there is a limit.
+    pub fn most_concurrent(&self) -> Option<usize> {
+        self.max_concurrent
+    }
+
     /// Whether no hedge is sent although everything is decided.
     pub fn is_dry_run(&self) -> bool {
         self.is_dry_run

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::front::{Handler, Request, Response};
 use crate::metrics::{self, EndpointMetrics, Metrics};
 use headstart::crew::Crew;
-use headstart::policy::{Delay, Policy};
+use headstart::policy::{Delay, Policy, PolicySettings};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +35,15 @@ pub struct Api {
     answered: Vec<EndpointMetrics>,
     openapi: Cow<'static, [u8]>,
     started: Instant,
+}
+
+/// What became of a change to the policy of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicyChange {
+    /// These settings hold now.
+    Taken(PolicySettings),
+    /// Nothing: the route would have to be hedged by a schedule, which is taken when an API is made.
+    NeedsRestart,
 }
 
 impl Api {
@@ -75,10 +84,11 @@ impl Api {
         })
     }
 
-    /// Takes the policies of `settings` over for routes that are there already: those of the same path that are hedged
-    /// by a policy in both. Everything else stays. Returns the routes whose policies have changed, and when their
-    /// hedges are due now.
-    pub fn change_policies(&self, settings: &ApiSettings) -> Vec<(String, Delay)> {
+    /// Takes the policies of `settings` over for routes that are there already: those of the same path that are
+    /// hedged by a policy in both. Everything else stays, schedules among it: a route of which `settings` say that it
+    /// is hedged by one goes on as it is. Returns the routes for which `settings` are other than what holds, and what
+    /// became of it.
+    pub fn change_policies(&self, settings: &ApiSettings) -> Vec<(String, PolicyChange)> {
         let added = settings.routes.iter().filter_map(|route| Some((&route.path, route.hedging()?)));
         let proxied = settings.proxies.iter().map(|route| (&route.path, route.hedging()));
         let mut told = Vec::new();
@@ -87,8 +97,15 @@ impl Api {
             if let Some((_, policy)) = self.policies().find(|(known, _)| known == path)
                 && *policy.settings() != changed
             {
-                told.push((path.clone(), changed.delay()));
-                policy.change(changed);
+                let change = match (changed.delay(), policy.settings().delay()) {
+                    (Delay::Scheduled, Delay::Scheduled) => continue,
+                    (Delay::Scheduled, _) => PolicyChange::NeedsRestart,
+                    _ => {
+                        policy.change(changed.clone());
+                        PolicyChange::Taken(changed)
+                    }
+                };
+                told.push((path.clone(), change));
             }
         }
         told

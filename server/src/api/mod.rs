@@ -29,6 +29,6 @@ mod timeout;
 pub use crate::proxy::{HedgeMethod, HostField, Network, ProxySettings};
 pub use crate::source::SourceSettings;
 pub use admin::Admin;
-pub use handler::Api;
+pub use handler::{Api, PolicyChange};
 pub use settings::{ApiSettings, Operation, RouteSettings};
 pub use strategy::Strategy;

@@ -122,8 +122,8 @@ fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
         let after = delay.map_or_else(|| "never".to_owned(), |delay| format!("after {}", milliseconds(delay)));
         let mut skipped: Vec<_> = figures.skipped.iter().filter(|(_, count)| *count > 0).collect();
         skipped.sort_by_key(|(_, count)| Reverse(*count));
-        let allowed = settings.share() * figures.recent_primaries as f64;
         let skipped: Vec<String> = skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let allowed = settings.share() * figures.recent_primaries as f64;
         for (name, value) in [
             ("hedges are due", format!("{after} ({})", settings.delay())),
             ("hedges per primary", percent(figures.hedges_sent, figures.primaries_sent)),
@@ -132,23 +132,21 @@ fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
             ("upstream time spent on losers", milliseconds(figures.wasted)),
             ("due and not sent", if skipped.is_empty() { "none".to_owned() } else { skipped.join(", ") }),
         ] {
-            let _ = writeln!(
-                rows,
-                r#"  <tr><td><code>{}</code></td><td>{name}</td><td class="number">{value}</td></tr>"#,
-                escaped(path)
-            );
+            push_row(&mut rows, path, name, &value);
         }
         for place in &figures.places {
             let (state, sent) = (hedging::state(place.state), place.primaries_sent + place.hedges_sent);
-            let does = format!("{state}, {} in flight, {sent} sent", place.in_flight);
-            let (path, label) = (escaped(path), escaped(&place.label));
-            let _ = writeln!(
-                rows,
-                r#"  <tr><td><code>{path}</code></td><td>{label}</td><td class="number">{does}</td></tr>"#
-            );
+            let value = format!("{state}, {} in flight, {sent} sent", place.in_flight);
+            push_row(&mut rows, path, &escaped(&place.label), &value);
         }
         rows
     })
+}
+
+/// A row about the route at `path`. The name and the value are harmless.
+fn push_row(rows: &mut String, path: &str, name: &str, value: &str) {
+    let path = escaped(path);
+    let _ = writeln!(rows, r#"  <tr><td><code>{path}</code></td><td>{name}</td><td class="number">{value}</td></tr>"#);
 }
 
 fn milliseconds(time: Duration) -> String {

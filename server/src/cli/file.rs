@@ -75,7 +75,7 @@ fn as_typed(kind: Kind, value: &DeValue<'_>) -> Option<String> {
             Some(text.to_string())
         }
         (Kind::Integer | Kind::Float | Kind::Quantity | Kind::List(_), DeValue::Integer(number)) => in_decimal(number),
-        (Kind::Float, DeValue::Float(number)) => Some(number.as_str().to_owned()),
+        (Kind::Float | Kind::Quantity, DeValue::Float(number)) => Some(number.as_str().to_owned()),
         (Kind::Switch, DeValue::Boolean(switch)) => Some(switch.to_string()),
         (Kind::List(separator), DeValue::Array(elements)) => {
             let texts: Option<Vec<String>> = elements
@@ -125,7 +125,7 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::Text | Kind::Path | Kind::Choice(_) => "text in quotes",
         Kind::Integer => "an integer without quotes",
         Kind::Float => "a number without quotes",
-        Kind::Quantity => "an integer, or text with a unit",
+        Kind::Quantity => "a number, or text with a unit",
         Kind::Switch => "true or false without quotes",
         Kind::List(_) => "text in quotes, or an array",
         Kind::Routes => "text in quotes, or a table",

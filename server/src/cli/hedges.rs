@@ -4,7 +4,7 @@
 
 use crate::cli::values::duration;
 use headstart::Error;
-use headstart::policy::{Bounds, Delay};
+use headstart::policy::{Bounds, Delay, PolicySettings};
 
 const DELAY: &str = "expected off, a duration such as 10ms, a quantile from p1 to p99.99 such as p95, or auto; the \
                      latter two can have bounds behind them, such as p95:2ms..500ms";
@@ -59,6 +59,24 @@ pub(super) fn per_second(text: &str) -> Result<f64, String> {
 fn decimal(text: &str) -> Option<f64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     text.parse().ok().filter(|_| is_plain)
+}
+
+/// The settings of a policy in the words of the options.
+pub(super) fn shown(policy: &PolicySettings) -> String {
+    let per_cent = (policy.share() * 1e6).round() / 1e4;
+    let mut text = format!(
+        "hedge={} hedge-attempts={} hedge-budget={per_cent}% hedge-min-rate={}",
+        policy.delay(),
+        policy.most_hedges(),
+        policy.least_rate(),
+    );
+    if let Some(count) = policy.most_concurrent() {
+        text.push_str(&format!(" hedge-max-concurrent={count}"));
+    }
+    if policy.is_dry_run() {
+        text.push_str(" hedge-dry-run=true");
+    }
+    text
 }
 
 /// What may be given, of a setting that the library refuses.

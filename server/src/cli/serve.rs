@@ -5,6 +5,7 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::given::Given;
+use crate::cli::hedges;
 use crate::cli::layers::Effective;
 use crate::cli::logging::Log;
 use crate::cli::mistake::Mistake;
@@ -15,11 +16,12 @@ use crate::cli::settings::{FrontKind, Settings};
 use crate::cli::shown::without_secrets;
 use crate::cli::signals::StopRequests;
 use headstart::Crew;
-use headstart_server::api::{Admin, Api};
+use headstart_server::api::{Admin, Api, PolicyChange};
 use headstart_server::front::{Drained, Front, Handler, PlainServer};
 use headstart_server::metrics::Metrics;
 use headstart_server::sample::Sample;
 use headstart_server::{Error, Server, ServerSettings};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +128,8 @@ pub(super) fn try_out(effective: &Effective) -> Result<(), Failure> {
         files.check().map_err(|error| refused(error, effective))?;
     }
     let crew = Crew::new(crew).map_err(cannot_run)?;
+    // So that nothing begins, such as checks of upstreams.
+    crew.shutdown(Duration::ZERO);
     Sample::new(sample).map_err(|error| refused(error, effective))?;
     let mut settings = effective.settings.clone();
     if settings.upstreams.is_empty() && settings.to.is_empty() {
@@ -219,12 +223,22 @@ fn reload(log: Option<&LogReload>, secured: Option<&dyn Front>) {
 
 /// A mistake costs nothing: the policies stay as they are.
 fn reload_hedging(api: &Api, resolved: Result<Effective, Vec<Mistake>>) {
-    match resolved {
+    let stays = |why: &dyn Display| log::error!("SIGHUP: hedging stays as it is: {why}");
+    let tried = resolved.map_err(Failure::Mistakes).and_then(|effective| try_out(&effective).map(|()| effective));
+    match tried {
         Ok(Effective { settings, .. }) => {
-            let changed = api.change_policies(&settings.api());
-            changed.iter().for_each(|(path, delay)| log::info!("SIGHUP: {path} is hedged after {delay} now"));
+            for (path, change) in api.change_policies(&settings.api()) {
+                match change {
+                    PolicyChange::Taken(policy) => log::info!("SIGHUP: {path} has {} now", hedges::shown(&policy)),
+                    PolicyChange::NeedsRestart => {
+                        log::warn!("SIGHUP: {path} is hedged as before: a schedule is taken at start only");
+                    }
+                }
+            }
         }
-        Err(mistakes) => mistakes.iter().for_each(|mistake| log::error!("SIGHUP: hedging stays as it is: {mistake}")),
+        Err(Failure::Mistakes(mistakes)) => mistakes.iter().for_each(|mistake| stays(mistake)),
+        Err(Failure::Run(why)) => stays(&why),
+        Err(Failure::CommandLine(why)) => stays(&why),
     }
 }
 

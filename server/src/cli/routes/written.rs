@@ -176,7 +176,7 @@ fn own_change<T: Copy + 'static>(
     set: fn(PolicySettings, T) -> Result<PolicySettings, Error>,
 ) -> Result<Option<Change>, String> {
     let Some(value) = value else { return Ok(None) };
-    set(PolicySettings::default(), value).map_err(expected)?;
+    let _tried = set(PolicySettings::default(), value).map_err(expected)?;
     Ok(Some(Rc::new(move |policy| set(policy, value).expect("it was tried"))))
 }
 
