@@ -36,13 +36,34 @@ impl fmt::Display for Promise {
     }
 }
 
-/// Scenario, who, p99 ms, p99.9 ms, extra %. Times of scenario 2 are a tenth of the published ones.
-const PUBLISHED: [(u32, &str, f64, Option<f64>, Option<f64>); 4] = [
-    (1, "fixed 10 ms, bhope/hedge's table", 17.4, Some(46.5), Some(7.4)),
-    (1, "p90, bhope/hedge's table", 17.0, Some(59.4), Some(8.9)),
-    (2, "grpc-java's example", 200.2, Some(201.1), None),
-    (3, "The Tail at Scale", f64::INFINITY, Some(74.0), Some(2.0)),
+/// Milliseconds and per cent that somebody published.
+struct Published {
+    scenario: u32,
+    who: &'static str,
+    p99: Option<f64>,
+    p999: Option<f64>,
+    extra: Option<f64>,
+}
+
+/// Times of scenario 2 are a tenth of the published ones.
+const PUBLISHED: [Published; 4] = [
+    Published {
+        scenario: 1,
+        who: "fixed 10 ms in bhope/hedge's table",
+        p99: Some(17.4),
+        p999: Some(46.5),
+        extra: Some(7.4),
+    },
+    Published { scenario: 1, who: "p90 in bhope/hedge's table", p99: Some(17.0), p999: Some(59.4), extra: Some(8.9) },
+    Published { scenario: 2, who: "grpc-java's example", p99: Some(200.2), p999: Some(201.1), extra: None },
+    Published { scenario: 3, who: "The Tail at Scale", p99: None, p999: Some(74.0), extra: Some(2.0) },
 ];
+
+/// What is compared, by its name.
+type Figure = (&'static str, fn(&Figures) -> f64);
+
+const COMPARED: [Figure; 3] =
+    [("p99", |figures| figures.p99), ("p99.9", |figures| figures.p999), ("extra %", |figures| figures.extra * 100.0)];
 
 /// How much worse than without hedging a p99 may be.
 const NO_WORSE: f64 = 1.05;
@@ -66,15 +87,10 @@ pub(crate) fn judge(options: &Options, results: &Results) -> Vec<Promise> {
 
 /// Against each published and each measured row: all three figures at once.
 fn compare(promises: &mut Vec<Promise>, scenario: &Scenario, place: usize, policy: &Entry, results: &Results) {
-    let figures: [(&str, fn(&Figures) -> f64); 3] = [
-        ("p99", |figures| figures.p99),
-        ("p99.9", |figures| figures.p999),
-        ("extra %", |figures| figures.extra * 100.0),
-    ];
     let mut against = |who: String, theirs: [Option<Spread>; 3]| {
         let mut verdicts = Vec::new();
         let mut words = Vec::new();
-        for ((name, figure), theirs) in figures.iter().zip(theirs) {
+        for ((name, figure), theirs) in COMPARED.iter().zip(theirs) {
             // The p99.9 of fewer is the worst one.
             let is_rare = *name == "p99.9" && policy.rounds.iter().any(|round| round.counted < 900);
             if is_rare {
@@ -95,16 +111,14 @@ fn compare(promises: &mut Vec<Promise>, scenario: &Scenario, place: usize, polic
         let what = format!("{}, policy to {who}: {}", scenario.id, words.join(", "));
         promises.push(Promise { verdict: worst.unwrap_or(Verdict::Kept), what });
     };
-    for (number, who, p99, p999, extra) in PUBLISHED.iter().filter(|(number, ..)| *number == scenario.number) {
-        debug_assert_eq!(*number, scenario.number);
-        let one = |value: f64| Spread::of([value].into_iter());
-        let p99 = Some(*p99).filter(|p99| p99.is_finite());
-        against(format!("{who}, as published"), [p99.and_then(one), p999.and_then(one), extra.and_then(one)]);
+    for published in PUBLISHED.iter().filter(|published| published.scenario == scenario.number) {
+        let theirs = [published.p99, published.p999, published.extra];
+        against(format!("{}, as published", published.who), theirs.map(|figure| Spread::of(figure.into_iter())));
     }
     let rivals = ALL.iter().filter(|rival| ![NONE, POLICY].contains(&rival.name) && rival.asked_rate().is_none());
     for rival in rivals {
         if let Some(entry) = results.entry(place, rival.name) {
-            let theirs = figures.map(|(_, figure)| spread(entry, &|round| Some(figure(round))));
+            let theirs = COMPARED.map(|(_, figure)| spread(entry, &|round| Some(figure(round))));
             against(format!("`{}`", rival.name), theirs);
         }
     }
