@@ -16,6 +16,9 @@ pub trait Observer: Send + Sync {
     /// end and the race's either may be reported first.
     fn attempt_ended(&self, _event: &AttemptEnded) {}
 
+    /// A hedge was due and is not sent.
+    fn hedge_skipped(&self, _event: &HedgeSkipped) {}
+
     /// A race is decided.
     fn race_ended(&self, _event: &RaceEnded) {}
 }
@@ -74,6 +77,84 @@ impl fmt::Display for AttemptEnd {
             AttemptEnd::Late => f.write_str("succeeded too late"),
             AttemptEnd::Shed => f.write_str("left out"),
         }
+    }
+}
+
+/// A hedge was due and is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HedgeSkipped {
+    /// The race it belongs to.
+    pub race: u64,
+    /// Its number, 1 or above.
+    pub attempt: usize,
+    /// Why.
+    pub reason: SkipReason,
+    /// Since the race began.
+    pub at: Duration,
+}
+
+/// Why a hedge that was due is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The budget for hedges is spent.
+    Budget,
+    /// As many hedges run as may.
+    Concurrency,
+    /// Too many attempts fail (gRPC A6: `retryThrottling`).
+    Throttle,
+    /// An upstream has asked to be left alone for a while.
+    Pushback,
+    /// The request is a hedge of somebody else already.
+    Chain,
+    /// It could not end in the time that is left.
+    Deadline,
+    /// There is no thread for it.
+    Threads,
+    /// There are too few files left to open for it.
+    Files,
+    /// The request may be sent once only.
+    Method,
+    /// Everything is decided as usual, and no hedge is sent.
+    DryRun,
+}
+
+impl SkipReason {
+    /// All of them.
+    pub const ALL: [SkipReason; 10] = [
+        SkipReason::Budget,
+        SkipReason::Concurrency,
+        SkipReason::Throttle,
+        SkipReason::Pushback,
+        SkipReason::Chain,
+        SkipReason::Deadline,
+        SkipReason::Threads,
+        SkipReason::Files,
+        SkipReason::Method,
+        SkipReason::DryRun,
+    ];
+
+    /// Its name in logs and figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SkipReason::Budget => "budget",
+            SkipReason::Concurrency => "concurrency",
+            SkipReason::Throttle => "throttle",
+            SkipReason::Pushback => "pushback",
+            SkipReason::Chain => "chain",
+            SkipReason::Deadline => "deadline",
+            SkipReason::Threads => "threads",
+            SkipReason::Files => "files",
+            SkipReason::Method => "method",
+            SkipReason::DryRun => "dry-run",
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

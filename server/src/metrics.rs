@@ -10,11 +10,14 @@
 //! What this does not do: push. The text is written when somebody asks for it, in the OpenMetrics format, which
 //! Prometheus asks for first. No other module knows Prometheus.
 
+mod policies;
+
 use crate::front::{Front, ServerStats};
 use crate::sync::lock;
 use headstart::cancel::CancelReason;
 use headstart::crew::CrewStats;
 use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
+use headstart::policy;
 use headstart::race::Schedule;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -48,7 +51,7 @@ const BUCKETS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0
 /// let crew = Crew::new(CrewSettings::default())?;
 /// let metrics = Metrics::new();
 /// Race::new(&crew).observer(metrics.clone()).first(|_| Ok::<_, ()>(()));
-/// assert!(metrics.exposition(&crew.stats(), 0)?.contains("headstart_races_total{end=\"won\"} 1\n"));
+/// assert!(metrics.exposition(&crew.stats(), 0, &[])?.contains("headstart_races_total{end=\"won\"} 1\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Metrics {
@@ -109,18 +112,24 @@ impl Metrics {
         *lock(&self.server) = Some(Arc::new(move || Some(server.upgrade()?.stats())));
     }
 
-    /// All figures, with those of the moment beside them: the crew's, how many requests are being raced, and the
-    /// server's.
+    /// All figures, with those of the moment beside them: the crew's, how many requests are being raced, those of each
+    /// route's policy, and the server's.
     ///
     /// # Errors
     ///
     /// When a figure cannot be written as text, which would be a defect.
-    pub fn exposition(&self, crew: &CrewStats, in_flight: usize) -> Result<String, fmt::Error> {
+    pub fn exposition(
+        &self,
+        crew: &CrewStats,
+        in_flight: usize,
+        policies: &[(&str, &policy::Figures)],
+    ) -> Result<String, fmt::Error> {
         let read = lock(&self.server).clone();
         let server = read.and_then(|read| read());
         let mut text = String::with_capacity(16 * 1024);
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &of_this_moment(crew, in_flight, server))?;
+        encode_registry(&mut text, &policies::registry(policies))?;
         encode_eof(&mut text)?;
         Ok(text)
     }

@@ -1,8 +1,10 @@
 //! The client of hedged GETs.
 
-use super::call::Call;
+use super::call::{Call, Start};
+use super::course::{Course, tell_failure};
 use super::racer::Racer;
 use super::settings::{Certificates, ClientSettings, Rules};
+use super::shared::Shared;
 use super::trace::TraceContext;
 use super::upstreams::{UpstreamSettings, Upstreams};
 use crate::crew::Crew;
@@ -10,6 +12,7 @@ use crate::error::{Error, Phase};
 use crate::event::RaceEnd;
 use crate::json::Json;
 use crate::limit::TimeLimit;
+use crate::policy::{Delay, Policy};
 use crate::race::{Attempt, Cause, Outcome, Wanted};
 use crate::sync::lock;
 use std::fmt;
@@ -30,13 +33,6 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-}
-
-/// What the clones of a client share.
-pub(super) struct Shared {
-    pub(super) upstreams: Upstreams,
-    pub(super) racer: Racer,
-    pub(super) rules: Rules,
 }
 
 impl Client {
@@ -72,7 +68,14 @@ impl Client {
             hedge_max_body: settings.hedge_max_body,
             body_idle_timeout: settings.body_idle_timeout,
         };
-        Ok(Client { shared: Arc::new(Shared { upstreams, racer, rules }) })
+        let policy = Policy::new(settings.policy);
+        let targets = upstreams.targets(policy, settings.lookup, settings.dns_refresh);
+        let shared = Arc::new(Shared::new(upstreams, targets, racer, rules));
+        #[cfg(unix)]
+        if let Some(path) = settings.health_path {
+            super::health::begin(&shared, path)?;
+        }
+        Ok(Client { shared })
     }
 
     /// The first success within `limit`, hedged, or why there is none: the end of the race when it was ended, the first
@@ -117,6 +120,11 @@ impl Client {
         self.run(call, Wanted::All, |_, _| {})
     }
 
+    /// What decides when its calls are hedged, and where they go.
+    pub fn policy(&self) -> &Policy {
+        self.shared.targets.policy()
+    }
+
     /// Connections that wait for reuse at this moment, over all upstreams.
     pub fn idle_connections(&self) -> usize {
         self.shared.upstreams.idle_connections()
@@ -136,8 +144,30 @@ impl Client {
         let shared = self.shared.clone();
         let trace = TraceContext::continuing(call.traceparent);
         let query = call.query.map(str::to_owned);
-        self.shared.racer.run(call, wanted, move |turn, attempt| {
-            shared.upstreams.get(turn, attempt, &trace, query.as_deref()).inspect_err(|error| failed(attempt, error))
+        let by_policy = self.policy().settings().delay() != Delay::Scheduled;
+        let is_hedged = call.start == Start::Hedged && wanted == Wanted::First;
+        let course =
+            (by_policy && is_hedged).then(|| Course::new(&shared.targets, shared.upstreams.crew(), |plan| plan));
+        let plan = course.as_ref().map(|course| course.plan().clone());
+        self.shared.racer.run(call, wanted, plan, move |turn, attempt| {
+            let query = query.as_deref();
+            let result = match &course {
+                None => shared.upstreams.get(turn, attempt, &trace, query),
+                Some(course) => {
+                    let (at, visit) = course.next(attempt, &[]);
+                    match shared.upstreams.get_from(course.target(at), attempt, &trace, query) {
+                        Ok(json) => {
+                            visit.succeeded();
+                            Ok(json)
+                        }
+                        Err(error) => {
+                            tell_failure(visit, attempt, &error);
+                            Err(error)
+                        }
+                    }
+                }
+            };
+            result.inspect_err(|error| failed(attempt, error))
         })
     }
 

@@ -17,6 +17,8 @@
 //! - `request`, `fields`, `upload`, `response`, `body`, `tunnel`: what is given to it and comes of it
 //! - `outgoing`, `outflow`, `pump`, `heads`: a request on its way out, and the heads that answer it
 //! - `flow`: a body and its connection
+//! - `shared`: what the clones of a client share
+//! - `targets`, `course`, `health`: the addresses there are, where the attempts of a call go, which of them are well
 //! - `upstreams`, `exchange`: what is called, by which connection, and with what for an answer
 //! - `link`, `head`, `decode`: a connection in the hands of a call; what comes over it
 //! - `wire`, `prepared`, `query`: the usual GET, over plain HTTP and without a library
@@ -31,6 +33,7 @@ mod body;
 mod buffers;
 mod call;
 mod client;
+mod course;
 mod current;
 mod decode;
 mod exchange;
@@ -42,6 +45,8 @@ mod flow;
 mod head;
 #[cfg(unix)]
 mod heads;
+#[cfg(unix)]
+mod health;
 mod link;
 #[cfg(unix)]
 mod outflow;
@@ -64,7 +69,9 @@ mod secure;
 #[cfg(unix)]
 mod send;
 mod settings;
+mod shared;
 mod statuses;
+mod targets;
 mod trace;
 mod transport;
 #[cfg(unix)]
@@ -86,7 +93,7 @@ pub use heads::Interim;
 #[cfg(unix)]
 pub use request::{Request, Sending};
 #[cfg(unix)]
-pub use response::Response;
+pub use response::{Raced, Response};
 pub use settings::{Calls, Certificates, ClientSettings, Commit};
 pub use statuses::Statuses;
 pub use trace::TraceContext;

@@ -42,6 +42,8 @@ pub(super) struct Outgoing {
     pub(super) response_timeout: Option<Duration>,
     /// Whether an event stream is welcome.
     pub(super) wants_events: bool,
+    /// Whether the request is a hedge already, of who sent it here.
+    pub(super) is_chained: bool,
 }
 
 impl Outgoing {
@@ -68,6 +70,7 @@ impl Outgoing {
             expects: false,
             response_timeout: request.timeout(),
             wants_events: false,
+            is_chained: false,
         };
         for part in [method, " ", request.target(), " HTTP/1.1\r\n"] {
             outgoing.head.extend_from_slice(part.as_bytes());
@@ -87,7 +90,10 @@ impl Outgoing {
                 6 if is("accept") => self.wants_events |= is_for_events(value()),
                 6 if is("expect") => self.expects |= lists(value(), b"100-continue"),
                 7 if is("upgrade") => self.may_switch = true,
-                9 if is("x-attempt") => continue,
+                9 if is("x-attempt") => {
+                    self.is_chained |= !matches!(value().trim_ascii(), b"" | b"0");
+                    continue;
+                }
                 11 if is("traceparent") => continue,
                 14 if is("content-length") => continue,
                 17 if is("transfer-encoding") => continue,

@@ -4,7 +4,9 @@ use super::call::{Call, Start};
 use super::settings::ClientSettings;
 use crate::crew::Crew;
 use crate::error::Error;
+use crate::policy::Plan;
 use crate::race::{Attempt, Outcome, Primary, Race, Wanted};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The races of one client, ready but for what differs from call to call.
@@ -41,12 +43,18 @@ impl Racer {
     }
 
     /// The turn at which the next call begins.
-    pub(super) fn next_turn(&self) -> usize {
+    fn next_turn(&self) -> usize {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Runs `attempt` with the number of its turn, which is one further with each attempt and each call.
-    pub(super) fn run<T, F>(&self, call: &Call<'_>, wanted: Wanted, attempt: F) -> Outcome<T, Error>
+    pub(super) fn run<T, F>(
+        &self,
+        call: &Call<'_>,
+        wanted: Wanted,
+        plan: Option<Arc<Plan>>,
+        attempt: F,
+    ) -> Outcome<T, Error>
     where
         T: Send + 'static,
         F: Fn(usize, &Attempt) -> Result<T, Error> + Send + Sync + 'static,
@@ -55,7 +63,10 @@ impl Racer {
             Start::Hedged => self.hedged.clone(),
             Start::AtOnce => self.at_once.clone(),
         };
-        let race = race.limit(&call.limit);
+        let mut race = race.limit(&call.limit);
+        if let Some(plan) = plan {
+            race = race.hedging(plan);
+        }
         let first = self.next_turn();
         let call = move |running: &Attempt| {
             attempt(first.wrapping_add(running.number()), running).inspect_err(|error| {

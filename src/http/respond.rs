@@ -5,6 +5,7 @@
 //! upstream, to each at most once.
 
 use super::body::Body;
+use super::course::{Course, tell_failure};
 use super::decode::Decoder;
 use super::flow::{Flow, Home};
 use super::head::Length;
@@ -16,11 +17,13 @@ use super::pump::{Times, pump};
 use super::request::Sending;
 use super::response::Response;
 use super::settings::{Commit, Rules};
+use super::targets::Target;
 use super::upload::Upload;
 use super::upstreams::{Upstream, Upstreams};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase};
 use crate::net::lease::{Resend, Talk, lease};
+use crate::policy::Visit;
 use crate::race::Attempt;
 use crate::ready;
 use rustix::event::{PollFd, PollFlags};
@@ -28,15 +31,13 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What all attempts of one call share.
 pub(super) struct Asking {
     pub(super) outgoing: Outgoing,
     pub(super) rules: Rules,
-    /// At whose turn the next choice is.
-    pub(super) turn: AtomicUsize,
+    pub(super) course: Course,
 }
 
 /// Why an attempt did not win.
@@ -56,16 +57,18 @@ impl Upstreams {
     /// An attempt that may win with an acceptable answer only. It waits for as much of the body as the rules say, while
     /// it has rivals.
     pub(super) fn compete(&self, asking: &Asking, attempt: &Attempt) -> Result<Response, Miss> {
-        let mut response = self.respond(asking, attempt, None)?;
-        if !asking.rules.accept(response.status()) {
-            response.body_mut().release()?;
-            return Err(Miss::Answer(response));
+        let (mut response, visit) = self.respond(asking, attempt, None)?;
+        let is_acceptable = asking.rules.accept(response.status());
+        let has_come = match is_acceptable && !(asking.outgoing.wants_events || response.has_events()) {
+            true => wait_to_win(response.body_mut(), &asking.rules, attempt),
+            false => Ok(()),
+        };
+        if let Err(error) = has_come.and_then(|()| response.body_mut().release()) {
+            tell_failure(visit, attempt, &error);
+            return Err(error.into());
         }
-        if !(asking.outgoing.wants_events || response.has_events()) {
-            wait_to_win(response.body_mut(), &asking.rules, attempt)?;
-        }
-        response.body_mut().release()?;
-        Ok(response)
+        tell_answer(visit, asking, &response, is_acceptable);
+        if is_acceptable { Ok(response) } else { Err(Miss::Answer(response)) }
     }
 
     /// The only attempt there is: whatever the answer is, it counts.
@@ -75,18 +78,29 @@ impl Upstreams {
         attempt: &Attempt,
         upload: Option<&mut dyn Upload>,
     ) -> Result<Response, Error> {
-        let mut response = self.respond(asking, attempt, upload)?;
+        let (mut response, visit) = self.respond(asking, attempt, upload)?;
         response.body_mut().release()?;
+        let is_acceptable = asking.rules.accept(response.status());
+        tell_answer(visit, asking, &response, is_acceptable);
         Ok(response)
     }
 
-    /// The response to a request, by the upstream whose turn it is or, if that cannot be reached, another one.
+    /// The status of the answer of `target`, over a connection made for it.
+    pub(super) fn status_of(&self, target: &Target, outgoing: &Outgoing, attempt: &Attempt) -> Result<u16, Error> {
+        let (upstream, _) = self.of(target);
+        let link = self.connect(upstream, &target.address, attempt.token())?;
+        let talked = ask(link, (outgoing, Duration::MAX), (upstream, self.timeout_header()), attempt, &mut None);
+        talked.result.map(|(_, _, heard)| heard.head.status)
+    }
+
+    /// The response to a request, by the target that the course of the call has for it or, if that cannot be reached,
+    /// another one.
     fn respond(
         &self,
         asking: &Asking,
         attempt: &Attempt,
         mut upload: Option<&mut dyn Upload>,
-    ) -> Result<Response, Error> {
+    ) -> Result<(Response, Visit), Error> {
         if attempt.deadline().has_passed() {
             return Err(Error::TimedOut { during: Phase::Wait });
         }
@@ -96,26 +110,33 @@ impl Upstreams {
         };
         let mut tried = Vec::new();
         loop {
-            let at = self.choose(&asking.turn, &tried);
-            let (upstream, links) = self.at(at);
+            let (at, visit) = asking.course.next(attempt, &tried);
+            let target = asking.course.target(at);
+            let (upstream, links) = self.of(target);
             let is_unconnected = Cell::new(false);
-            let connect = || self.connect(upstream, attempt.token()).inspect_err(|_| is_unconnected.set(true));
-            let heard = lease((links, upstream.origin), (attempt.token(), &upstream.to), resend, connect, |link| {
-                ask(link, asking, (upstream, self.timeout_header()), attempt, &mut upload)
+            let connect = || {
+                let connected = self.connect(upstream, &target.address, attempt.token());
+                connected.inspect_err(|_| is_unconnected.set(true))
+            };
+            let heard = lease((links, target.shelf), (attempt.token(), &upstream.to), resend, connect, |link| {
+                let how = (&asking.outgoing, asking.rules.body_idle_timeout);
+                ask(link, how, (upstream, self.timeout_header()), attempt, &mut upload)
             });
             match heard {
                 Ok((link, outflow, heard)) => {
                     let home = Home {
                         pool: links.clone(),
-                        origin: upstream.origin,
+                        origin: target.shelf,
                         to: upstream.to.clone(),
                         keep: heard.head.keep,
                     };
-                    return respond_with((link, outflow, heard), home, attempt, asking.rules.body_idle_timeout);
+                    let response = respond_with((link, outflow, heard), home, attempt, asking.rules.body_idle_timeout);
+                    return response.map(|response| (response, visit));
                 }
                 Err(error) => {
+                    tell_failure(visit, attempt, &error);
                     tried.push(at);
-                    let is_last = tried.len() == self.count() || attempt.token().is_canceled();
+                    let is_last = tried.len() == asking.course.count() || attempt.token().is_canceled();
                     if is_last || !is_unconnected.get() {
                         return Err(error);
                     }
@@ -124,15 +145,31 @@ impl Upstreams {
             }
         }
     }
+}
 
-    /// The next upstream in turn that is not among those `tried`.
-    fn choose(&self, turn: &AtomicUsize, tried: &[usize]) -> usize {
-        loop {
-            let at = turn.fetch_add(1, Ordering::Relaxed) % self.count();
-            if !tried.contains(&at) {
-                return at;
-            }
-        }
+/// What an answer says of its place, and whether that asks to be left alone (RFC 9110, section 10.2.3).
+fn tell_answer(visit: Visit, asking: &Asking, response: &Response, is_acceptable: bool) {
+    let status = response.status();
+    if matches!(status, 429 | 503)
+        && let Some(length) = response.fields().get("retry-after").and_then(retry_after)
+    {
+        asking.course.plan().push_back(visit.place(), length);
+    }
+    match status {
+        _ if is_acceptable => visit.succeeded(),
+        500.. => visit.failed(&format_args!("status {status}")),
+        // It works, and has too much to do: that is no failure, and no reason to send it more.
+        429 => drop(visit),
+        _ => visit.succeeded(),
+    }
+}
+
+/// How long a server asks to wait: in seconds, or until a date.
+fn retry_after(value: &[u8]) -> Option<Duration> {
+    let value = str::from_utf8(value).ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok(),
     }
 }
 
@@ -141,12 +178,11 @@ type Asked = (Box<Link>, Option<Box<Outflow>>, Heard);
 /// Sends the request of `attempt` on `link` and waits for the head.
 fn ask(
     mut link: Box<Link>,
-    asking: &Asking,
+    (outgoing, idle): (&Outgoing, Duration),
     (upstream, timeout_header): (&Upstream, &str),
     attempt: &Attempt,
     upload: &mut Option<&mut dyn Upload>,
 ) -> Talk<Box<Link>, Asked> {
-    let (outgoing, idle) = (&asking.outgoing, asking.rules.body_idle_timeout);
     let mut head = link.take_output();
     outgoing.write_head(&mut head, &upstream.to, attempt, timeout_header);
     let heard = match (upload, &outgoing.body) {

@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::fields::Fields;
 use super::heads::{Heard, Interim};
+use std::time::Duration;
 
 /// A response whose head has come.
 #[derive(Debug)]
@@ -15,12 +16,34 @@ pub struct Response {
 struct Parts {
     heard: Heard,
     attempt: usize,
+    race: Raced,
     body: Body,
+}
+
+/// What a response's race was like, for logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Raced {
+    /// How long it took, until the response was committed.
+    pub elapsed: Duration,
+    /// How many hedges were sent.
+    pub hedges: usize,
+    /// When the first of them was, since the race began.
+    pub hedged_at: Option<Duration>,
 }
 
 impl Response {
     pub(super) fn new(heard: Heard, attempt: usize, body: Body) -> Response {
-        Response { parts: Box::new(Parts { heard, attempt, body }) }
+        Response { parts: Box::new(Parts { heard, attempt, race: Raced::default(), body }) }
+    }
+
+    pub(super) fn set_race(&mut self, race: Raced) {
+        self.parts.race = race;
+    }
+
+    /// The race that it has won.
+    pub fn race(&self) -> Raced {
+        self.parts.race
     }
 
     /// The status.

@@ -6,10 +6,11 @@
 //! the call's limit.
 
 use super::client::Client;
+use super::course::Course;
 use super::outgoing::{Framing, Outgoing};
 use super::request::{Request, Sending};
 use super::respond::{Asking, Miss, framing_of};
-use super::response::Response;
+use super::response::{Raced, Response};
 use super::upload::Upload;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::error::{Error, Phase};
@@ -18,12 +19,14 @@ use crate::limit::TimeLimit;
 use crate::race::{Attempt, Cause, Outcome, Race};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 impl Client {
     /// Sends `request` and returns its response once that is committed, within `limit`. By then the losers are ended;
     /// the token of `limit` goes on to end the body, its deadline does not.
     ///
-    /// A request that may be sent more than once ([`Sending::Hedged`]) is raced by the client's schedule. It wins with
+    /// A request that may be sent more than once ([`Sending::Hedged`]) is raced, by the client's schedule or
+    /// [`policy`](super::ClientSettings::policy). It wins with
     /// an acceptable status ([`success`](super::ClientSettings::success)) and as much of the body as
     /// [`commit`](super::ClientSettings::commit) says. If no answer is acceptable, the last one is returned as it is.
     /// Any other request is sent once, over a connection made for it.
@@ -53,14 +56,17 @@ impl Client {
     /// failure. [`Error::Setting`] for a request that cannot be sent, and for a client that has a
     /// [`proxy`](super::ClientSettings::proxy).
     pub fn send(&self, request: &Request, limit: impl Into<TimeLimit>) -> Result<Response, Error> {
-        let limit = limit.into();
+        let (limit, began) = (limit.into(), Instant::now());
         let asking = self.asking(request, None)?;
-        let token = limit.shared_token().cloned();
+        let (token, plan) = (limit.shared_token().cloned(), asking.course.plan().clone());
         let ended = match asking.outgoing.sending {
             Sending::Once => self.once(&asking, limit, None),
             Sending::Hedged => self.hedged(asking, limit),
         };
-        committed(ended, token)
+        let hedges = ended.outcome.begun.saturating_sub(1);
+        let mut response = committed(ended, token)?;
+        response.set_race(Raced { elapsed: began.elapsed(), hedges, hedged_at: plan.hedged_at() });
+        Ok(response)
     }
 
     /// Sends `request` with the body that `body` has, as it comes: once, on this thread, over a connection made for it.
@@ -91,16 +97,17 @@ impl Client {
         if shared.upstreams.is_proxied() {
             return Err(Error::setting("proxy", "a proxy", "none, for requests that are sent as they are"));
         }
-        Ok(Asking {
-            outgoing: Outgoing::new(request, framing, shared.upstreams.timeout_header())?,
-            turn: shared.racer.next_turn().into(),
-            rules: shared.rules.clone(),
-        })
+        let outgoing = Outgoing::new(request, framing, shared.upstreams.timeout_header())?;
+        let may_be_hedged = framing.is_none() && outgoing.sending == Sending::Hedged;
+        let course = Course::new(&shared.targets, shared.upstreams.crew(), |plan| {
+            plan.chained(outgoing.is_chained).measured(may_be_hedged)
+        });
+        Ok(Asking { outgoing, course, rules: shared.rules.clone() })
     }
 
     fn once(&self, asking: &Asking, limit: TimeLimit, upload: Option<&mut dyn Upload>) -> Ended {
         let mut ended_in = None;
-        let outcome = self.race(limit).single(|attempt| {
+        let outcome = self.race(asking, limit).single(|attempt| {
             let response = self.shared().upstreams.ask_once(asking, attempt, upload);
             let response = response.inspect_err(|error| note_end(&mut ended_in, attempt, error));
             response.map_err(Miss::from)
@@ -110,7 +117,7 @@ impl Client {
 
     fn hedged(&self, asking: Asking, limit: TimeLimit) -> Ended {
         let (shared, ended_in) = (self.shared().clone(), Arc::new(Mutex::new(None)));
-        let outcome = self.race(limit).first({
+        let outcome = self.race(&asking, limit).first({
             let ended_in = ended_in.clone();
             move |attempt| {
                 shared.upstreams.compete(&asking, attempt).inspect_err(|miss| {
@@ -125,8 +132,8 @@ impl Client {
         Ended { outcome, ended_in }
     }
 
-    fn race(&self, limit: TimeLimit) -> Race {
-        self.shared().racer.for_requests().limit(limit)
+    fn race(&self, asking: &Asking, limit: TimeLimit) -> Race {
+        self.shared().racer.for_requests().limit(limit).hedging(asking.course.plan().clone())
     }
 }
 

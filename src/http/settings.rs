@@ -4,6 +4,7 @@ use super::statuses::Statuses;
 use crate::error::Error;
 use crate::event::Observer;
 use crate::net::{Lookup, SystemLookup};
+use crate::policy::PolicySettings;
 use crate::race::{AfterFailure, Schedule, Threads};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub struct ClientSettings {
     pub(super) trusted: Vec<Certificates>,
     pub(super) lookup: Arc<dyn Lookup>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) policy: PolicySettings,
+    pub(super) dns_refresh: Duration,
+    pub(super) health_path: Option<String>,
     pub(super) success: Option<Statuses>,
     pub(super) commit: Commit,
     pub(super) hedge_max_body: u64,
@@ -60,6 +64,9 @@ impl ClientSettings {
             trusted: Vec::new(),
             lookup: Arc::new(SystemLookup),
             observer: None,
+            policy: PolicySettings::default(),
+            dns_refresh: Duration::from_secs(10),
+            health_path: None,
             success: None,
             commit: Commit::default(),
             hedge_max_body: 64 << 10,
@@ -155,6 +162,28 @@ impl ClientSettings {
     /// Who is told of attempts and races. Defaults to nobody.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> ClientSettings {
         self.observer = Some(observer);
+        self
+    }
+
+    /// When to hedge, and how much of it. Defaults to [`Delay::Scheduled`](crate::policy::Delay::Scheduled): by the
+    /// schedule, without limits. With any other, calls for the first success are hedged by it in place of the schedule.
+    pub fn policy(mut self, policy: PolicySettings) -> ClientSettings {
+        self.policy = policy;
+        self
+    }
+
+    /// How often the names of upstreams are looked up again while there are calls, so that each of their addresses is
+    /// called. Defaults to 10 s. For [`send`](super::Client::send), and for calls that a [`policy`](Self::policy)
+    /// hedges.
+    pub fn dns_refresh(mut self, interval: Duration) -> ClientSettings {
+        self.dns_refresh = interval;
+        self
+    }
+
+    /// A target that every upstream is asked for every 2 s, such as `/healthz`. While the answer is not a status below
+    /// 400 within 2 s, an upstream gets no primaries, as long as others do. Defaults to none. On Unix only.
+    pub fn health_path(mut self, path: impl Into<String>) -> ClientSettings {
+        self.health_path = Some(path.into());
         self
     }
 

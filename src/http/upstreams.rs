@@ -10,6 +10,7 @@ use super::query::with_query;
 use super::secure::{self, TlsConnector};
 use super::settings::Calls;
 use super::statuses::Statuses;
+use super::targets::{Target, Targets};
 use super::trace::TraceContext;
 use super::transport::{NoResolver, TcpConnector};
 use super::{answer, failure, wire};
@@ -25,6 +26,7 @@ use crate::net::connect::Dialer;
 use crate::net::lease::{Resend, lease};
 use crate::net::pool::Pool;
 use crate::net::stream::Stream;
+use crate::policy::Policy;
 use crate::race::Attempt;
 use std::fmt;
 use std::sync::Arc;
@@ -182,7 +184,10 @@ impl Upstreams {
             return Err(Error::TimedOut { during: Phase::Wait });
         }
         match &upstream.prepared {
-            Some(prepared) => self.get_by_wire(upstream, &prepared.for_attempt(attempt, trace, query), attempt.token()),
+            Some(prepared) => {
+                let request = prepared.for_attempt(attempt, trace, query);
+                self.get_by_wire(upstream, (&upstream.address, upstream.origin), &request, attempt.token())
+            }
             // A GET may be sent twice.
             None => self.lease_agent(upstream, attempt.token(), Resend::IfUnanswered, |agent| {
                 self.get_by_agent(agent, upstream, attempt, (trace, query))
@@ -190,16 +195,32 @@ impl Upstreams {
         }
     }
 
-    /// How many upstreams there are.
-    #[cfg(unix)]
-    pub(super) fn count(&self) -> usize {
-        self.list.len()
+    /// The upstream that a target is an address of, and the idle connections to all.
+    pub(super) fn of(&self, target: &Target) -> (&Upstream, &Arc<Pool<Box<Link>>>) {
+        (&self.list[target.upstream], &self.links)
     }
 
-    /// One of them, and the idle connections to all.
-    #[cfg(unix)]
-    pub(super) fn at(&self, index: usize) -> (&Upstream, &Arc<Pool<Box<Link>>>) {
-        (&self.list[index], &self.links)
+    /// Where they can be reached, as `policy` knows it.
+    pub(super) fn targets(&self, policy: Policy, lookup: Arc<dyn Lookup>, refresh: Duration) -> Arc<Targets> {
+        let upstreams = self.list.iter().map(|upstream| (&upstream.address, upstream.origin));
+        Targets::new(policy, &self.links, upstreams, (lookup, refresh))
+    }
+
+    /// The same as [`get`](Upstreams::get), of a certain target.
+    pub(super) fn get_from(
+        &self,
+        target: &Target,
+        attempt: &Attempt,
+        trace: &TraceContext,
+        query: Option<&str>,
+    ) -> Result<Json, Error> {
+        let upstream = &self.list[target.upstream];
+        let Some(prepared) = &upstream.prepared else { return self.get(target.upstream, attempt, trace, query) };
+        if attempt.deadline().has_passed() {
+            return Err(Error::TimedOut { during: Phase::Wait });
+        }
+        let request = prepared.for_attempt(attempt, trace, query);
+        self.get_by_wire(upstream, (&target.address, target.shelf), &request, attempt.token())
     }
 
     /// The name of the field that tells the time left.
@@ -218,18 +239,29 @@ impl Upstreams {
         &self.list[turn % self.list.len()]
     }
 
-    fn get_by_wire(&self, upstream: &Upstream, request: &[u8], token: &CancelToken) -> Result<Json, Error> {
+    fn get_by_wire(
+        &self,
+        upstream: &Upstream,
+        (address, shelf): (&Address, usize),
+        request: &[u8],
+        token: &CancelToken,
+    ) -> Result<Json, Error> {
         // A GET may be sent twice.
-        let connect = || self.connect(upstream, token);
-        lease((&self.links, upstream.origin), (token, &upstream.to), Resend::IfUnanswered, connect, |link| {
+        let connect = || self.connect(upstream, address, token);
+        lease((&self.links, shelf), (token, &upstream.to), Resend::IfUnanswered, connect, |link| {
             wire::talk(link, request, &upstream.to, (self.success.as_ref(), self.max_body))
         })
     }
 
-    /// A new connection to `upstream`.
-    pub(super) fn connect(&self, upstream: &Upstream, token: &CancelToken) -> Result<Box<Link>, Error> {
+    /// A new connection to `upstream`, at `address`.
+    pub(super) fn connect(
+        &self,
+        upstream: &Upstream,
+        address: &Address,
+        token: &CancelToken,
+    ) -> Result<Box<Link>, Error> {
         let until = Deadline::after(self.connect_timeout);
-        let (socket, hold) = self.tcp.dialer.open(&upstream.address, until, &TimeLimit::from(token))?;
+        let (socket, hold) = self.tcp.dialer.open(address, until, &TimeLimit::from(token))?;
         let stream = match upstream.is_secure() {
             false => Stream::Plain(socket),
             true => self.tls.secure(socket, (&upstream.address.host, &upstream.to), until).map_err(|error| {

@@ -20,8 +20,9 @@ pub(crate) struct Pool<C> {
 }
 
 struct Shelves<C> {
-    /// Per origin, the oldest first.
-    by_origin: Vec<Vec<Idle<C>>>,
+    /// Per origin, the oldest first. `None` is a shelf that was closed: its number is not used again, as a connection
+    /// may still be out that would come back to it.
+    by_origin: Vec<Option<Vec<Idle<C>>>>,
     idle: usize,
     /// Set while anything is idle.
     sweep: Option<AlarmGuard>,
@@ -34,7 +35,7 @@ struct Idle<C> {
 
 impl<C: Send + 'static> Pool<C> {
     pub(crate) fn new(crew: &Crew, origins: usize, max_idle: usize, idle_timeout: Duration) -> Arc<Pool<C>> {
-        let by_origin = (0..origins).map(|_| Vec::new()).collect();
+        let by_origin = (0..origins).map(|_| Some(Vec::new())).collect();
         Arc::new(Pool {
             crew: crew.clone(),
             max_idle,
@@ -46,7 +47,7 @@ impl<C: Send + 'static> Pool<C> {
     /// The connection to `origin` that was used last.
     pub(crate) fn take(&self, origin: usize) -> Option<C> {
         let mut shelves = lock(&self.shelves);
-        let idle = shelves.by_origin[origin].pop()?;
+        let idle = shelves.by_origin[origin].as_mut()?.pop()?;
         shelves.idle -= 1;
         drop(shelves);
         (idle.since.elapsed() < self.idle_timeout).then_some(idle.connection)
@@ -60,11 +61,31 @@ impl<C: Send + 'static> Pool<C> {
             return;
         }
         let since = Instant::now();
-        shelves.by_origin[origin].push(Idle { connection, since });
+        let Some(shelf) = &mut shelves.by_origin[origin] else {
+            drop(shelves);
+            return;
+        };
+        shelf.push(Idle { connection, since });
         shelves.idle += 1;
         if shelves.sweep.is_none() {
             shelves.sweep = self.sweep_after(since);
         }
+    }
+
+    /// A new shelf.
+    pub(crate) fn add_shelf(&self) -> usize {
+        let mut shelves = lock(&self.shelves);
+        shelves.by_origin.push(Some(Vec::new()));
+        shelves.by_origin.len() - 1
+    }
+
+    /// Closes what is idle on a shelf, and what comes back to it.
+    pub(crate) fn close_shelf(&self, origin: usize) {
+        let mut shelves = lock(&self.shelves);
+        let closed = shelves.by_origin[origin].take().unwrap_or_default();
+        shelves.idle -= closed.len();
+        drop(shelves);
+        drop(closed);
     }
 
     /// The crew whose alarm closes what has been idle for too long.
@@ -93,12 +114,12 @@ impl<C: Send + 'static> Pool<C> {
         let now = Instant::now();
         let mut old = Vec::new();
         let mut shelves = lock(&self.shelves);
-        for shelf in &mut shelves.by_origin {
+        for shelf in shelves.by_origin.iter_mut().flatten() {
             let count = shelf.partition_point(|idle| now.saturating_duration_since(idle.since) >= self.idle_timeout);
             old.extend(shelf.drain(..count));
         }
         shelves.idle -= old.len();
-        let oldest = shelves.by_origin.iter().filter_map(|shelf| shelf.first()).map(|idle| idle.since).min();
+        let oldest = shelves.by_origin.iter().flatten().filter_map(|shelf| shelf.first()).map(|idle| idle.since).min();
         shelves.sweep = oldest.and_then(|oldest| self.sweep_after(oldest));
         drop(shelves);
         drop(old);

@@ -14,6 +14,7 @@
 //! begins. Losers never block: the inbox holds a message of each attempt and one of the canceler.
 
 mod attempt;
+mod hedging;
 mod outcome;
 mod report;
 mod rivals;
@@ -24,6 +25,7 @@ mod single;
 mod starts;
 
 pub use attempt::Attempt;
+pub use hedging::{Due, Hedging, Pace, Permit, Verdict};
 pub use outcome::{Cause, Failure, Outcome, Success};
 pub use schedule::Schedule;
 pub(crate) use setup::Wanted;
@@ -72,6 +74,7 @@ impl Race {
             label: "attempt".into(),
             token: None,
             observer: None,
+            hedging: None,
         };
         Race { setup }
     }
@@ -119,6 +122,12 @@ impl Race {
     /// Who is told of what happens.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Race {
         self.setup.observer = Some(observer);
+        self
+    }
+
+    /// Who decides about the hedges, before each of them. Defaults to nobody: they begin as scheduled.
+    pub fn hedging(mut self, hedging: Arc<dyn Hedging>) -> Race {
+        self.setup.hedging = Some(hedging);
         self
     }
 

@@ -4,10 +4,15 @@
 //! sends one message about its end. The alarm's begins what is due. They share the token, whose decision is the race's,
 //! and the starts, which count what has begun.
 //!
+//! Before each hedge the race asks whoever decides about them ([`Hedging`]). A hedge that is refused is left out; one
+//! that is refused for now is held back, and asked for again later. A race in which nothing runs never waits for a
+//! hedge that was refused.
+//!
 //! On fresh threads there is no alarm: each attempt is given its thread as the race begins and sleeps on it until it is
 //! due.
 
 use super::attempt::Attempt;
+use super::hedging::{Due, Pace, Permit, Verdict};
 use super::outcome::{self, Cause, Failure, Outcome, Success};
 use super::report::Report;
 use super::rivals::{HasRivals, Rivals};
@@ -16,7 +21,8 @@ use super::starts::Starts;
 use crate::cancel::{CancelReason, CancelToken};
 use crate::crew::{Claim, Crew, Job};
 use crate::deadline::Deadline;
-use crate::event::{AttemptEnd, RaceEnd};
+use crate::error::Error;
+use crate::event::{AttemptEnd, RaceEnd, SkipReason};
 use crate::sync::Arc;
 use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{OnceLock, Weak};
@@ -32,6 +38,8 @@ where
     let started = Instant::now();
     // Fresh threads mean one for every attempt.
     let primary = if setup.threads == Threads::Fresh { Primary::OnCrew } else { setup.primary };
+    let pace = setup.hedging.as_ref().map_or(Pace::AsScheduled, |hedging| hedging.pace());
+    let starts = Starts::new(started, setup.schedule, pace);
     let running = Arc::new(Running {
         crew: setup.crew,
         deadline: setup.deadline,
@@ -41,9 +49,9 @@ where
         label: setup.label,
         wanted,
         token: CancelToken::new(),
-        rivals: Rivals::new(setup.schedule.offsets().len()),
-        starts: Starts::new(started, setup.schedule),
-        report: Report::new(started, setup.observer),
+        rivals: Rivals::new(starts.attempts()),
+        starts,
+        report: Report::new(started, setup.observer, setup.hedging),
         inbox: OnceLock::new(),
         call,
     });
@@ -71,6 +79,8 @@ where
 /// All that wakes the waiting thread.
 enum Event<T, E> {
     Ended(usize, Result<T, Cause<E>>),
+    /// An attempt will never begin.
+    LeftOut,
     Canceled(CancelReason),
 }
 
@@ -116,10 +126,57 @@ where
     /// Begins every attempt that is due and sets the alarm for what is next.
     fn begin_due(self: &Arc<Self>) {
         while let Some(number) = self.next_due() {
-            if number > 0 || self.primary == Primary::OnCrew {
-                self.begin(number);
+            match number {
+                0 if self.primary == Primary::OnCaller => {}
+                0 => self.begin(0, None),
+                hedge => self.consider(hedge),
             }
         }
+    }
+
+    /// Begins a hedge that is due, if it may.
+    fn consider(self: &Arc<Self>, number: usize) {
+        match self.ask(number) {
+            Verdict::Begin(permit) => self.begin(number, permit),
+            Verdict::Later { reason, after } if self.starts.hold(number, reason, after) => {}
+            Verdict::Later { reason, .. } | Verdict::Never(reason) => self.refuse(number, reason),
+        }
+    }
+
+    fn ask(&self, attempt: usize) -> Verdict {
+        match self.report.hedging() {
+            None => Verdict::Begin(None),
+            Some(hedging) => {
+                let due = Due { attempt, at: self.report.so_far(), deadline: self.deadline };
+                Report::guard(|| hedging.ask(&due)).unwrap_or(Verdict::Begin(None))
+            }
+        }
+    }
+
+    fn refuse(&self, number: usize, reason: SkipReason) {
+        self.report.hedge_skipped(number, reason);
+        self.leave_out();
+        if self.starts.one_is_over() {
+            // Nothing runs, so nobody waits for what is not even due.
+            self.leave_out_rest(None);
+        }
+    }
+
+    /// Nothing begins in this race any more. `reason` is that of the next hedge.
+    fn leave_out_rest(&self, reason: Option<SkipReason>) {
+        let (held, rest) = self.starts.take_rest();
+        if let Some(held) = held {
+            self.report.hedge_skipped(held.attempt, held.reason);
+            self.leave_out();
+        } else if let Some(reason) = reason.filter(|_| !rest.is_empty()) {
+            self.report.hedge_skipped(rest.start, reason);
+        }
+        rest.for_each(|_| self.leave_out());
+    }
+
+    fn leave_out(&self) {
+        self.tell(Event::LeftOut);
+        self.rivals.one_is_over();
     }
 
     fn next_due(self: &Arc<Self>) -> Option<usize> {
@@ -149,7 +206,7 @@ where
     fn begin_asleep(self: &Arc<Self>) {
         for number in 0..self.starts.attempts() {
             if !self.token.is_canceled() {
-                self.begin(number);
+                self.begin(number, None);
             }
         }
     }
@@ -158,22 +215,34 @@ where
     fn hurry(self: &Arc<Self>) {
         let Some(next) = self.starts.next_early(&self.token) else { return };
         match self.threads {
-            Threads::Crew => self.begin(next),
+            Threads::Crew => self.consider(next),
             Threads::Fresh => self.starts.wake(),
         }
     }
 
-    /// Gives attempt `number` its thread. One that is refused is an attempt that failed.
-    fn begin(self: &Arc<Self>, number: usize) {
+    /// Considers the hedge again that was held back, before its time: nothing else runs.
+    fn hurry_held(self: &Arc<Self>) {
+        if let Some(held) = self.starts.next_held(&self.token) {
+            self.consider(held);
+        }
+    }
+
+    /// Gives attempt `number` its thread, and keeps `permit` until it is over. One that is refused is an attempt that
+    /// failed.
+    fn begin(self: &Arc<Self>, number: usize, permit: Option<Permit>) {
         let running = self.clone();
         let job = Job {
             label: self.label.clone(),
             token: Some(self.token.clone()),
             run: Box::new(move || {
-                if running.threads == Threads::Fresh {
-                    running.sleep(number);
+                let permit = match running.threads {
+                    Threads::Crew => Ok(permit),
+                    Threads::Fresh => running.sleep(number),
+                };
+                match permit {
+                    Ok(_kept) => running.run_attempt(number, |event| running.tell(event)),
+                    Err(reason) => running.refuse(number, reason),
                 }
-                running.run_attempt(number, |event| running.tell(event));
             }),
         };
         let claim = if number == 0 { Claim::Request } else { Claim::Hedge };
@@ -184,15 +253,32 @@ where
         if let Err(error) = begun {
             log::debug!("race {} attempt {number} not begun: {error}", self.report.race);
             self.report.attempt_ended(number, AttemptEnd::Shed, Duration::ZERO);
+            if number > 0 {
+                let is_for_files = matches!(error, Error::TooFewFiles { .. });
+                let reason = if is_for_files { SkipReason::Files } else { SkipReason::Threads };
+                self.report.hedge_skipped(number, reason);
+            }
             self.tell(Event::Ended(number, Err(Cause::Shed(error))));
             self.rivals.one_is_over();
+            if self.starts.one_is_over() {
+                self.hurry_held();
+            }
         }
     }
 
-    fn sleep(self: &Arc<Self>, number: usize) {
+    /// Sleeps until attempt `number` is due, and asks whether it may begin. There is no later here: its thread waits
+    /// for nothing else.
+    fn sleep(self: &Arc<Self>, number: usize) -> Result<Option<Permit>, SkipReason> {
         let running = self.clone();
         let _wakes_when_canceled = self.token.on_cancel(move |_| running.starts.wake());
         self.starts.sleep_until_due(number, &self.token);
+        if number == 0 || self.token.is_canceled() {
+            return Ok(None);
+        }
+        match self.ask(number) {
+            Verdict::Begin(permit) => Ok(permit),
+            Verdict::Later { reason, .. } | Verdict::Never(reason) => Err(reason),
+        }
     }
 
     /// One attempt, from its beginning to the message about its end, which `deliver` takes.
@@ -220,7 +306,7 @@ where
     }
 
     /// A success: the first one decides the race, when one is all that is wanted.
-    fn succeed(&self, number: usize, value: T, deliver: impl FnOnce(Event<T, E>)) -> AttemptEnd {
+    fn succeed(self: &Arc<Self>, number: usize, value: T, deliver: impl FnOnce(Event<T, E>)) -> AttemptEnd {
         match self.wanted {
             Wanted::First => match self.token.decide(CancelReason::Superseded) {
                 // The message goes out before the losers are ended, so no cleanup stands between it and the answer.
@@ -228,7 +314,12 @@ where
                 None => return AttemptEnd::Late,
             },
             Wanted::All if self.token.is_canceled() => return AttemptEnd::Late,
-            Wanted::All => deliver(Event::Ended(number, Ok(value))),
+            Wanted::All => {
+                deliver(Event::Ended(number, Ok(value)));
+                if self.starts.one_is_over() {
+                    self.hurry_held();
+                }
+            }
         }
         AttemptEnd::Succeeded
     }
@@ -248,8 +339,12 @@ where
         if decided.is_none() {
             deliver(Event::Ended(number, Err(cause)));
             self.rivals.one_is_over();
-            if self.after_failure == AfterFailure::Hedge {
-                self.hurry();
+            let is_idle = self.starts.one_is_over();
+            match self.report.hedging().and_then(|hedging| hedging.stop()) {
+                Some(reason) => self.leave_out_rest(Some(reason)),
+                None if self.after_failure == AfterFailure::Hedge => self.hurry(),
+                None if is_idle => self.hurry_held(),
+                None => {}
             }
         }
         end
@@ -275,21 +370,25 @@ where
     /// returned.
     fn collect(&self, mut first: Option<Event<T, E>>) -> Outcome<T, E> {
         let attempts = self.starts.attempts();
-        let (mut successes, mut failures) = (Vec::new(), Vec::new());
+        let (mut successes, mut failures, mut left_out) = (Vec::new(), Vec::new(), 0);
         let end = loop {
             match first.take().unwrap_or_else(|| self.next_event()) {
                 Event::Ended(attempt, Ok(value)) => successes.push(Success { attempt, value }),
                 Event::Ended(attempt, Err(cause)) => failures.push(Failure { attempt, cause }),
+                Event::LeftOut => left_out += 1,
                 Event::Canceled(reason) => break RaceEnd::Canceled(reason),
             }
             if self.wanted == Wanted::First && !successes.is_empty() {
                 break RaceEnd::Won;
             }
-            if successes.len() + failures.len() == attempts {
+            if successes.len() + failures.len() + left_out == attempts {
                 break RaceEnd::Finished;
             }
         };
-        let begun = self.starts.close();
+        let (begun, held) = self.starts.close();
+        if let Some(held) = held {
+            self.report.hedge_skipped(held.attempt, held.reason);
+        }
         let winner = successes.first().filter(|_| end == RaceEnd::Won).map(|success: &Success<T>| success.attempt);
         self.report.race_ended(end, winner, begun);
         Outcome { end, successes, failures, begun }

@@ -1,5 +1,6 @@
 //! What is set before a race is run.
 
+use super::hedging::Hedging;
 use super::schedule::Schedule;
 use crate::cancel::CancelToken;
 use crate::crew::Crew;
@@ -66,4 +67,6 @@ pub(super) struct Setup {
     /// What ends the race from outside, if somebody can.
     pub(super) token: Option<CancelToken>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    /// Who decides about hedges, if anybody does.
+    pub(super) hedging: Option<Arc<dyn Hedging>>,
 }

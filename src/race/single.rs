@@ -2,20 +2,23 @@
 //!
 //! The problem: a call that must not be made twice is to be ended and observed like a race, but needs nothing of one,
 //! and may use what is the caller's and no other thread's. The answer: the token, the deadline and the reports of a
-//! race around one call. The crew's alarm cancels the token at the deadline, for the calling thread is in the call.
+//! race around one call. The crew's alarm cancels the token at the deadline, for the calling thread is in the call. A
+//! hedge that would have been due is told of as one that the method did not allow.
 
 use super::attempt::Attempt;
+use super::hedging::Pace;
 use super::outcome::{self, Cause, Failure, Outcome, Success};
 use super::report::Report;
 use super::setup::Setup;
 use crate::cancel::{CancelReason, CancelToken};
-use crate::event::{AttemptEnd, RaceEnd};
+use crate::event::{AttemptEnd, RaceEnd, SkipReason};
 use std::time::Instant;
 
 /// Runs `call`.
 pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E>) -> Outcome<T, E> {
     let began = Instant::now();
-    let report = Report::new(began, setup.observer);
+    let pace = setup.hedging.as_ref().map_or(Pace::AsScheduled, |hedging| hedging.pace());
+    let report = Report::new(began, setup.observer, setup.hedging);
     let token = CancelToken::new();
     let _ended_from_outside = setup.token.map(|outer| token.follow(&outer));
     let _ended_by_time = setup.crew.alarm().cancel_at(setup.deadline, &token);
@@ -62,6 +65,12 @@ pub(super) fn run<T, E>(setup: Setup, call: impl FnOnce(&Attempt) -> Result<T, E
         (true, Some(_)) if !outcome.failures.is_empty() => RaceEnd::Finished,
         (true, Some(reason)) => RaceEnd::Canceled(reason),
     };
+    if let Pace::Every { delay, hedges: 1.. } = pace
+        && outcome.begun > 0
+        && began.elapsed() >= delay
+    {
+        report.hedge_skipped(1, SkipReason::Method);
+    }
     let winner = outcome.successes.first().map(|success| success.attempt);
     report.race_ended(outcome.end, winner, outcome.begun);
     outcome

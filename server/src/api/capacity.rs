@@ -49,9 +49,9 @@ impl ApiSettings {
     fn attempts(&self) -> usize {
         let built_in = (!self.upstreams.is_empty()).then_some(&self.schedule);
         let added = self.routes.iter().map(|route| route.schedule.as_ref().unwrap_or(&self.schedule));
-        let proxied = self.proxies.iter().map(ProxySettings::starts);
-        let schedules = built_in.into_iter().chain(added).chain(proxied);
-        schedules.map(|schedule| schedule.offsets().len()).max().unwrap_or(1)
+        let scheduled = built_in.into_iter().chain(added).map(|schedule| schedule.offsets().len());
+        let by_policy = self.routes.iter().filter_map(|route| Some(1 + route.policy.as_ref()?.most_hedges()));
+        scheduled.chain(by_policy).chain(self.proxies.iter().map(ProxySettings::attempts)).max().unwrap_or(1)
     }
 
     fn check_threads(&self, server: &ServerSettings, crew: &CrewSettings, load: &str, remedy: &str) {

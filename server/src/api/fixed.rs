@@ -8,6 +8,7 @@ pub(super) enum Fixed {
     Healthz,
     Readyz,
     Metrics,
+    Hedging,
     Page,
     OpenApi,
     /// Every other path.
@@ -23,10 +24,11 @@ pub(super) struct At {
 
 /// One row for each, in the order of [`Fixed`]: the path, which is its name among the figures too, and all it answers
 /// with, save for defects. `openapi.json` says the same at length; a test compares them.
-const TABLE: [(Fixed, &str, &[u16]); 6] = [
+const TABLE: [(Fixed, &str, &[u16]); 7] = [
     (Fixed::Healthz, "/healthz", &[200, 405]),
     (Fixed::Readyz, "/readyz", &[200, 405, 503]),
     (Fixed::Metrics, "/metrics", &[200, 405]),
+    (Fixed::Hedging, "/hedging.json", &[200, 405]),
     (Fixed::Page, "/", &[200, 405]),
     (Fixed::OpenApi, "/openapi.json", &[200, 405]),
     (Fixed::Unknown, "unknown", &[404]),

@@ -1,17 +1,19 @@
 //! The handler that a front gets: finds what is at a path, has it answered, counts the answer.
 
 use super::fixed::{At, Fixed};
+use super::hedging;
 use super::method::{is_allowed, method_not_allowed};
 use super::openapi;
-use super::page::{self, Figures};
+use super::page::{self, Figures, Hedging};
 use super::permit::Permits;
-use super::proxied::Proxied;
+use super::proxied::{Proxied, with_limit};
 use super::route::{Route, mistake};
 use super::settings::{ApiSettings, Operation};
 use crate::error::Error;
 use crate::front::{Handler, Request, Response};
 use crate::metrics::{self, EndpointMetrics, Metrics};
 use headstart::crew::Crew;
+use headstart::policy::{Delay, Policy};
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -55,7 +57,7 @@ impl Api {
             }
             routes.push(Route::added(crew, own, &settings, &metrics)?);
         }
-        let proxied = Proxied::all(crew, &settings.proxies, &settings.sources, &metrics)?;
+        let proxied = Proxied::all(crew, &settings.proxies, (&settings.sources, settings.max_in_flight), &metrics)?;
         if let Some(twice) = proxied.windows(2).find(|two| two[0].path == two[1].path) {
             return Err(taken(&twice[0].path));
         }
@@ -71,6 +73,35 @@ impl Api {
             operation: settings.operation,
             started: Instant::now(),
         })
+    }
+
+    /// Takes the policies of `settings` over for routes that are there already: those of the same path that are hedged
+    /// by a policy in both. Everything else stays. Returns the routes whose policies have changed, and when their hedges
+    /// are due now.
+    pub fn change_policies(&self, settings: &ApiSettings) -> Vec<(String, Delay)> {
+        let added = settings.routes.iter().filter_map(|route| Some((&route.path, route.hedging()?)));
+        let proxied = settings.proxies.iter().map(|route| (&route.path, route.hedging()));
+        let mut told = Vec::new();
+        for (path, changed) in added.chain(proxied) {
+            let changed = with_limit(changed, settings.max_in_flight);
+            if let Some((_, policy)) = self.policies().find(|(known, _)| known == path)
+                && *policy.settings() != changed
+            {
+                told.push((path.clone(), changed.delay()));
+                policy.change(changed);
+            }
+        }
+        told
+    }
+
+    /// The policies, with the paths of their routes.
+    fn policies(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        let added = self.routes.iter().filter_map(|route| Some((&*route.path, route.policy()?)));
+        added.chain(self.proxied.iter().map(|proxied| (&*proxied.path, proxied.policy())))
+    }
+
+    fn hedging(&self) -> Vec<Hedging<'_>> {
+        self.policies().map(|(path, policy)| (path, policy.settings(), policy.figures())).collect()
     }
 
     /// The counted answer of what is beside the routes, for a front that tells of the one `at`.
@@ -95,6 +126,9 @@ impl Api {
             Fixed::Healthz => plain(200, "ok\n"),
             Fixed::Readyz => readiness(&at),
             Fixed::Metrics => self.figures(),
+            Fixed::Hedging => {
+                uncached(Response::new(200, "application/json", hedging::describe(&self.hedging()).into_bytes()))
+            }
             Fixed::Page => self.page(&at),
             Fixed::OpenApi => Response::new(200, "application/json", self.openapi.clone()),
             Fixed::Unknown => unreachable!("answered above"),
@@ -113,12 +147,15 @@ impl Api {
             crew: self.crew.stats(),
             has_built_in: !built_in.is_empty(),
             routes: added.chain(proxied).collect(),
+            hedging: self.hedging(),
         };
         page::render(&at.host, &figures)
     }
 
     fn figures(&self) -> Response {
-        match self.metrics.exposition(&self.crew.stats(), self.permits.taken()) {
+        let hedging = self.hedging();
+        let policies: Vec<_> = hedging.iter().map(|(path, _, figures)| (*path, figures)).collect();
+        match self.metrics.exposition(&self.crew.stats(), self.permits.taken(), &policies) {
             Ok(text) => uncached(Response::new(200, metrics::CONTENT_TYPE, text.into_bytes())),
             Err(error) => {
                 log::error!("no figures: {error}");

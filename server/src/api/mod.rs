@@ -14,6 +14,7 @@ mod answer;
 mod capacity;
 mod fixed;
 mod handler;
+mod hedging;
 pub(crate) mod method;
 mod openapi;
 mod page;

@@ -3,13 +3,16 @@
 //! One file without a script and without anything from elsewhere. It is written on the server and reloads itself, so it
 //! is live with scripts off, and its security policy can forbid everything but its own style.
 
+use super::hedging;
 use super::route::BUILT_IN;
 use super::strategy::Strategy;
 use crate::front::{Request, Response};
 use crate::metrics::Summary;
 use headstart::crew::{CrewStats, StuckCall};
+use headstart::policy::{self, PolicySettings};
 use std::cmp::Reverse;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -19,7 +22,7 @@ const POLICY: &str =
 const STUCK_CALLS_SHOWN: usize = 20;
 
 /// What the page shows.
-pub(super) struct Figures {
+pub(super) struct Figures<'a> {
     pub(super) uptime: Duration,
     pub(super) summary: Summary,
     pub(super) in_flight: usize,
@@ -29,18 +32,23 @@ pub(super) struct Figures {
     pub(super) has_built_in: bool,
     /// The other routes: path and strategy.
     pub(super) routes: Vec<(String, &'static str)>,
+    /// Those that are hedged by a policy.
+    pub(super) hedging: Vec<Hedging<'a>>,
 }
 
+/// A route's path, its policy's settings, and what that has seen and decided.
+pub(super) type Hedging<'a> = (&'a str, Arc<PolicySettings>, policy::Figures);
+
 /// The page of the server that clients reach at `host`.
-pub(super) fn render(host: &str, figures: &Figures) -> Response {
+pub(super) fn render(host: &str, figures: &Figures<'_>) -> Response {
     Response::new(200, "text/html; charset=utf-8", fill(host, figures).into_bytes())
         .with_header("Content-Security-Policy", POLICY)
         .with_header("X-Content-Type-Options", "nosniff")
         .with_header("Cache-Control", "no-store")
 }
 
-fn fill(host: &str, figures: &Figures) -> String {
-    let Figures { uptime, summary, in_flight, max_in_flight, crew, has_built_in, routes } = figures;
+fn fill(host: &str, figures: &Figures<'_>) -> String {
+    let Figures { uptime, summary, in_flight, max_in_flight, crew, has_built_in, routes, hedging } = figures;
     let won: u64 = summary.winners.iter().sum();
     let won_by_hedges: u64 = summary.winners.iter().skip(1).sum();
     let values = [
@@ -59,6 +67,7 @@ fn fill(host: &str, figures: &Figures) -> String {
         ("{winners}", winners(&summary.winners, won)),
         ("{built_in}", if *has_built_in { built_in_in_rows() } else { String::new() }),
         ("{routes}", routes_in_rows(routes)),
+        ("{hedging}", hedging_in_rows(hedging)),
         ("{host}", host.to_owned()),
         ("{stuck_calls}", stuck_calls(&crew.stuck)), // the last: labels may hold anything
     ];
@@ -101,6 +110,54 @@ fn routes_in_rows(routes: &[(String, &'static str)]) -> String {
             writeln!(rows, "  <tr><td>route, {strategy}</td><td><code>curl 'http://{{host}}{path}'</code></td></tr>");
         rows
     })
+}
+
+/// What each policy has saved and spent, and what becomes of its hedges.
+fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
+    if hedging.is_empty() {
+        return "  <tr><td>every route is hedged by its schedule</td></tr>\n".to_owned();
+    }
+    hedging.iter().fold(String::new(), |mut rows, (path, settings, figures)| {
+        let delay = figures.places.iter().filter_map(|place| place.delay).min();
+        let after = delay.map_or_else(|| "never".to_owned(), |delay| format!("after {}", milliseconds(delay)));
+        let mut skipped: Vec<_> = figures.skipped.iter().filter(|(_, count)| *count > 0).collect();
+        skipped.sort_by_key(|(_, count)| Reverse(*count));
+        let skipped: Vec<String> = skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        for (name, value) in [
+            ("hedges are due", format!("{after} ({})", settings.delay())),
+            ("hedges per primary", percent(figures.hedges_sent, figures.primaries_sent)),
+            ("budget left now", format!("{} of {:.0} in 10 s", figures.budget_left, settings.share() * figures.recent_primaries as f64)),
+            ("time saved for clients", milliseconds(figures.saved)),
+            ("upstream time spent on losers", milliseconds(figures.wasted)),
+            ("due and not sent", if skipped.is_empty() { "none".to_owned() } else { skipped.join(", ") }),
+        ] {
+            let _ = writeln!(
+                rows,
+                r#"  <tr><td><code>{}</code></td><td>{name}</td><td class="number">{value}</td></tr>"#,
+                escaped(path)
+            );
+        }
+        for place in &figures.places {
+            let state = hedging::state(place.state);
+            let _ = writeln!(
+                rows,
+                r#"  <tr><td><code>{}</code></td><td>{}</td><td class="number">{state}, {} in flight, {} sent</td></tr>"#,
+                escaped(path),
+                escaped(&place.label),
+                place.in_flight,
+                place.primaries_sent + place.hedges_sent,
+            );
+        }
+        rows
+    })
+}
+
+fn milliseconds(time: Duration) -> String {
+    match time.as_secs_f64() * 1_000.0 {
+        short if short < 100.0 => format!("{short:.1} ms"),
+        long if long < 10_000.0 => format!("{long:.0} ms"),
+        long => format!("{:.0} s", long / 1_000.0),
+    }
 }
 
 /// The longest overdue first, and not all of thousands.
@@ -170,6 +227,7 @@ mod tests {
             max_in_flight: 64,
             crew: Crew::new(CrewSettings::default()).unwrap().stats(),
             has_built_in: true,
+            hedging: Vec::new(),
             routes: vec![("/api/cache".to_owned(), "smart")],
         };
         let page = fill("localhost:1", &figures);

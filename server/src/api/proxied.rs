@@ -8,6 +8,7 @@ use crate::metrics::{EndpointMetrics, Metrics};
 use crate::proxy::{Prefix, ProxyRoute, ProxySettings};
 use crate::source::SourceSettings;
 use headstart::crew::Crew;
+use headstart::policy::{Policy, PolicySettings};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -24,13 +25,14 @@ impl Proxied {
     pub(super) fn all(
         crew: &Crew,
         settings: &[ProxySettings],
-        sources: &SourceSettings,
+        (sources, max_in_flight): (&SourceSettings, usize),
         metrics: &Arc<Metrics>,
     ) -> Result<Vec<Proxied>, Error> {
         let proxied = |own: &ProxySettings| {
+            let limited = own.clone().policy(with_limit(own.hedging(), max_in_flight));
             Ok(Proxied {
                 prefix: own.prefix()?,
-                route: ProxyRoute::new(crew, own, sources, metrics.clone())?,
+                route: ProxyRoute::new(crew, &limited, sources, metrics.clone())?,
                 answered: metrics.proxied_endpoint(&own.path),
                 path: own.path.clone(),
             })
@@ -38,6 +40,11 @@ impl Proxied {
         let mut all = settings.iter().map(proxied).collect::<Result<Vec<_>, Error>>()?;
         all.sort_by_key(|proxied| Reverse(proxied.prefix.len()));
         Ok(all)
+    }
+
+    /// What decides when its requests are hedged.
+    pub(super) fn policy(&self) -> &Policy {
+        self.route.policy()
     }
 
     /// Whether `path` is below its prefix.
@@ -55,4 +62,9 @@ impl Proxied {
             None => answer::too_many(permits.most()),
         }
     }
+}
+
+/// `policy` with a limit of hedges that run at a time, if it has none: a tenth of the requests that may, two at least.
+pub(super) fn with_limit(policy: &PolicySettings, max_in_flight: usize) -> PolicySettings {
+    policy.clone().max_concurrent_by_default((max_in_flight / 10).max(2))
 }

@@ -4,6 +4,7 @@
 use super::answer;
 use super::method::{is_allowed, method_not_allowed};
 use super::permit::Permits;
+use super::proxied::with_limit;
 use super::race::SourceRace;
 use super::settings::{ApiSettings, RouteSettings};
 use super::strategy::Strategy;
@@ -14,6 +15,7 @@ use crate::metrics::{EndpointMetrics, Metrics};
 use crate::source::Sources;
 use headstart::Deadline;
 use headstart::crew::Crew;
+use headstart::policy::Policy;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +81,12 @@ impl Route {
         settings.schedule = own.schedule.clone().unwrap_or(settings.schedule);
         settings.after_failure = own.after_failure.unwrap_or(settings.after_failure);
         settings.failure_status = own.failure_status.or(settings.failure_status);
+        if own.policy.is_some() && own.strategy != Strategy::Smart {
+            return Err(mistake(&own.path, "no hedge beside a strategy other than smart, which alone hedges"));
+        }
+        if own.policy.is_some() && own.schedule.is_some() {
+            return Err(mistake(&own.path, "either a schedule or hedge: both say when hedges are due"));
+        }
         Ok(Route::new(crew, own.clone(), Arc::new(sources), &settings, metrics))
     }
 
@@ -91,8 +99,12 @@ impl Route {
     ) -> Route {
         let failure_status = settings.failure_status.filter(|_| own.strategy != Strategy::WithinTimeout);
         let statuses: Vec<u16> = own.strategy.statuses().iter().copied().chain(failure_status).collect();
+        let race = SourceRace::new(crew, &own.path, sources, own.strategy, settings, metrics.clone());
         Route {
-            race: SourceRace::new(crew, &own.path, sources, own.strategy, settings, metrics.clone()),
+            race: match &own.policy {
+                Some(policy) => race.hedged(with_limit(policy, settings.max_in_flight)),
+                None => race,
+            },
             answered: metrics.timed_endpoint(&own.path, &statuses),
             failure_status,
             path: own.path,
@@ -100,6 +112,11 @@ impl Route {
             timeout: own.timeout,
             ceiling: settings.timeout_ceiling,
         }
+    }
+
+    /// What decides when its requests are hedged, if not a schedule.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.race.policy()
     }
 
     /// Whether it says in the way of its strategy that everything failed.

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::proxy::ProxySettings;
 use crate::source::SourceSettings;
 use headstart::http::Statuses;
+use headstart::policy::PolicySettings;
 use headstart::race::{AfterFailure, Schedule, Threads};
 use std::time::Duration;
 
@@ -133,12 +134,13 @@ pub enum Operation {
 }
 
 /// A path, and the sources that are raced for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RouteSettings {
     pub(super) path: String,
     pub(super) sources: Vec<String>,
     pub(super) strategy: Strategy,
     pub(super) schedule: Option<Schedule>,
+    pub(super) policy: Option<PolicySettings>,
     pub(super) after_failure: Option<AfterFailure>,
     pub(super) timeout: Option<Duration>,
     pub(super) success: Option<Statuses>,
@@ -154,6 +156,7 @@ impl RouteSettings {
             sources: sources.into_iter().map(Into::into).collect(),
             strategy: Strategy::default(),
             schedule: None,
+            policy: None,
             after_failure: None,
             timeout: None,
             success: None,
@@ -171,6 +174,18 @@ impl RouteSettings {
     pub fn schedule(mut self, schedule: Schedule) -> RouteSettings {
         self.schedule = Some(schedule);
         self
+    }
+
+    /// When to hedge, and how much of it, in place of a schedule. For [`Strategy::Smart`] alone. Each source is a place
+    /// of the policy. Defaults to `None`.
+    pub fn policy(mut self, policy: PolicySettings) -> RouteSettings {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// When to hedge, and how much of it, if not by a schedule.
+    pub fn hedging(&self) -> Option<&PolicySettings> {
+        self.policy.as_ref()
     }
 
     /// What a failure before the next start leads to. Defaults to what it leads to in the API's races.

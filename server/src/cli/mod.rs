@@ -15,6 +15,7 @@ mod failure;
 mod fault;
 mod file;
 mod given;
+mod hedges;
 mod layers;
 mod logging;
 mod mistake;
@@ -96,7 +97,7 @@ fn with_settings(verb: Verb, matches: &ArgMatches) -> Result<(), Failure> {
     let log = Log::start(effective.settings.log.clone(), effective.settings.log_format);
     effective.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     match verb {
-        Verb::Serve | Verb::Proxy => serve::serve(effective, log),
+        Verb::Serve | Verb::Proxy => serve::serve(effective, log, || layers::resolve(verb, matches, &environment)),
         Verb::Sample => serve::sample(effective, log),
         Verb::Fault => fault::run(&effective, log, || layers::resolve(verb, matches, &environment)),
     }

@@ -113,7 +113,7 @@ impl Opt {
 }
 
 /// The defaults of `headstart proxy` that are not those of the server.
-const PROXY_DEFAULTS: [(&str, &str); 2] = [("admin", "127.0.0.1:8089"), ("schedule", "0,300")];
+const PROXY_DEFAULTS: [(&str, &str); 2] = [("admin", "127.0.0.1:8089"), ("schedule", "")];
 
 /// Sets `value` in settings whose setters take and return them.
 pub(super) fn put<S: Clone, V>(

@@ -8,8 +8,17 @@ use crate::cli::settings::{FrontKind, Settings};
 /// What proxy routes have that the options beside theirs say, and what the command does.
 pub(super) fn settle(verb: Verb, settings: &mut Settings, winners: &[Given], mistakes: &mut Vec<Mistake>) {
     let is_given = |name: &str| winners.iter().any(|given| given.option.name == name && given.is_given());
-    if is_given("schedule") {
-        settings.proxy = settings.proxy.clone().schedule(settings.schedule.clone());
+    match (is_given("schedule"), is_given("hedge")) {
+        (true, true) if verb == Verb::Proxy => {
+            let key = |name: &str| {
+                winners.iter().find(|given| given.option.name == name).map_or_else(String::new, Given::key)
+            };
+            let why = "both say when hedges are due".to_owned();
+            mistakes.push(Mistake::Together { key: key("schedule"), other: key("hedge"), why });
+        }
+        (true, false) => settings.proxy = settings.proxy.clone().schedule(settings.schedule.clone()),
+        // Of a server with both kinds of routes, the schedule is for the others.
+        _ => {}
     }
     match verb {
         // What could not be read is a mistake already.

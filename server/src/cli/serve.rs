@@ -30,7 +30,13 @@ const ADMIN_CONNECTIONS: usize = 64;
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The server: with an embedded sample when there is no upstream.
-pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
+///
+/// `resolve` reads the settings again.
+pub(super) fn serve(
+    mut effective: Effective,
+    log: Log,
+    resolve: impl Fn() -> Result<Effective, Vec<Mistake>>,
+) -> Result<(), Failure> {
     let mut stop = register_signals()?;
     let threads_are_given = effective.given_for("max_threads").is_some_and(Given::is_given);
     let settings = &mut effective.settings;
@@ -77,12 +83,18 @@ pub(super) fn serve(mut effective: Effective, log: Log) -> Result<(), Failure> {
     let scheme = if secured.is_some() { "https" } else { "http" };
     say_where(&*server, scheme, if settings.to.is_empty() { "/api/smart?timeout=1000" } else { "/" });
     let admin = match &settings.admin {
-        Some(listen) => Some(start_admin(&crew, listen, Admin::new(api, server.clone()), &effective)?),
+        Some(listen) => Some(start_admin(&crew, listen, Admin::new(api.clone(), server.clone()), &effective)?),
         None => None,
     };
 
     let log = LogReload::new(&effective, log);
-    drain(&mut stop, || reload(log.as_ref(), secured), settings.drain_timeout, &*server);
+    let reload = || {
+        reload(log.as_ref(), secured);
+        if log.is_some() {
+            reload_hedging(&api, resolve());
+        }
+    };
+    drain(&mut stop, reload, settings.drain_timeout, &*server);
     if let Some(admin) = admin {
         // Whoever watches has seen the drain to its end.
         admin.shutdown(LAST_ANSWERS);
@@ -202,6 +214,17 @@ fn reload(log: Option<&LogReload>, secured: Option<&dyn Front>) {
     }
     if let Some(server) = secured {
         reload_certificate(server);
+    }
+}
+
+/// A mistake costs nothing: the policies stay as they are.
+fn reload_hedging(api: &Api, resolved: Result<Effective, Vec<Mistake>>) {
+    match resolved {
+        Ok(Effective { settings, .. }) => {
+            let changed = api.change_policies(&settings.api());
+            changed.iter().for_each(|(path, delay)| log::info!("SIGHUP: {path} is hedged after {delay} now"));
+        }
+        Err(mistakes) => mistakes.iter().for_each(|mistake| log::error!("SIGHUP: hedging stays as it is: {mistake}")),
     }
 }
 

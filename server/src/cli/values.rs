@@ -174,6 +174,12 @@ pub(super) const COMMITS: [(&str, Commit); 3] =
 /// Whose `Host` upstreams see, by name.
 pub(super) const HOSTS: [(&str, HostField); 2] = [("client", HostField::Client), ("upstream", HostField::Upstream)];
 
+/// The path of a URL.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_path.then(|| text.to_owned()).ok_or_else(|| "expected a path, such as /healthz".to_owned())
+}
+
 /// The name of a header field (RFC 9110, section 5.1).
 pub(super) fn field_name(text: &str) -> Result<String, String> {
     ureq::http::HeaderName::from_bytes(text.as_bytes())

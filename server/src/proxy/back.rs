@@ -45,14 +45,22 @@ pub(super) fn pass<P: Send + 'static>(response: http::Response, way: Way<P>) -> 
         let _ = write!(lines, "Date: {}\r\n", HttpDate::from(SystemTime::now()));
     }
     lines.extend_from_slice(if response.is_http_1_0() { VIA_OLD } else { VIA });
-    let attempt = response.attempt() as u64;
+    let (attempt, race) = (response.attempt() as u64, response.race());
     let reason = response.reason().to_vec();
     let body = match status {
         101 => tunnel(response, way),
         _ if !has_body => Passed::None,
         _ => content(response.into_body(), way),
     };
-    Response::passed(status, reason, lines, body).with_note("winner", Note::Number(attempt))
+    let micros = |time: Duration| Note::Number(time.as_micros() as u64);
+    let passed = Response::passed(status, reason, lines, body)
+        .with_note("winner", Note::Number(attempt))
+        .with_note("hedges", Note::Number(race.hedges as u64))
+        .with_note("commit_us", micros(race.elapsed));
+    match race.hedged_at {
+        Some(at) => passed.with_note("hedge_us", micros(at)),
+        None => passed,
+    }
 }
 
 /// The version is that of what was received (RFC 9110, section 7.6.3).

@@ -76,7 +76,6 @@ impl<'a, F: Iterator<Item = (&'a str, &'a [u8])> + Clone> Received<'a, F> {
         for (name, value) in self.fields.clone() {
             let is = |other: &str| name.eq_ignore_ascii_case(other);
             let is_said_anew = FORWARDED.iter().any(|forwarded| is(forwarded)) && !(is("forwarded") && is_trusted)
-                || is("x-attempt")
                 || is("traceparent")
                 || is(timeout_header)
                 || is("host") && (authority.is_some() || settings.host == HostField::Upstream);
@@ -215,7 +214,10 @@ mod tests {
             &settings(),
         );
         assert_eq!(target, "//a/%2f?x=%zz;&y");
-        assert_eq!(lines, format!("Host: h\r\nX-b: 1\r\nCOOKIE: a=1\r\nx-B: 2\r\nCookie: b=2\r\n{ANEW}"));
+        assert_eq!(
+            lines,
+            format!("Host: h\r\nX-b: 1\r\nCOOKIE: a=1\r\nx-B: 2\r\nX-Attempt: 7\r\nCookie: b=2\r\n{ANEW}")
+        );
     }
 
     #[test]

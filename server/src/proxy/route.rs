@@ -12,6 +12,7 @@ use crate::source::SourceSettings;
 use headstart::crew::Crew;
 use headstart::event::Observer;
 use headstart::http::{self, Client, Sending, TraceContext};
+use headstart::policy::Policy;
 use headstart::{Deadline, TimeLimit};
 use std::io::Read;
 use std::sync::Arc;
@@ -41,11 +42,16 @@ impl ProxyRoute {
         let mut client = sources
             .client(&settings.to)
             .schedule(settings.schedule.clone())
+            .policy(settings.policy.clone())
+            .dns_refresh(settings.dns_refresh)
             .after_failure(settings.after_failure)
             .commit(settings.commit)
             .hedge_max_body(settings.hedge_max_body)
             .body_idle_timeout(settings.body_idle_timeout)
             .observer(observer);
+        if let Some(path) = &settings.health_path {
+            client = client.health_path(path);
+        }
         if let Some(success) = &settings.success {
             client = client.success(success.clone());
         }
@@ -54,6 +60,11 @@ impl ProxyRoute {
             settings: settings.clone(),
             timeout_header: sources.timeout_header.clone(),
         })
+    }
+
+    /// What decides when its requests are hedged.
+    pub(crate) fn policy(&self) -> &Policy {
+        self.client.policy()
     }
 
     /// The answer to `request`. `permit` is kept until all of it is sent.

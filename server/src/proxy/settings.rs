@@ -5,6 +5,7 @@ use super::prefix::Prefix;
 use crate::error::Error;
 use crate::source::SourceSettings;
 use headstart::http::{Commit, Statuses};
+use headstart::policy::{Bounds, Delay, PolicySettings};
 use headstart::race::{AfterFailure, Schedule};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub struct ProxySettings {
     pub(crate) path: String,
     pub(crate) to: Vec<String>,
     pub(super) schedule: Schedule,
+    pub(super) policy: PolicySettings,
+    pub(super) dns_refresh: Duration,
+    pub(super) health_path: Option<String>,
     pub(super) after_failure: AfterFailure,
     pub(super) timeout: Duration,
     pub(super) success: Option<Statuses>,
@@ -36,13 +40,16 @@ pub struct ProxySettings {
 
 impl ProxySettings {
     /// Passes what is below `path`, which ends in `/*`, through to the servers at these URLs, which stand for the same:
-    /// attempts take them in turn. A URL is `http` or `https` with a host and, if any, a port: the path and query that
+    /// each attempt goes to the better of two random ones. A URL is `http` or `https` with a host and, if any, a port: the path and query that
     /// upstreams see are the request's.
     pub fn new<U: Into<String>>(path: impl Into<String>, to: impl IntoIterator<Item = U>) -> ProxySettings {
         ProxySettings {
             path: path.into(),
             to: to.into_iter().map(Into::into).collect(),
-            schedule: Schedule::new(&[Duration::ZERO, Duration::from_millis(300)]).expect("it is in order"),
+            schedule: Schedule::default(),
+            policy: PolicySettings::new(Delay::Auto(Bounds::default())),
+            dns_refresh: Duration::from_secs(10),
+            health_path: None,
             after_failure: AfterFailure::default(),
             timeout: Duration::from_secs(60),
             success: None,
@@ -68,9 +75,37 @@ impl ProxySettings {
         self
     }
 
-    /// When the attempts of a hedged request start. Defaults to 0 and 300 ms.
+    /// When the attempts of a hedged request start, without any other limit, in place of a
+    /// [`policy`](ProxySettings::policy) given before.
     pub fn schedule(mut self, schedule: Schedule) -> ProxySettings {
         self.schedule = schedule;
+        self.policy = self.policy.after(Delay::Scheduled);
+        self
+    }
+
+    /// When to hedge, and how much of it. Defaults to one hedge as early as a budget of a tenth allows, after 2 ms to
+    /// 1 s; as many run at a time as a tenth of the requests that may be in flight, and two at least.
+    pub fn policy(mut self, policy: PolicySettings) -> ProxySettings {
+        self.policy = policy;
+        self
+    }
+
+    /// When to hedge, and how much of it.
+    pub fn hedging(&self) -> &PolicySettings {
+        &self.policy
+    }
+
+    /// How often the names of upstreams are looked up again while there are requests. Each address of a name is an
+    /// upstream. Defaults to 10 s.
+    pub fn dns_refresh(mut self, interval: Duration) -> ProxySettings {
+        self.dns_refresh = interval;
+        self
+    }
+
+    /// What every upstream is asked for every 2 s. One that does not answer with a status below 400 gets no primaries,
+    /// as long as others do. Defaults to `None`.
+    pub fn health_path(mut self, path: impl Into<Option<String>>) -> ProxySettings {
+        self.health_path = path.into();
         self
     }
 
@@ -139,9 +174,13 @@ impl ProxySettings {
         self
     }
 
-    /// When the attempts of a hedged request start.
-    pub(crate) fn starts(&self) -> &Schedule {
-        &self.schedule
+    /// The most attempts that a request has.
+    pub(crate) fn attempts(&self) -> usize {
+        match self.policy.delay() {
+            Delay::Off => 1,
+            Delay::Scheduled => self.schedule.offsets().len(),
+            _ => 1 + self.policy.most_hedges(),
+        }
     }
 
     /// Whether requests of this method, compared as sent, may be sent more than once.

@@ -55,6 +55,11 @@ impl Sources {
         self.list.iter().all(|source| source.takes_query())
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// The turn of a race's first attempt. Each attempt is one turn further, and so is each race.
     pub(crate) fn next_turn(&self) -> usize {
         self.races.fetch_add(1, Ordering::Relaxed)

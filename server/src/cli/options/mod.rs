@@ -4,6 +4,7 @@
 //! rows; adding a row is all it takes to have an option.
 
 mod fault;
+mod hedge;
 mod process;
 mod proxy;
 mod race;
@@ -17,11 +18,12 @@ use crate::cli::option::Opt;
 pub(super) use process::LOG;
 
 /// The sections, in the order in which they are shown.
-const SECTIONS: [&[Opt]; 7] = [
+const SECTIONS: [&[Opt]; 8] = [
     server::OPTIONS,
     upstream::OPTIONS,
     race::OPTIONS,
     proxy::OPTIONS,
+    hedge::OPTIONS,
     process::OPTIONS,
     sample::OPTIONS,
     fault::OPTIONS,

@@ -2,7 +2,7 @@
 
 use crate::cli::option::{Kind, Opt, UsedBy, put};
 use crate::cli::places::{networks, origins};
-use crate::cli::values::{COMMITS, HOSTS, duration, hedge_methods, one_of, size, statuses};
+use crate::cli::values::{COMMITS, HOSTS, duration, hedge_methods, one_of, path, size, statuses};
 use headstart_server::api::{ProxySettings, SourceSettings};
 use headstart_server::front::ServerSettings;
 
@@ -17,8 +17,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         value: "URL",
         default: "",
         help: "The upstream that requests are passed through to, an http or https URL without a path. Several stand \
-               for the same, and attempts take them in turn: repeat the flag, separate them by spaces in the \
-               variable, use an array in the file",
+               for the same: repeat the flag, separate them by spaces in the variable, use an array in the file. \
+               Each address that a name has is an upstream of its own; an attempt goes to the better of two",
         set: |settings, text| origins(text).map(|to| settings.to = to),
     },
     Opt {
@@ -111,6 +111,27 @@ pub(super) const OPTIONS: &[Opt] = &[
         default: "1h",
         help: "How long a tunnel, such as a WebSocket, may be silent. Then it is closed",
         set: |settings, text| put(&mut settings.proxy, duration(text), ProxySettings::tunnel_idle_timeout),
+    },
+    Opt {
+        name: "dns-refresh",
+        section: SECTION,
+        used_by: UsedBy::Served,
+        kind: Kind::Quantity,
+        value: "DURATION",
+        default: "10s",
+        help: "How often the names of upstreams are looked up again. Addresses are added and removed while requests run",
+        set: |settings, text| put(&mut settings.proxy, duration(text), ProxySettings::dns_refresh),
+    },
+    Opt {
+        name: "health-path",
+        section: SECTION,
+        used_by: UsedBy::Served,
+        kind: Kind::Text,
+        value: "PATH",
+        default: "",
+        help: "What each upstream is asked for every 2 s, such as /healthz. One that does not answer with a status below \
+               400 gets no requests but hedges, as long as others do. Without it, only the requests themselves tell",
+        set: |settings, text| put(&mut settings.proxy, path(text), ProxySettings::health_path),
     },
     Opt {
         name: "trusted-proxies",

@@ -16,7 +16,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         value: "OFFSETS",
         default: "0,300,300",
         help: "When the attempts of a race start. One offset for each, in milliseconds from the race's beginning: 1 \
-               to 16, the first 0, none smaller than the one before it. Without it, proxy routes have 0,300",
+               to 16, the first 0, none smaller than the one before it. For proxy routes, in place of --hedge",
         set: |settings, text| schedule(text).map(|schedule| settings.schedule = schedule),
     },
     Opt {

@@ -4,13 +4,33 @@ use crate::cli::nearest::nearest;
 use toml::{Table, Value};
 
 /// What a table of a route with sources may have.
-const OF_SOURCES: [&str; 8] =
-    ["path", "source", "strategy", "schedule", "hedge-on-failure", "timeout", "success", "failure-status"];
+const OF_SOURCES: [&str; 14] = [
+    "path",
+    "source",
+    "strategy",
+    "schedule",
+    "hedge",
+    "hedge-attempts",
+    "hedge-budget",
+    "hedge-min-rate",
+    "hedge-max-concurrent",
+    "hedge-dry-run",
+    "hedge-on-failure",
+    "timeout",
+    "success",
+    "failure-status",
+];
 /// What that of a proxy route may have.
-const OF_PASSED: [&str; 12] = [
+const OF_PASSED: [&str; 20] = [
     "path",
     "to",
     "schedule",
+    "hedge",
+    "hedge-attempts",
+    "hedge-budget",
+    "hedge-min-rate",
+    "hedge-max-concurrent",
+    "hedge-dry-run",
     "hedge-on-failure",
     "timeout",
     "success",
@@ -20,6 +40,8 @@ const OF_PASSED: [&str; 12] = [
     "hedge-max-body",
     "body-idle-timeout",
     "tunnel-idle-timeout",
+    "dns-refresh",
+    "health-path",
 ];
 
 /// Finds a key that a route of this path cannot have.

@@ -2,11 +2,13 @@
 
 use super::keys::{self, text, texts};
 use super::passed::SetOwn;
+use crate::cli::hedges::{delay, expected, per_cent, per_second};
 use crate::cli::places::origins;
 use crate::cli::values::{
-    COMMITS, HOSTS, duration, failure_status, hedge_methods, one_of, schedule, size, statuses, strategy,
+    COMMITS, HOSTS, duration, failure_status, hedge_methods, number, one_of, path, schedule, size, statuses, strategy,
 };
-use headstart::{AfterFailure, Schedule};
+use headstart::policy::PolicySettings;
+use headstart::{AfterFailure, Error, Schedule};
 use headstart_server::api::{ProxySettings, RouteSettings};
 use std::fmt::Display;
 use std::rc::Rc;
@@ -86,6 +88,15 @@ fn of_sources(table: &Table) -> Result<Vec<SetOnce>, String> {
     if let Some(schedule) = own_schedule(table)? {
         rest.push(Box::new(move |route| route.schedule(schedule)));
     }
+    let policy = own_policy(table)?;
+    if !policy.is_empty() {
+        if !table.contains_key("hedge") {
+            return Err(
+                "a route with sources is hedged by a schedule: the other options of hedging need hedge".to_owned()
+            );
+        }
+        rest.push(Box::new(move |route| route.policy(apply(&policy, PolicySettings::default()))));
+    }
     if let Some(after_failure) = after_failure(table)? {
         rest.push(Box::new(move |route| route.after_failure(after_failure)));
     }
@@ -102,8 +113,15 @@ fn of_sources(table: &Table) -> Result<Vec<SetOnce>, String> {
 }
 
 fn passed(table: &Table) -> Result<Vec<SetOwn>, String> {
+    let policy = Some(own_policy(table)?).filter(|changes| !changes.is_empty());
     let own = [
         set(own_schedule(table)?, ProxySettings::schedule),
+        set(policy, |route, changes| {
+            let policy = apply(&changes, route.hedging().clone());
+            route.policy(policy)
+        }),
+        set(parsed(table, "dns-refresh", duration)?, ProxySettings::dns_refresh),
+        set(parsed(table, "health-path", path)?, ProxySettings::health_path),
         set(after_failure(table)?, ProxySettings::after_failure),
         set(parsed(table, "timeout", duration)?, ProxySettings::timeout),
         set(parsed_list(table, "success", statuses)?, ProxySettings::success),
@@ -125,6 +143,45 @@ fn own_schedule(table: &Table) -> Result<Option<Schedule>, String> {
     let offsets = texts(table, "schedule").map_err(|_| "the schedule has to be an array of start offsets")?;
     let schedule = offsets.map(|offsets| schedule(&offsets.join(","))).transpose();
     schedule.map_err(|why| format!("the schedule is wrong: {why}"))
+}
+
+/// A change to a policy.
+type Change = Rc<dyn Fn(PolicySettings) -> PolicySettings>;
+
+/// What a route says of hedging.
+fn own_policy(table: &Table) -> Result<Vec<Change>, String> {
+    if table.contains_key("schedule") && table.contains_key("hedge") {
+        return Err("schedule and hedge do not go together: both say when hedges are due".to_owned());
+    }
+    let dry_run = match table.get("hedge-dry-run") {
+        None => None,
+        Some(value) => Some(value.as_bool().ok_or("hedge-dry-run has to be true or false")?),
+    };
+    let changes = [
+        own_change(parsed(table, "hedge", delay)?, |policy, delay| Ok(policy.after(delay)))?,
+        own_change(parsed(table, "hedge-attempts", |text| number(1..=15, text))?, PolicySettings::hedges)?,
+        own_change(parsed(table, "hedge-budget", per_cent)?, PolicySettings::budget)?,
+        own_change(parsed(table, "hedge-min-rate", per_second)?, PolicySettings::min_rate)?,
+        own_change(parsed(table, "hedge-max-concurrent", |text| number(1..=1_000_000, text))?, |policy, count| {
+            Ok(policy.max_concurrent(count))
+        })?,
+        own_change(dry_run, |policy, dry_run| Ok(policy.dry_run(dry_run)))?,
+    ];
+    Ok(changes.into_iter().flatten().collect())
+}
+
+/// The change that sets `value`, which no policy refuses.
+fn own_change<T: Copy + 'static>(
+    value: Option<T>,
+    set: fn(PolicySettings, T) -> Result<PolicySettings, Error>,
+) -> Result<Option<Change>, String> {
+    let Some(value) = value else { return Ok(None) };
+    set(PolicySettings::default(), value).map_err(expected)?;
+    Ok(Some(Rc::new(move |policy| set(policy, value).expect("it was tried"))))
+}
+
+fn apply(changes: &[Change], policy: PolicySettings) -> PolicySettings {
+    changes.iter().fold(policy, |policy, change| change(policy))
 }
 
 fn after_failure(table: &Table) -> Result<Option<AfterFailure>, String> {
