@@ -1,6 +1,6 @@
 //! The command line, and what it means.
 
-use crate::contenders::{self, Contender, Flags};
+use crate::contenders::{self, Contender};
 use crate::harness::Result;
 use crate::scenario::{Scenario, Size};
 use crate::scenarios;
@@ -26,7 +26,6 @@ pub(crate) struct Options {
     pub(crate) scenarios: Vec<Scenario>,
     pub(crate) contenders: Vec<&'static Contender>,
     pub(crate) estimators: bool,
-    pub(crate) flags: Flags,
     /// Whether everything was asked for, at its full size.
     pub(crate) is_complete: bool,
     /// The command line, to be typed again.
@@ -50,7 +49,6 @@ pub(crate) fn options(asked: Asked) -> Result<Options> {
         scenarios: scenarios::all(size),
         contenders: contenders::ALL.iter().collect(),
         estimators: true,
-        flags: contenders::known_flags()?,
         is_complete: size == Size::Full,
         command,
     };
@@ -86,7 +84,6 @@ fn smoke() -> Result<Options> {
         scenarios: scenarios::all(Size::Smoke),
         contenders: contenders::ALL.iter().filter(|contender| contender.is_ours()).collect(),
         estimators: true,
-        flags: contenders::known_flags()?,
         is_complete: false,
         command: "cargo test --bench lab".to_owned(),
     })

@@ -64,15 +64,6 @@ pub(crate) const NONE: &str = "none";
 /// The one that makes promises.
 pub(crate) const POLICY: &str = "policy";
 
-/// Which flags the binary knows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flags {
-    /// `--hedge` and its like.
-    Hedge,
-    /// `--schedule` alone; the policy cannot be had.
-    Schedule,
-}
-
 /// Where a contender listens, and what it stands before.
 pub(crate) struct Site {
     pub(crate) listen: SocketAddr,
@@ -93,10 +84,9 @@ impl Contender {
     }
 
     /// Whether it takes part. Those that hedge at a quantile are judged where latencies are steady and many.
-    pub(crate) fn is_in(&self, scenario: &Scenario, flags: Flags) -> bool {
+    pub(crate) fn is_in(&self, scenario: &Scenario) -> bool {
         match self.kind {
-            Kind::Ours(When::Quantile(_)) => scenario.number == 1 && flags == Flags::Hedge,
-            Kind::Ours(When::Policy) => flags == Flags::Hedge,
+            Kind::Ours(When::Quantile(_)) => scenario.number == 1,
             _ => true,
         }
     }
@@ -119,7 +109,7 @@ impl Contender {
         }
     }
 
-    pub(crate) fn arguments(&self, scenario: &Scenario, site: &Site, flags: Flags) -> Result<Vec<String>> {
+    pub(crate) fn arguments(&self, scenario: &Scenario, site: &Site) -> Result<Vec<String>> {
         match self.kind {
             Kind::Ours(when) => {
                 let mut words = vec!["proxy".to_owned()];
@@ -130,10 +120,7 @@ impl Contender {
                 words.extend(["--admin".to_owned(), site.admin.to_string()]);
                 words.extend(["--timeout".to_owned(), millis(scenario.timeout)]);
                 words.extend(["--max-in-flight", "16384", "--max-connections", "16384"].map(str::to_owned));
-                words.extend(match flags {
-                    Flags::Hedge => hedge(when, scenario),
-                    Flags::Schedule => schedule(when, scenario),
-                });
+                words.extend(hedge(when, scenario));
                 Ok(words)
             }
             Kind::Go(when) => {
@@ -171,16 +158,6 @@ fn hedge(when: When, scenario: &Scenario) -> Vec<String> {
     words.into_iter().chain([hedging.attempts.to_string()]).collect()
 }
 
-/// The same as far as a schedule can say it.
-fn schedule(when: When, scenario: &Scenario) -> Vec<String> {
-    let hedges = match when {
-        When::Fixed => scenario.hedging.attempts,
-        _ => 0,
-    };
-    let offsets = (0..=hedges as u32).map(|number| (scenario.hedging.fixed * number).as_millis().to_string());
-    vec!["--schedule".to_owned(), offsets.collect::<Vec<_>>().join(",")]
-}
-
 fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
@@ -199,11 +176,4 @@ fn envoy(scenario: &Scenario, site: &Site) -> String {
         .replace("DELAY", &format!("{:.3}s", scenario.hedging.fixed.as_secs_f64()))
         .replace("HEDGES", &scenario.hedging.attempts.to_string())
         .replace("        ENDPOINTS\n", &site.upstreams.iter().map(endpoint).collect::<String>())
-}
-
-/// What the binary knows, by its own words.
-pub(crate) fn known_flags() -> Result<Flags> {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_headstart")).args(["proxy", "--help"]).output()?;
-    let knows = String::from_utf8_lossy(&output.stdout).contains("--hedge-budget");
-    Ok(if knows { Flags::Hedge } else { Flags::Schedule })
 }

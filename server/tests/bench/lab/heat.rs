@@ -3,7 +3,7 @@
 //! Where a load leaves the machine idle, contenders that run side by side meet the same disturbances, and a run of an
 //! hour takes ten minutes. All processes are started by the main thread, which they end with (see `child`).
 
-use crate::contenders::{Contender, Flags, Site};
+use crate::contenders::{Contender, Site};
 use crate::harness::Result;
 use crate::harness::child::Child;
 use crate::harness::cpus::Halves;
@@ -41,7 +41,6 @@ pub(crate) struct Heat<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) size: Size,
     pub(crate) round: usize,
-    pub(crate) flags: Flags,
     pub(crate) halves: &'a Halves,
 }
 
@@ -75,7 +74,7 @@ impl Heat<'_> {
         let upstreams = upstream.line(START_PATIENCE)?.split(',').map(str::to_owned).collect();
         let cores = self.halves.contender.len();
         let site = Site { listen: free_address()?, admin: free_address()?, upstreams, cores };
-        let words = contender.arguments(self.scenario, &site, self.flags)?;
+        let words = contender.arguments(self.scenario, &site)?;
         let program = contender.program()?.display().to_string();
         let arguments = [("program", program), ("words", serde_json::to_string(&words)?)];
         let mut server = Child::start(role::CONTENDER, &self.halves.contender, &arguments)?;

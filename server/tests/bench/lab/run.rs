@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<Results> {
     });
     let mut entries = Vec::new();
     for (scenario, what) in options.scenarios.iter().enumerate() {
-        for contender in present.iter().filter(|contender| contender.is_in(what, options.flags)) {
+        for contender in present.iter().filter(|contender| contender.is_in(what)) {
             entries.push(Entry { scenario, contender, rounds: Vec::new(), failed: None });
         }
     }
@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<Results> {
 /// One scenario in one round. `mine` are the places of its entries.
 fn turn(options: &Options, halves: &Halves, round: usize, scenario: usize, mine: &[usize], entries: &mut [Entry]) {
     let what = &options.scenarios[scenario];
-    let heat = Heat { scenario: what, size: options.size, round, flags: options.flags, halves };
+    let heat = Heat { scenario: what, size: options.size, round, halves };
     let mut order = mine.to_vec();
     order.rotate_left(round % mine.len().max(1));
     eprintln!("round {}/{}: {}: {}", round + 1, options.rounds, what.id, what.title);

@@ -24,6 +24,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const TIMER: Token = Token(usize::MAX);
+/// A client with more connections would be a load of its own. A request that finds none free waits for one.
+const MOST_CONNECTIONS: usize = 1_000;
 
 /// The role.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -38,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         connections: HashMap::new(),
         idle: Vec::new(),
         next: 0,
+        queue: VecDeque::new(),
         waiting: VecDeque::new(),
         answers: 0,
         record: Record::from(began),
@@ -73,6 +76,8 @@ struct Load {
     /// Those without a request, the one used last at the end.
     idle: Vec<usize>,
     next: usize,
+    /// Requests without a connection.
+    queue: VecDeque<usize>,
     /// Request and connection, in the order of the moments at which the client gives up.
     waiting: VecDeque<(usize, usize)>,
     /// Requests that have ended.
@@ -118,12 +123,22 @@ impl Load {
 
     fn ask(&mut self, due: Instant) -> Result<()> {
         let number = self.record.sent(due);
-        while let Some(token) = self.idle.pop() {
-            if self.connections.contains_key(&token) {
-                return self.send(token, number);
+        self.queue.push_back(number);
+        self.send_queued()
+    }
+
+    /// Sends what waits for a connection, as far as there are some.
+    fn send_queued(&mut self) -> Result<()> {
+        while let Some(number) = self.queue.front().copied() {
+            let idle = std::iter::from_fn(|| self.idle.pop()).find(|token| self.connections.contains_key(token));
+            match idle {
+                Some(token) => self.send(token, number)?,
+                None if self.connections.len() < MOST_CONNECTIONS => self.send_afresh(number)?,
+                None => break,
             }
+            self.queue.pop_front();
         }
-        self.send_afresh(number)
+        Ok(())
     }
 
     fn send_afresh(&mut self, number: usize) -> Result<()> {
@@ -162,7 +177,8 @@ impl Load {
         while self.waiting.front().is_some_and(|(number, token)| !self.is_waiting(*number, *token)) {
             self.waiting.pop_front();
         }
-        let tired = self.waiting.front().map(|(number, _)| self.record.due(*number) + self.patience);
+        let sent = self.waiting.front().map(|(number, _)| number);
+        let tired = sent.into_iter().chain(self.queue.front()).map(|number| self.record.due(*number) + self.patience);
         if let Some(next) = until.into_iter().chain(tired).min() {
             self.timer.set(next.saturating_duration_since(Instant::now()))?;
         }
@@ -174,7 +190,7 @@ impl Load {
             self.hear(event.token().0)?;
         }
         self.leave_the_slow();
-        Ok(())
+        self.send_queued()
     }
 
     fn is_waiting(&self, number: usize, token: usize) -> bool {
@@ -182,9 +198,14 @@ impl Load {
     }
 
     fn leave_the_slow(&mut self) {
+        let is_late = |load: &Load, number| load.record.due(number).elapsed() >= load.patience;
+        while let Some(number) = self.queue.front().copied().filter(|number| is_late(self, *number)) {
+            self.queue.pop_front();
+            self.end(number, End::GaveUp);
+        }
         while let Some((number, token)) = self.waiting.front().copied() {
             if self.is_waiting(number, token) {
-                if self.record.due(number).elapsed() < self.patience {
+                if !is_late(self, number) {
                     break;
                 }
                 self.connections.remove(&token);

@@ -55,8 +55,8 @@ fn slower(size: Size) -> Scenario {
 
 /// One replica of three dies, and lives again (ScyllaDB issue 7342).
 fn dead(size: Size, how: Change) -> Scenario {
-    let (from, to) = (ms(size.of(15_000, 3_000, 100)), ms(size.of(35_000, 10_000, 200)));
-    let lasts = ms(size.of(80_000, 13_000, 300));
+    let (from, to) = (ms(size.of(15_000, 2_000, 100)), ms(size.of(35_000, 9_000, 200)));
+    let lasts = ms(size.of(80_000, 12_000, 300));
     let usual = Replica::of(log_normal(5.0, 0.02));
     let word = if how == Change::Hangs { "hangs" } else { "refuses" };
     Scenario {
@@ -116,7 +116,7 @@ fn drift(size: Size) -> Scenario {
 fn rare(size: Size) -> Scenario {
     const STEPS: &[(f64, Duration)] = &[(0.2, Duration::from_secs(2)), (1.0, Duration::from_millis(100))];
     let every = ms(size.of(6_000, 1_000, 100));
-    let lasts = ms(size.of(300_000, 9_000, 300));
+    let lasts = ms(size.of(300_000, 8_000, 300));
     Scenario {
         load: Load::Even { every, lasts },
         replicas: vec![Replica::of(Service::Steps(STEPS))],
@@ -134,6 +134,6 @@ fn blip(size: Size) -> Scenario {
         replicas: vec![replica],
         hedging: Hedging { fixed: ms(100), attempts: 1, budget: 10.0 },
         trouble: Some((from, to)),
-        ..scenario(10, "a pool at 60 % load does nothing for 2 s", ms(size.of(45_000, 10_000, 300)), 120.0)
+        ..scenario(10, "a pool at 60 % load does nothing for 2 s", ms(size.of(45_000, 9_000, 300)), 120.0)
     }
 }
