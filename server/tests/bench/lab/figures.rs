@@ -28,7 +28,7 @@ pub(crate) struct Figures {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) p999: f64,
-    /// Attempts at the upstream after the first, over first ones: of the run, and in its worst window.
+    /// Attempts at the upstream after the first, over first ones: of all that count, and in the worst window.
     pub(crate) extra: f64,
     pub(crate) worst: f64,
     /// As `worst`, without the hedges that are allowed beside the budget.
@@ -80,7 +80,7 @@ impl Figures {
             return Err("no request counts".into());
         }
         let at = |share| quantile(&times, share);
-        let sum = |which: usize| all.iter().map(|bin| bin[which]).sum::<f64>();
+        let count = |key: &str| told.upstream[key].as_f64().ok_or_else(|| format!("no number called {key}"));
         let late = told.upstream["late_us"].as_array().ok_or("no lateness")?;
         let late = |nth: usize| late.get(nth).and_then(Value::as_f64).unwrap_or(f64::NAN);
         let shares = SHARES.into_iter().filter(|share| (1.0 - share) * times.len() as f64 >= 1.0);
@@ -91,7 +91,7 @@ impl Figures {
             p50: at(0.5),
             p99: at(0.99),
             p999: at(0.999),
-            extra: sum(1) / sum(0).max(1.0),
+            extra: count("again")? / count("first")?.max(1.0),
             worst: worst(scenario, &all, 0.0),
             beyond: worst(scenario, &all, MIN_RATE),
             ledger: told.ledger,

@@ -12,7 +12,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Kept,
-    /// The ranges of the rounds overlap.
+    /// The ranges of the rounds overlap, or nearly so.
     Even,
     Short,
     /// The run was too short, or not steady enough, to tell.
@@ -28,7 +28,7 @@ impl fmt::Display for Promise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.verdict {
             Verdict::Kept => "kept",
-            Verdict::Even => "even, within the rounds' range",
+            Verdict::Even => "even",
             Verdict::Short => "**short**",
             Verdict::Unjudged => "not judged",
         };
@@ -65,6 +65,8 @@ type Figure = (&'static str, fn(&Figures) -> f64);
 const COMPARED: [Figure; 3] =
     [("p99", |figures| figures.p99), ("p99.9", |figures| figures.p999), ("extra %", |figures| figures.extra * 100.0)];
 
+/// Milliseconds, or percentage points, that are no difference; nor is a hundredth.
+const ALIKE: f64 = 0.1;
 /// How much worse than without hedging a p99 may be.
 const NO_WORSE: f64 = 1.05;
 /// How far from what was asked a quantile's hedge rate may be.
@@ -100,7 +102,7 @@ fn compare(promises: &mut Vec<Promise>, scenario: &Scenario, place: usize, polic
             let (Some(ours), Some(theirs)) = (spread(policy, &|round| Some(figure(round))), theirs) else { continue };
             let verdict = match () {
                 () if ours.median <= theirs.median => Verdict::Kept,
-                () if ours.smallest <= theirs.largest => Verdict::Even,
+                () if ours.smallest <= theirs.largest + ALIKE.max(theirs.largest / 100.0) => Verdict::Even,
                 () => Verdict::Short,
             };
             words.push(format!("{name} {:.1} to {:.1}", ours.median, theirs.median));

@@ -90,7 +90,6 @@ fn queue(size: Size, percent: u32) -> Scenario {
         replicas,
         hedging: Hedging { fixed: ms(10), attempts: 1, budget: 10.0 },
         uncounted: size.of(500, 50, 0),
-        lanes: size.of(3, 3, 2),
         ..scenario(
             7,
             &format!("two queues with one server each, {percent} % load"),

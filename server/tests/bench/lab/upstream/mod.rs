@@ -48,7 +48,7 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<()> {
     })?;
     for line in io::stdin().lines() {
         if line? == "report" {
-            println!("{}", seen.lock().unwrap_or_else(PoisonError::into_inner).to_json());
+            println!("{}", seen.lock().unwrap_or_else(PoisonError::into_inner).to_json(scenario.uncounted));
         }
     }
     Ok(())

@@ -71,13 +71,18 @@ impl Seen {
         &mut bins[bin]
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    /// `uncounted` are the numbers of the warm-up, which the counts leave out, not the bins.
+    pub(super) fn to_json(&self, uncounted: usize) -> Value {
+        let counted = self.attempts.get(uncounted..).unwrap_or_default().iter().filter(|attempts| **attempts > 0);
+        let (first, all) = counted.fold((0, 0), |sum, attempts| (sum.0 + 1_u64, sum.1 + u64::from(*attempts)));
         let bins = self.bins.iter().map(|bins| {
             bins.iter().map(|arrived| json!([arrived.first, arrived.again, arrived.refused])).collect::<Vec<_>>()
         });
         let late = |share| self.late.value_at_quantile(share);
         json!({
             "bins": bins.collect::<Vec<_>>(),
+            "first": first,
+            "again": all - first,
             "ended": self.ended,
             "late_us": [late(0.5), late(0.99), late(1.0)],
         })
