@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::shared::{LONGEST_PUSHBACK, Shared};
 use super::visit::Visit;
-use crate::event::{AttemptBegan, AttemptEnded, HedgeSkipped, Observer, RaceEnded, SkipReason};
+use crate::event::{AttemptBegan, AttemptEnd, AttemptEnded, HedgeSkipped, Observer, RaceEnded, SkipReason};
 use crate::race::{Attempt, Due, Hedging, Pace, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,7 +39,7 @@ pub struct Plan {
     primary: Arc<Place>,
     is_chained: bool,
     is_measured: bool,
-    is_primary_over: AtomicBool,
+    has_primary_failed: AtomicBool,
     is_pushed_back: AtomicBool,
     /// When the first hedge began, in microseconds of the race; 0 before.
     hedged_at: AtomicU64,
@@ -52,7 +52,7 @@ impl Plan {
             primary,
             is_chained: false,
             is_measured: true,
-            is_primary_over: AtomicBool::new(false),
+            has_primary_failed: AtomicBool::new(false),
             is_pushed_back: AtomicBool::new(false),
             hedged_at: AtomicU64::new(0),
         }
@@ -99,8 +99,8 @@ impl Observer for Plan {
     }
 
     fn attempt_ended(&self, event: &AttemptEnded) {
-        if event.attempt == 0 {
-            self.is_primary_over.store(true, Ordering::Relaxed);
+        if event.attempt == 0 && matches!(event.end, AttemptEnd::Failed | AttemptEnd::Panicked | AttemptEnd::Shed) {
+            self.has_primary_failed.store(true, Ordering::Relaxed);
         }
         self.shared.ledger.attempt_ended(event);
     }
@@ -111,8 +111,8 @@ impl Observer for Plan {
 
     fn race_ended(&self, event: &RaceEnded) {
         let was_hedge = event.winner.is_some_and(|winner| winner > 0);
-        // One that failed before would not have come later, but never.
-        if was_hedge && !self.is_primary_over.load(Ordering::Relaxed) {
+        // One that had failed would not have come later, but never.
+        if was_hedge && !self.has_primary_failed.load(Ordering::Relaxed) {
             self.shared.ledger.saved(self.primary.curve().mean_beyond(event.elapsed));
         }
     }
