@@ -35,7 +35,8 @@ pub(crate) fn draw(options: &Options, results: &Results) -> Vec<(String, String)
             drawn.push((format!("{}-{word}.svg", scenario.id), over_time(place, &title, label, *value, results)));
         }
     }
-    drawn.push(("7-load.svg".to_owned(), over_load(options, results)));
+    drawn.push(("7-load.svg".to_owned(), over_load(options, results, "7-", "go on")));
+    drawn.push(("7-ends-load.svg".to_owned(), over_load(options, results, "7-ends-", "end")));
     let seen = drawn.into_iter().filter(|(_, chart)| !chart.lines.is_empty());
     seen.map(|(name, chart)| (name, chart.to_svg())).collect()
 }
@@ -82,19 +83,24 @@ fn over_time(place: usize, title: &str, label: &str, value: fn(&Second) -> f64, 
 }
 
 /// p99 over the load of the queues.
-fn over_load(options: &Options, results: &Results) -> Chart {
+fn over_load(options: &Options, results: &Results, prefix: &str, losers: &str) -> Chart {
     let p99: &dyn Fn(&Figures) -> Option<f64> = &|figures| Some(figures.p99);
     let line = |(color, contender): (usize, &crate::contenders::Contender)| {
         let scenarios = options.scenarios.iter().enumerate().filter(|(_, scenario)| scenario.number == 7);
         let points = scenarios.filter_map(|(place, scenario)| {
-            let load: f64 = scenario.id.strip_prefix("7-")?.parse().ok()?;
+            let load: f64 = scenario.id.strip_prefix(prefix)?.parse().ok()?;
             Some((load, spread(results.entry(place, contender.name)?, p99)?.median))
         });
         Line { name: contender.name.to_owned(), color, points: points.collect() }
     };
     let lines: Vec<Line> = ALL.iter().enumerate().map(line).filter(|line| !line.points.is_empty()).collect();
     let x = linear("per cent of load", 80.0);
-    Chart { title: "Two queues: p99 over the load".to_owned(), x, y: Axis::log("ms", values(&lines)), lines }
+    Chart {
+        title: format!("Two queues, losers {losers}: p99 over the load"),
+        x,
+        y: Axis::log("ms", values(&lines)),
+        lines,
+    }
 }
 
 /// A line for each contender of a scenario.

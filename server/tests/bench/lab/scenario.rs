@@ -53,9 +53,10 @@ pub(crate) enum Load {
 #[derive(Clone)]
 pub(crate) struct Replica {
     pub(crate) service: Service,
-    /// So many workers take its requests in their order, and do not notice that a client has left. `None`: all requests
-    /// are served at once.
+    /// So many workers take its requests in their order. `None`: all requests are served at once.
     pub(crate) workers: Option<usize>,
+    /// Whether workers notice that a client has left, and take the next request.
+    pub(crate) notices: bool,
     pub(crate) phases: Vec<Phase>,
 }
 
@@ -150,11 +151,15 @@ impl Scenario {
 
 impl Replica {
     pub(crate) fn of(service: Service) -> Replica {
-        Replica { service, workers: None, phases: Vec::new() }
+        Replica { service, workers: None, notices: false, phases: Vec::new() }
     }
 
     pub(crate) fn with_workers(self, workers: usize) -> Replica {
         Replica { workers: Some(workers), ..self }
+    }
+
+    pub(crate) fn that_notices(self, notices: bool) -> Replica {
+        Replica { notices, ..self }
     }
 
     pub(crate) fn with(mut self, change: Change, from: Duration, to: Duration) -> Replica {

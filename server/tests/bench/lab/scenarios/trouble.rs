@@ -9,7 +9,9 @@ const NEVER: Duration = Duration::from_secs(3_600);
 pub(super) fn all(size: Size) -> Vec<Scenario> {
     let mut all = vec![slower(size), dead(size, Change::Hangs), dead(size, Change::Refuses), fails_fast(size)];
     let shares: &[u32] = size.of(&[10, 20, 30, 40, 50, 60, 70, 80], &[20, 50, 80], &[50]);
-    all.extend(shares.iter().map(|share| queue(size, *share)));
+    all.extend(shares.iter().map(|share| queue(size, *share, false)));
+    let shares: &[u32] = size.of(&[20, 40, 60, 80], &[80], &[50]);
+    all.extend(shares.iter().map(|share| queue(size, *share, true)));
     all.extend([drift(size), rare(size), blip(size)]);
     all
 }
@@ -76,26 +78,23 @@ fn fails_fast(size: Size) -> Scenario {
     }
 }
 
-/// Two queues, each before one server, that do not notice closed connections: what Vulimiri and others (2013) computed,
+/// Two queues, each before one server. When nobody notices closed connections, this is what Vulimiri and others (2013) computed,
 /// where a second request for all begins to hurt at 25 to 50 % load. A single queue could not show it: there a hedge
 /// comes after its primary, and never helps.
-fn queue(size: Size, percent: u32) -> Scenario {
+fn queue(size: Size, percent: u32, notices: bool) -> Scenario {
     const MEAN_MS: f64 = 4.0;
     const SLOW: f64 = 0.05;
-    let replica = Replica::of(log_normal(MEAN_MS / (1.0 + 9.0 * SLOW), SLOW)).with_workers(1);
+    let replica = Replica::of(log_normal(MEAN_MS / (1.0 + 9.0 * SLOW), SLOW)).with_workers(1).that_notices(notices);
     let replicas = vec![replica.clone(), replica];
     let rate = f64::from(percent) / 100.0 * replicas.len() as f64 * 1_000.0 / MEAN_MS;
+    let word = if notices { ", losers end" } else { "" };
+    let title = format!("two queues with one server each, {percent} % load{word}");
     Scenario {
-        id: format!("7-{percent}"),
+        id: format!("7-{}{percent}", if notices { "ends-" } else { "" }),
         replicas,
         hedging: Hedging { fixed: ms(10), attempts: 1, budget: 10.0 },
         uncounted: size.of(500, 50, 0),
-        ..scenario(
-            7,
-            &format!("two queues with one server each, {percent} % load"),
-            ms(size.of(25_000, 2_500, 300)),
-            rate,
-        )
+        ..scenario(7, &title, ms(size.of(25_000, 2_500, 300)), rate)
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! It writes the replicas' addresses. `report` on its input asks for what it saw; the end of input ends it.
 
+mod queue;
 mod replica;
 pub(crate) mod seen;
 
@@ -193,7 +194,7 @@ impl Server {
         let now = began.elapsed();
         let attempt = self.seen().arrived(replica, now, number);
         let draw = Draw { seed: self.seed, number: number as u64, attempt };
-        if let Fate::Answer { at, status } = self.replicas[replica].1.fate(now, draw) {
+        if let Fate::Answer { at, status } = self.replicas[replica].1.fate(now, connection, draw) {
             self.due.push(Reverse((began + at, Due::Answer { connection, status })));
         }
     }
@@ -212,11 +213,20 @@ impl Server {
         if self.replicas[connection.replica].1.replica.is(Change::Hangs, now) {
             return;
         }
+        let replica = connection.replica;
         connection.is_asked = false;
         let is_sent = connection.stream.write_all(if status == 200 { RIGHT } else { FAILED }).is_ok();
         self.seen().answered(due.elapsed());
         if !is_sent {
             self.connections.remove(&token);
+        }
+        self.gone(replica, token);
+    }
+
+    /// A worker may begin the next request.
+    fn gone(&mut self, replica: usize, token: usize) {
+        if let Some((connection, takes)) = self.replicas[replica].1.gone(token) {
+            self.due.push(Reverse((Instant::now() + takes, Due::Answer { connection, status: 200 })));
         }
     }
 
@@ -231,8 +241,9 @@ impl Server {
     }
 
     fn drop_connection(&mut self, token: usize) {
-        if self.connections.remove(&token).is_some_and(|connection| connection.is_asked) {
+        if let Some(connection) = self.connections.remove(&token).filter(|connection| connection.is_asked) {
             self.seen().ended();
+            self.gone(connection.replica, token);
         }
     }
 

@@ -1,5 +1,6 @@
 //! One replica: what becomes of a request that arrives now.
 
+use super::queue::{Job, Queue};
 use crate::scenario::{Change, Replica};
 use crate::service::Draw;
 use std::cmp::Reverse;
@@ -11,21 +12,29 @@ pub(super) struct State {
     pub(super) replica: Replica,
     /// When each worker has done what it took so far.
     workers: BinaryHeap<Reverse<Duration>>,
+    /// In place of that, where it depends on who leaves.
+    queue: Option<Queue>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Fate {
-    Answer { at: Duration, status: u16 },
+    Answer {
+        at: Duration,
+        status: u16,
+    },
+    /// It waits for a worker.
+    Waits,
     Silence,
 }
 
 impl State {
     pub(super) fn of(replica: &Replica) -> State {
         let workers = (0..replica.workers.unwrap_or(0)).map(|_| Reverse(Duration::ZERO)).collect();
-        State { replica: replica.clone(), workers }
+        let queue = replica.workers.filter(|_| replica.notices).map(Queue::of);
+        State { replica: replica.clone(), workers, queue }
     }
 
-    pub(super) fn fate(&mut self, now: Duration, draw: Draw) -> Fate {
+    pub(super) fn fate(&mut self, now: Duration, connection: usize, draw: Draw) -> Fate {
         if self.replica.is(Change::Hangs, now) {
             return Fate::Silence;
         }
@@ -33,6 +42,11 @@ impl State {
             return Fate::Answer { at: now, status: 500 };
         }
         let takes = self.takes(now, draw);
+        if let Some(queue) = &mut self.queue {
+            let begins = queue.arrived((connection, takes));
+            // Only the one that has just come can begin, since nobody else has gone.
+            return begins.map_or(Fate::Waits, |_| Fate::Answer { at: now + takes, status: 200 });
+        }
         let Some(Reverse(free)) = self.workers.pop() else {
             return Fate::Answer { at: now + takes, status: 200 };
         };
@@ -40,6 +54,11 @@ impl State {
         let at = self.end(free.max(now), takes);
         self.workers.push(Reverse(at));
         Fate::Answer { at, status: 200 }
+    }
+
+    /// A request was answered, or its client has left. Returns the one that a worker begins now, if any.
+    pub(super) fn gone(&mut self, connection: usize) -> Option<Job> {
+        self.queue.as_mut()?.gone(connection)
     }
 
     fn takes(&self, now: Duration, draw: Draw) -> Duration {
