@@ -67,6 +67,8 @@ const COMPARED: [Figure; 3] =
 
 /// Milliseconds, or percentage points, that are no difference; nor is a hundredth.
 const ALIKE: f64 = 0.1;
+/// A p99 of fewer than ten times as many is rather by chance; of fewer than this it is the worst.
+const FEW: usize = 100;
 /// How much worse than without hedging a p99 may be.
 const NO_WORSE: f64 = 1.05;
 /// How far from what was asked a quantile's hedge rate may be.
@@ -93,9 +95,9 @@ fn compare(promises: &mut Vec<Promise>, scenario: &Scenario, place: usize, polic
         let mut verdicts = Vec::new();
         let mut words = Vec::new();
         for ((name, figure), theirs) in COMPARED.iter().zip(theirs) {
-            // The p99.9 of fewer is the worst one.
-            let is_rare = *name == "p99.9" && policy.rounds.iter().any(|round| round.counted < 900);
-            if is_rare {
+            // A quantile of fewer is the worst one or two.
+            let enough = [("p99", FEW), ("p99.9", 10 * FEW)].into_iter().find(|(known, _)| known == name);
+            if enough.is_some_and(|(_, enough)| policy.rounds.iter().any(|round| round.counted < enough)) {
                 verdicts.push(Verdict::Unjudged);
                 continue;
             }
@@ -128,32 +130,41 @@ fn compare(promises: &mut Vec<Promise>, scenario: &Scenario, place: usize, polic
 
 /// Hedging costs what it may, and does no harm.
 fn bounds(promises: &mut Vec<Promise>, scenario: &Scenario, policy: &Entry, none: Option<&Entry>, size: Size) {
-    let mut promise = |is_kept: bool, what: String| {
-        let verdict = if is_kept { Verdict::Kept } else { Verdict::Short };
+    let kept = |is_kept: bool| if is_kept { Verdict::Kept } else { Verdict::Short };
+    let mut promise = |verdict: Verdict, what: String| {
         promises.push(Promise { verdict, what: format!("{}: {what}", scenario.id) });
     };
     let allowed = scenario.hedging.budget + 1.0;
     if let Some(beyond) = spread(policy, &|round| Some(round.beyond * 100.0)) {
         let what = format!("{:.1} % extra in the worst 10 s beside one a second, {allowed:.0} allowed", beyond.largest);
-        promise(beyond.largest <= allowed, what);
+        promise(kept(beyond.largest <= allowed), what);
     }
     if let Some(none) = none {
         let rounds = || policy.rounds.iter().zip(&none.rounds);
         let failed = rounds().map(|(policy, none)| policy.failed as f64 - none.failed as f64);
         if let Some(more) = Spread::of(failed) {
-            promise(more.median <= 0.0, format!("{:+.0} failures compared with no hedging", more.median));
+            promise(kept(more.median <= 0.0), format!("{:+.0} failures compared with no hedging", more.median));
         }
         if let Some(ratio) = Spread::of(rounds().map(|(policy, none)| policy.p99 / none.p99)) {
-            promise(ratio.median <= NO_WORSE, format!("p99 {ratio} of that without hedging"));
+            let verdict = match () {
+                () if ratio.median <= NO_WORSE => Verdict::Kept,
+                () if policy.rounds.iter().any(|round| round.counted < 10 * FEW) => Verdict::Unjudged,
+                () if ratio.smallest <= NO_WORSE => Verdict::Even,
+                () => Verdict::Short,
+            };
+            promise(verdict, format!("p99 {ratio} of that without hedging"));
         }
     }
     if scenario.number == 5 && size == Size::Full {
         if let Some(share) = spread(policy, &|round| round.dead.map(|dead| dead.share * 100.0)) {
-            promise(share.largest < 3.0, format!("{:.1} % of requests at the dead replica after 5 s", share.largest));
+            promise(
+                kept(share.largest < 3.0),
+                format!("{:.1} % of requests at the dead replica after 5 s", share.largest),
+            );
         }
         let back = spread(policy, &|round| round.dead.map(|dead| dead.back.unwrap_or(f64::INFINITY)));
         if let Some(back) = back {
-            promise(back.largest <= 35.0, format!("a fair share {:.1} s after its return", back.largest));
+            promise(kept(back.largest <= 35.0), format!("a fair share {:.1} s after its return", back.largest));
         }
     }
 }
