@@ -34,6 +34,7 @@ const HOUSES: [House; 3] = [
             &["source", "front"],
             &["proxy"],
             &["api", "metrics", "sample"],
+            &["advise"],
             &["main", "cli"],
         ],
     },

@@ -1,5 +1,6 @@
-//! The binary: parses, runs and maps to an exit code. Everything else is in `cli` and the library.
+//! The binary: parses, runs and maps to an exit code. Everything else is in `cli`, `advise` and the library.
 
+mod advise;
 mod cli;
 
 use std::process::ExitCode;

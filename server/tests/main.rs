@@ -14,6 +14,7 @@ mod api_schedule;
 mod api_success;
 mod api_timeout;
 mod cli;
+mod cli_advise;
 mod cli_fault;
 mod cli_log;
 mod cli_messages;

@@ -1,9 +1,9 @@
 //! Where requests can go: each address of each upstream, and what is known of it.
 //!
-//! The problem: one name may stand for many servers (a headless service of Kubernetes is such a name), which come and go
-//! while requests run. The answer: a target is an address, with a place of the policy and idle connections of its own.
-//! A name is one target at first, so that no request waits for more than it has to; meanwhile a job of the crew looks it
-//! up, and again from then on. Requests take the list as it is at their beginning.
+//! The problem: one name may stand for many servers (a headless service of Kubernetes is such a name), which come and
+//! go while requests run. The answer: a target is an address, with a place of the policy and idle connections of its
+//! own. A name is one target at first, so that no request waits for more than it has to; meanwhile a job of the crew
+//! looks it up, and again from then on. Requests take the list as it is at their beginning.
 //!
 //! A list of both families of addresses stands for the same servers twice. Then those of the first family are used of
 //! which an address accepts a connection.

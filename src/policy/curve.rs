@@ -43,6 +43,8 @@ pub struct Curve {
     steps: Vec<Step>,
     finished: u64,
     ended: u64,
+    /// The longest time anybody was waited for.
+    longest: f64,
 }
 
 /// A line of the curve: from `before` down to `after`.
@@ -72,7 +74,8 @@ impl Curve {
             }
             at_risk -= (seen.finished + seen.ended) as f64;
         }
-        Curve { steps, finished, ended }
+        let longest = observed.last().map_or(0.0, |seen| seen.to.as_secs_f64());
+        Curve { steps, finished, ended, longest }
     }
 
     /// How many attempts it is made of, those that were ended included.
@@ -121,6 +124,7 @@ impl Curve {
             area += (step.to - from) * (height + step.after) / 2.0;
             (at, height) = (step.to, step.after);
         }
+        area += (self.longest - at).max(0.0) * height;
         Duration::from_secs_f64(area / left)
     }
 }
@@ -172,5 +176,6 @@ mod tests {
         assert_eq!(curve.quantile(0.96), None);
         assert!((curve.longer_than(ms(500)) - 0.05).abs() < 1e-9);
         assert_eq!(curve.mean_beyond(ms(500)), Duration::ZERO);
+        assert_eq!(curve.mean_beyond(ms(10)), ms(10), "so long at least, as was waited for");
     }
 }

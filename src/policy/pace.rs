@@ -7,9 +7,9 @@ use std::time::Duration;
 /// Until so many attempts were seen nothing follows from them.
 const ENOUGH: u64 = 50;
 
-/// How much of the budget is planned for. The rest is for what chance brings beyond that, since a hedge that comes late
-/// for want of room is worth less than one that was not planned.
-const PLANNED: f64 = 0.95;
+/// How much of the budget is planned for. The rest is for what chance brings beyond that: a hedge that comes late for
+/// want of room is worth less than one that was not planned.
+const PLANNED: f64 = 0.98;
 
 /// The delay that `settings` make of `curve`; `None` when too little was seen, or nothing follows from it.
 pub(super) fn delay(settings: &PolicySettings, curve: &Curve) -> Option<Duration> {
@@ -101,10 +101,10 @@ mod tests {
 
     #[test]
     fn auto_spends_what_is_planned_of_the_budget() {
-        is_about(delay(&auto(1, 1_000).budget(0.1).unwrap(), &even()), 90.5);
-        is_about(delay(&auto(1, 1_000).budget(0.5).unwrap(), &even()), 52.5);
-        // (1 - x) + (1 - x)(1 - 2x) = 0.95 at x = 0.3108.
-        is_about(delay(&auto(1, 1_000).budget(1.0).unwrap().hedges(2).unwrap(), &even()), 31.08);
+        is_about(delay(&auto(1, 1_000).budget(0.1).unwrap(), &even()), 90.2);
+        is_about(delay(&auto(1, 1_000).budget(0.5).unwrap(), &even()), 51.0);
+        // (1 - x) + (1 - x)(1 - 2x) = 0.98 at x = 0.3.
+        is_about(delay(&auto(1, 1_000).budget(1.0).unwrap().hedges(2).unwrap(), &even()), 30.0);
         is_about(delay(&auto(1, 1_000).budget(0.0).unwrap(), &even()), 100.0);
     }
 }

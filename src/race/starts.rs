@@ -3,7 +3,8 @@
 //! The pace says when an attempt is due. Three things can change that: a failure may begin the next one early, a hedge
 //! that is refused for now is held back for a while, and the decision of the race's token ends all beginning. There are
 //! two ways to wait for the moment. The alarm waits in place of attempts that have no thread yet
-//! ([`next_due`](Starts::next_due)); an attempt that has one sleeps on it ([`sleep_until_due`](Starts::sleep_until_due)).
+//! ([`next_due`](Starts::next_due)); an attempt that has one sleeps on it
+//! ([`sleep_until_due`](Starts::sleep_until_due)).
 //!
 //! The lock is held for a look and a count. It is never held across the call, an observer or a message.
 

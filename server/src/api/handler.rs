@@ -76,8 +76,8 @@ impl Api {
     }
 
     /// Takes the policies of `settings` over for routes that are there already: those of the same path that are hedged
-    /// by a policy in both. Everything else stays. Returns the routes whose policies have changed, and when their hedges
-    /// are due now.
+    /// by a policy in both. Everything else stays. Returns the routes whose policies have changed, and when their
+    /// hedges are due now.
     pub fn change_policies(&self, settings: &ApiSettings) -> Vec<(String, Delay)> {
         let added = settings.routes.iter().filter_map(|route| Some((&route.path, route.hedging()?)));
         let proxied = settings.proxies.iter().map(|route| (&route.path, route.hedging()));

@@ -122,11 +122,12 @@ fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
         let after = delay.map_or_else(|| "never".to_owned(), |delay| format!("after {}", milliseconds(delay)));
         let mut skipped: Vec<_> = figures.skipped.iter().filter(|(_, count)| *count > 0).collect();
         skipped.sort_by_key(|(_, count)| Reverse(*count));
+        let allowed = settings.share() * figures.recent_primaries as f64;
         let skipped: Vec<String> = skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         for (name, value) in [
             ("hedges are due", format!("{after} ({})", settings.delay())),
             ("hedges per primary", percent(figures.hedges_sent, figures.primaries_sent)),
-            ("budget left now", format!("{} of {:.0} in 10 s", figures.budget_left, settings.share() * figures.recent_primaries as f64)),
+            ("budget left now", format!("{} of {allowed:.0} in 10 s", figures.budget_left)),
             ("time saved for clients", milliseconds(figures.saved)),
             ("upstream time spent on losers", milliseconds(figures.wasted)),
             ("due and not sent", if skipped.is_empty() { "none".to_owned() } else { skipped.join(", ") }),
@@ -138,14 +139,13 @@ fn hedging_in_rows(hedging: &[Hedging<'_>]) -> String {
             );
         }
         for place in &figures.places {
-            let state = hedging::state(place.state);
+            let (state, sent) = (hedging::state(place.state), place.primaries_sent + place.hedges_sent);
             let _ = writeln!(
                 rows,
-                r#"  <tr><td><code>{}</code></td><td>{}</td><td class="number">{state}, {} in flight, {} sent</td></tr>"#,
+                r#"  <tr><td><code>{}</code></td><td>{}</td><td class="number">{state}, {} in flight, {sent} sent</td></tr>"#,
                 escaped(path),
                 escaped(&place.label),
                 place.in_flight,
-                place.primaries_sent + place.hedges_sent,
             );
         }
         rows

@@ -1,5 +1,6 @@
 //! The command line as clap sees it, made from the table.
 
+use crate::cli::advise;
 use crate::cli::option::{Kind, Opt, Verb, variable};
 use crate::cli::options;
 use clap::builder::{PossibleValuesParser, ValueParser};
@@ -87,6 +88,7 @@ pub(super) fn command() -> Command {
                 .about("Starts a TCP proxy that is as bad a network as asked, to try a program on")
                 .long_about(FAULT_HELP),
         ))
+        .subcommand(advise::command())
         .subcommand(
             Command::new("completions")
                 .about("Prints a completion script")
@@ -95,7 +97,7 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("man").about("Prints a manual page").arg(
                 Arg::new("page")
-                    .value_parser(PossibleValuesParser::new(["headstart", "proxy", "sample", "fault"]))
+                    .value_parser(PossibleValuesParser::new(["headstart", "proxy", "sample", "fault", "advise"]))
                     .default_value("headstart")
                     .help("What it is about"),
             ),

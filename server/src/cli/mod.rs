@@ -6,8 +6,9 @@
 //! Exit codes: 0 when done or stopped as told, 1 when it could not run, 2 for a mistake in the settings; a second
 //! signal ends with 128 and its number.
 //!
-//! What this does not do: answer anything. It knows no HTTP, only which parts of the library there are.
+//! What this does not do: answer anything. It knows no HTTP, only which parts of the library and the binary there are.
 
+mod advise;
 mod check;
 mod command;
 mod environment;
@@ -72,6 +73,7 @@ pub(crate) fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let matches = command::command().try_get_matches_from(env::args_os()).map_err(Failure::CommandLine)?;
     match matches.subcommand() {
+        Some(("advise", matches)) => print(advise::answer(matches)?.as_bytes()),
         Some(("completions", matches)) => completions(matches),
         Some(("man", matches)) => man_page(matches),
         Some(("proxy", matches)) => with_settings(Verb::Proxy, matches),
@@ -114,7 +116,9 @@ fn man_page(matches: &ArgMatches) -> Result<(), Failure> {
     let mut root = command::command();
     root.build();
     let page = match matches.get_one::<String>("page").map(String::as_str) {
-        Some(verb @ ("proxy" | "sample" | "fault")) => root.find_subcommand(verb).expect("it is in the table").clone(),
+        Some(verb @ ("proxy" | "sample" | "fault" | "advise")) => {
+            root.find_subcommand(verb).expect("it is in the table").clone()
+        }
         _ => root,
     };
     let mut text = Vec::new();

@@ -1,12 +1,14 @@
 //! The figures of policies, as they are now.
 
-use super::Labels;
 use headstart::policy::{Figures, PlaceState};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
+
+/// Names and values of a row's labels.
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// Rows of seconds.
 type Seconds = Family<Labels, Counter<f64, AtomicU64>>;

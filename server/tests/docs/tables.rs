@@ -66,6 +66,19 @@ fn the_table_of_the_fault_proxy_is_that_of_the_binary() {
 }
 
 #[test]
+fn the_table_of_the_advice_is_that_of_the_binary() {
+    let page = text("docs/advise.md");
+    let own = options(&["advise", "--help"]);
+    assert_eq!(own.len(), 5, "{own:?}");
+    for (flag, default) in own {
+        let default = if default.is_empty() { "not set".to_owned() } else { default };
+        let row = row(&(flag, default));
+        assert!(page.contains(&row), "the page has no row {row}");
+    }
+    assert_eq!(page.lines().filter(|line| line.starts_with("| `--")).count(), 5);
+}
+
+#[test]
 #[cfg_attr(
     not(all(
         feature = "tls",
