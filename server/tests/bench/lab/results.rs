@@ -36,11 +36,39 @@ pub(crate) fn present(options: &Options) -> Result<bool> {
         let why = results.entries.iter().find_map(|entry| entry.failed.clone());
         return why.map_or(Ok(true), |why| Err(why.into()));
     }
+    let page = wrapped(&page);
     println!("{page}");
     let directory = if options.is_complete { PathBuf::from(PUBLISHED) } else { places::target().join("lab") };
     put_away(&directory, page, &drawn)?;
     eprintln!("README.md and {} plots are in {}", drawn.len(), directory.display());
     Ok(is_right)
+}
+
+/// Breaks lines as the other documents have them; rows of tables stay whole.
+fn wrapped(page: &str) -> String {
+    const WIDTH: usize = 120;
+    let mut text = String::new();
+    for line in page.lines() {
+        let indent = if line.starts_with("- ") { "  " } else { "" };
+        let mut width = 0;
+        for word in line.split(' ').filter(|_| !line.starts_with('|')) {
+            if width > 0 && width + 1 + word.chars().count() > WIDTH {
+                text += "\n";
+                text += indent;
+                width = indent.len();
+            } else if width > 0 {
+                text += " ";
+                width += 1;
+            }
+            text += word;
+            width += word.chars().count();
+        }
+        if line.starts_with('|') {
+            text += line;
+        }
+        text += "\n";
+    }
+    text
 }
 
 fn put_away(directory: &Path, mut page: String, drawn: &[(String, String)]) -> Result<()> {

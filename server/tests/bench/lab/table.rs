@@ -26,8 +26,8 @@ fn heading(options: &Options, results: &Results) -> Result<String> {
     };
     let halves = &results.halves;
     Ok(format!(
-        "{}, headstart {}, a {}-core Linux {kind}, contenders on cores {}, load and upstream on {}. `{}`: {} rounds in \
-         {:.0} minutes. Medians over the rounds; in brackets the smallest and the largest.\n",
+        "{}, headstart {}, a {}-core Linux {kind}, contenders on cores {}, load and upstream on {}. `{}`: rounds: \
+         {}, minutes: {:.0}. Medians over the rounds; in brackets the smallest and the largest.\n",
         said_by("date", &["-u", "+%Y-%m-%d"]),
         env!("CARGO_PKG_VERSION"),
         thread::available_parallelism()?,
