@@ -78,9 +78,9 @@ fn fails_fast(size: Size) -> Scenario {
     }
 }
 
-/// Two queues, each before one server. When nobody notices closed connections, this is what Vulimiri and others (2013) computed,
-/// where a second request for all begins to hurt at 25 to 50 % load. A single queue could not show it: there a hedge
-/// comes after its primary, and never helps.
+/// Two queues, each before one server. When nobody notices closed connections, this is what Vulimiri and others (2013)
+/// computed, where a second request for all begins to hurt at 25 to 50 % load. A single queue could not show it: there
+/// a hedge comes after its primary, and never helps.
 fn queue(size: Size, percent: u32, notices: bool) -> Scenario {
     const MEAN_MS: f64 = 4.0;
     const SLOW: f64 = 0.05;
