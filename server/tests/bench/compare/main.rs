@@ -34,6 +34,7 @@ mod results;
 #[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
+#[path = "../svg.rs"]
 mod svg;
 #[cfg(target_os = "linux")]
 mod table;

@@ -14,8 +14,8 @@ pub(crate) fn target() -> &'static Path {
     scratch.parent().unwrap_or(scratch)
 }
 
-/// A file of the virtual environment.
+/// A file under the target directory that `rivals/install.sh` puts there.
 pub(crate) fn installed(file: &str) -> Result<PathBuf> {
-    let path = target().join("rivals-python").join(file);
+    let path = target().join(file);
     if path.exists() { Ok(path) } else { Err("not installed: `server/tests/bench/rivals/install.sh`".into()) }
 }

@@ -4,6 +4,7 @@
 //! every contender takes as long as that of every other one.
 
 use super::Result;
+use super::chance::{mixed, normal, share};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,23 +55,8 @@ fn tail(seed: u64, number: u64) -> Duration {
     let millis = if chance(0) >= ORDINARY {
         400.0 + 1_100.0 * chance(1)
     } else {
-        // Box and Muller's normal deviate, as a power.
-        let normal = (-2.0 * (1.0 - chance(1)).ln()).sqrt() * (std::f64::consts::TAU * chance(2)).cos();
         // A little less than the median, because the tail lies above it too.
-        MEDIAN_MS * 0.977 * (SIGMA * normal).exp()
+        MEDIAN_MS * 0.977 * (SIGMA * normal(chance(1), chance(2))).exp()
     };
     Duration::from_secs_f64(millis / 1_000.0)
-}
-
-/// SplitMix64's output function (Steele, Lea, Flood 2014).
-fn mixed(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// From 0 to 1, 1 excluded.
-fn share(number: u64) -> f64 {
-    (number >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -13,6 +13,7 @@
 
 mod account;
 mod answer;
+pub(crate) mod chance;
 pub(crate) mod child;
 pub(crate) mod contender;
 pub(crate) mod cpus;
@@ -23,12 +24,12 @@ pub(crate) mod measure;
 mod options;
 mod paced;
 mod percentiles;
-mod procfs;
+pub(crate) mod procfs;
 pub(crate) mod report;
 pub(crate) mod role;
 mod rounds;
 pub(crate) mod stage;
-mod timer;
+pub(crate) mod timer;
 pub(crate) mod upstream;
 pub(crate) mod used;
 

@@ -38,9 +38,14 @@ impl Arguments {
     }
 }
 
-pub(crate) fn take(arguments: &Arguments, contenders: &[Contender]) -> Result<()> {
+/// Puts the process in its place: on its cores, and ended when the bench ends.
+pub(crate) fn settle(arguments: &Arguments) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    cpus::pin(&arguments.get::<String>("cpus")?)?;
+    cpus::pin(&arguments.get::<String>("cpus")?)
+}
+
+pub(crate) fn take(arguments: &Arguments, contenders: &[Contender]) -> Result<()> {
+    settle(arguments)?;
     match arguments.get::<String>("role")?.as_str() {
         SOURCE => large::serve(arguments),
         UPSTREAM => upstream::serve(arguments),

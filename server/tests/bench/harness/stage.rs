@@ -147,12 +147,12 @@ impl<'a> Stage<'a> {
 }
 
 /// A free address. Another process may take it before the contender does; then the contender fails to start.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 /// Connects until it succeeds. A foreign program does not report that it listens, so this is the only way.
-fn wait_until_it_listens(server: &mut Child, address: SocketAddr) -> Result<()> {
+pub(crate) fn wait_until_it_listens(server: &mut Child, address: SocketAddr) -> Result<()> {
     let give_up = Instant::now() + START_PATIENCE;
     while TcpStream::connect(address).is_err() {
         if let Some(status) = server.ended()? {

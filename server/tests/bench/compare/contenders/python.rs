@@ -17,7 +17,7 @@ pub(crate) const FASTAPI: Contender = Contender::new(
         Ok(command)
     }),
 )
-.prepared_by(|| installed("bin/uvicorn").map(drop));
+.prepared_by(|| installed("rivals-python/bin/uvicorn").map(drop));
 
 pub(crate) const ASYNCIO: Contender = Contender::new(
     "asyncio",
@@ -31,11 +31,11 @@ pub(crate) const ASYNCIO: Contender = Contender::new(
         Ok(command)
     }),
 )
-.prepared_by(|| installed("bin/gunicorn").map(drop));
+.prepared_by(|| installed("rivals-python/bin/gunicorn").map(drop));
 
 /// A program of the virtual environment, which serves one of our two files there.
 fn python(program: &str, site: &Site) -> Result<Command> {
-    let mut command = Command::new(installed("bin/python3")?);
+    let mut command = Command::new(installed("rivals-python/bin/python3")?);
     command.args(["-m", program]).current_dir(places::PYTHON);
     command.env("UPSTREAM", site.upstream_url()).env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)

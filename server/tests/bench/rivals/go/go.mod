@@ -1,0 +1,3 @@
+module headstart/rivals/hedger
+
+go 1.24
