@@ -9,10 +9,12 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Figures {
-    /// Since the policy began, as are the next four.
+    /// Since the policy began, as are the next five.
     pub primaries_sent: u64,
     /// Hedges that were begun.
     pub hedges_sent: u64,
+    /// Hedges that won.
+    pub hedges_won: u64,
     /// Hedges that were due and not sent, for each reason.
     pub skipped: Vec<(SkipReason, u64)>,
     /// By how much winners that were hedges came earlier than their primaries would have, as far as the times of

@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(super) struct Ledger {
     primaries: AtomicU64,
     hedges: AtomicU64,
+    won: AtomicU64,
     skipped: [AtomicU64; SkipReason::ALL.len()],
     /// Both in microseconds.
     saved: AtomicU64,
@@ -25,6 +26,11 @@ impl Ledger {
 
     pub(super) fn skipped(&self, reason: SkipReason) {
         self.skipped[reason.place()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A hedge has won.
+    pub(super) fn won(&self) {
+        self.won.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A winner was so much earlier than its primary would have been.
@@ -46,6 +52,10 @@ impl Ledger {
 
     pub(super) fn hedges_sent(&self) -> u64 {
         self.hedges.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn hedges_won(&self) -> u64 {
+        self.won.load(Ordering::Relaxed)
     }
 
     pub(super) fn all_skipped(&self) -> Vec<(SkipReason, u64)> {

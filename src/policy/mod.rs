@@ -181,6 +181,7 @@ impl Observer for Policy {
     }
 
     fn race_ended(&self, event: &RaceEnded) {
+        self.shared.race_ended(event);
         if event.winner.is_some_and(|winner| winner > 0) {
             self.shared.ledger.saved(self.shared.one_place().curve().mean_beyond(event.elapsed));
         }

@@ -111,6 +111,7 @@ impl Observer for Plan {
 
     fn race_ended(&self, event: &RaceEnded) {
         let was_hedge = event.winner.is_some_and(|winner| winner > 0);
+        self.shared.race_ended(event);
         // One that had failed would not have come later, but never.
         if was_hedge && !self.has_primary_failed.load(Ordering::Relaxed) {
             self.shared.ledger.saved(self.primary.curve().mean_beyond(event.elapsed));

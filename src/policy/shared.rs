@@ -8,7 +8,7 @@ use super::place::Place;
 use super::record::Record;
 use super::settings::{Delay, PolicySettings};
 use super::throttle::Throttle;
-use crate::event::SkipReason;
+use crate::event::{RaceEnded, SkipReason};
 use crate::race::{Due, Pace, Permit, Verdict};
 use crate::sync::lock;
 use arc_swap::ArcSwap;
@@ -190,6 +190,13 @@ impl Shared {
         }
     }
 
+    /// Counts a race that a hedge has won.
+    pub(super) fn race_ended(&self, event: &RaceEnded) {
+        if event.winner.is_some_and(|winner| winner > 0) {
+            self.ledger.won();
+        }
+    }
+
     /// An attempt at `place` has succeeded, after `time` if that says something.
     pub(super) fn succeeded(&self, place: &Place, attempt: usize, time: Option<Duration>) {
         place.succeeded();
@@ -250,6 +257,7 @@ impl Shared {
         Figures {
             primaries_sent: self.ledger.primaries_sent(),
             hedges_sent: self.ledger.hedges_sent(),
+            hedges_won: self.ledger.hedges_won(),
             skipped: self.ledger.all_skipped(),
             saved: self.ledger.all_saved(),
             wasted: self.ledger.all_wasted(),

@@ -20,6 +20,7 @@ pub(super) fn registry(policies: &[(&str, &Figures)]) -> Registry {
     if policies.is_empty() {
         return registry;
     }
+    let won = Family::<Labels, Counter>::default();
     let (skipped, attempts) = (Family::<Labels, Counter>::default(), Family::<Labels, Counter>::default());
     let (saved, wasted, delays) = (Seconds::default(), Seconds::default(), Delays::default());
     let (budget, states) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
@@ -29,6 +30,7 @@ pub(super) fn registry(policies: &[(&str, &Figures)]) -> Registry {
         for (reason, count) in &figures.skipped {
             skipped.get_or_create_owned(&vec![route(), ("reason", reason.to_string())]).inc_by(*count);
         }
+        won.get_or_create_owned(&vec![route()]).inc_by(figures.hedges_won);
         saved.get_or_create_owned(&vec![route()]).inc_by(figures.saved.as_secs_f64());
         wasted.get_or_create_owned(&vec![route()]).inc_by(figures.wasted.as_secs_f64());
         budget.get_or_create_owned(&vec![route()]).set(figures.budget_left as i64);
@@ -47,6 +49,7 @@ pub(super) fn registry(policies: &[(&str, &Figures)]) -> Registry {
         }
     }
     registry.register("hedges_skipped", "Hedges that were due and not sent, by reason", skipped);
+    registry.register("hedges_won", "Hedges that won", won);
     registry.register_with_unit("saved", "By how much hedges that won came earlier, estimated", Unit::Seconds, saved);
     registry.register_with_unit("wasted_upstream", "Upstream time spent on losers", Unit::Seconds, wasted);
     registry.register_with_unit("hedge_delay", "The delay in force", Unit::Seconds, delays);
