@@ -8,6 +8,7 @@ use crate::support::proxied::{Proxied, one};
 use crate::support::teller::{After, Teller};
 use headstart_testing::eventually;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -112,6 +113,26 @@ fn a_fixed_delay_is_in_force_from_the_beginning_and_each_further_hedge_comes_aft
     assert_eq!(client.response().1, "primary");
     upstream.assert_left_alone();
     assert_eq!(proxy.hedging()["hedges"]["sent"], 2);
+}
+
+#[test]
+fn the_figures_are_those_of_the_description() {
+    let (mut proxy, _upstream) = one(&["--hedge", "p95"]);
+    let hedging = proxy.hedging();
+    let schemas = &get(proxy.admin(), "/openapi.json").json()["components"]["schemas"];
+    let described = &schemas["Hedging"]["properties"]["routes"]["items"];
+    let upstream = &described["properties"]["upstreams"]["items"];
+    for (figures, schema) in [
+        (&hedging, described),
+        (&hedging["upstreams"][0], upstream),
+        (&hedging["primaries"], &schemas["Attempts"]),
+        (&hedging["hedges"], &schemas["Attempts"]),
+    ] {
+        let names: BTreeSet<&str> = figures.as_object().unwrap().keys().map(String::as_str).collect();
+        let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+        assert_eq!(names, required.collect());
+        assert_eq!(names, schema["properties"].as_object().unwrap().keys().map(String::as_str).collect());
+    }
 }
 
 #[test]
