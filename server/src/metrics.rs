@@ -19,6 +19,7 @@ use headstart::crew::CrewStats;
 use headstart::event::{AttemptBegan, AttemptEnd, AttemptEnded, Observer, RaceEnd, RaceEnded};
 use headstart::policy;
 use headstart::race::Schedule;
+use policies::Labels;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -36,7 +37,6 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// All statuses there can be: three digits (RFC 9110, section 15).
 const STATUSES: RangeInclusive<u16> = 100..=999;
 
-type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// Upper bounds in seconds: close together around the usual hedging delay, up to the usual ceiling.

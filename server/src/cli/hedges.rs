@@ -2,7 +2,6 @@
 //!
 //! As with the other values, an error says what was expected.
 
-use crate::cli::settings::Settings;
 use crate::cli::values::duration;
 use headstart::Error;
 use headstart::policy::{Bounds, Delay, PolicySettings};
@@ -60,16 +59,6 @@ pub(super) fn per_second(text: &str) -> Result<f64, String> {
 fn decimal(text: &str) -> Option<f64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     text.parse().ok().filter(|_| is_plain)
-}
-
-/// Changes the policy of proxy routes.
-pub(super) fn change(
-    settings: &mut Settings,
-    change: impl FnOnce(PolicySettings) -> Result<PolicySettings, Error>,
-) -> Result<(), String> {
-    let policy = change(settings.proxy.hedging().clone()).map_err(expected)?;
-    settings.proxy = settings.proxy.clone().policy(policy);
-    Ok(())
 }
 
 /// The settings of a policy in the words of the options.

@@ -1,6 +1,5 @@
 //! The figures of policies, as they are now.
 
-use super::Labels;
 use headstart::policy::{Figures, PlaceState};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,6 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 
+/// What a row is of.
+pub(super) type Labels = Vec<(&'static str, String)>;
 /// Rows of seconds.
 type Seconds = Family<Labels, Counter<f64, AtomicU64>>;
 type Delays = Family<Labels, Gauge<f64, AtomicU64>>;

@@ -40,8 +40,8 @@ pub struct ProxySettings {
 
 impl ProxySettings {
     /// Passes what is below `path`, which ends in `/*`, through to the servers at these URLs, which stand for the same:
-    /// each attempt goes to the better of two random ones. A URL is `http` or `https` with a host and, if any, a port: the path and query that
-    /// upstreams see are the request's.
+    /// each attempt goes to the better of two random ones. A URL is `http` or `https` with a host and, if any, a port:
+    /// the path and query that upstreams see are the request's.
     pub fn new<U: Into<String>>(path: impl Into<String>, to: impl IntoIterator<Item = U>) -> ProxySettings {
         ProxySettings {
             path: path.into(),

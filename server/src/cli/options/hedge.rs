@@ -1,8 +1,11 @@
 //! When requests of proxy routes are hedged, and how much of it.
 
-use crate::cli::hedges::{change, delay, per_cent, per_second};
+use crate::cli::hedges::{delay, expected, per_cent, per_second};
 use crate::cli::option::{Kind, Opt, UsedBy};
+use crate::cli::settings::Settings;
 use crate::cli::values::{number, switch};
+use headstart::Error;
+use headstart::policy::PolicySettings;
 
 const SECTION: &str = "Hedging of proxy routes";
 
@@ -14,10 +17,10 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Quantity,
         value: "DELAY",
         default: "auto:2ms..1s",
-        help: "After what time a request is hedged. off, a duration such as 10ms, the quantile of the times of the last \
-               30 s such as p95 or p99.9, or auto, which is as early as --hedge-budget allows. A quantile and auto can \
-               have bounds, such as p95:2ms..500ms; until 50 attempts were seen the upper one holds. With --schedule, \
-               that says when hedges are due, without any limit",
+        help: "After what time a request is hedged. off, a duration such as 10ms, the quantile of the times of the \
+               last 30 s such as p95 or p99.9, or auto, which is as early as --hedge-budget allows. A quantile and \
+               auto can have bounds, such as p95:2ms..500ms; until 50 attempts were seen the upper one holds. With \
+               --schedule, that says when hedges are due, without any limit",
         set: |settings, text| delay(text).and_then(|delay| change(settings, |policy| Ok(policy.after(delay)))),
     },
     Opt {
@@ -37,7 +40,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Quantity,
         value: "PERCENT",
         default: "10%",
-        help: "Hedges sent for each hundred requests, over the last 10 s. A hedge beyond that waits until there is room",
+        help: "Hedges sent for each hundred requests, over the last 10 s. A hedge beyond that waits until there is \
+               room",
         set: |settings, text| per_cent(text).and_then(|share| change(settings, |policy| policy.budget(share))),
     },
     Opt {
@@ -73,3 +77,13 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |settings, text| switch(text).and_then(|dry| change(settings, |policy| Ok(policy.dry_run(dry)))),
     },
 ];
+
+/// Changes the policy of proxy routes.
+fn change(
+    settings: &mut Settings,
+    change: impl FnOnce(PolicySettings) -> Result<PolicySettings, Error>,
+) -> Result<(), String> {
+    let policy = change(settings.proxy.hedging().clone()).map_err(expected)?;
+    settings.proxy = settings.proxy.clone().policy(policy);
+    Ok(())
+}

@@ -119,7 +119,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Quantity,
         value: "DURATION",
         default: "10s",
-        help: "How often the names of upstreams are looked up again. Addresses are added and removed while requests run",
+        help: "How often the names of upstreams are looked up again. Addresses are added and removed while requests \
+               run",
         set: |settings, text| put(&mut settings.proxy, duration(text), ProxySettings::dns_refresh),
     },
     Opt {
@@ -129,8 +130,9 @@ pub(super) const OPTIONS: &[Opt] = &[
         kind: Kind::Text,
         value: "PATH",
         default: "",
-        help: "What each upstream is asked for every 2 s, such as /healthz. One that does not answer with a status below \
-               400 gets no requests but hedges, as long as others do. Without it, only the requests themselves tell",
+        help: "What each upstream is asked for every 2 s, such as /healthz. One that does not answer with a status \
+               below 400 gets no requests but hedges, as long as others do. Without it, only the requests themselves \
+               tell",
         set: |settings, text| put(&mut settings.proxy, path(text), ProxySettings::health_path),
     },
     Opt {

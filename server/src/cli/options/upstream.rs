@@ -116,7 +116,8 @@ pub(super) const OPTIONS: &[Opt] = &[
                passed through to SOURCE, an http or https URL without a path. Repeatable; a path given again adds a \
                source, and attempts take its sources in turn. In the file, a table [[route]] has path and source, \
                and its own strategy (smart, first, all or within-timeout), schedule or the options of hedging, \
-               hedge-on-failure, timeout, success and failure-status; or, for a proxy route, path and to, and the options of proxy routes",
+               hedge-on-failure, timeout, success and failure-status; or, for a proxy route, path and to, and \
+               the options of proxy routes",
         set: |settings, text| routes::from_lines(text).map(|routes| settings.routes = routes),
     },
 ];
