@@ -182,7 +182,7 @@ fn head_gets_the_head_of_get_without_its_body(stack: Stack) {
 fn other_methods_are_refused_with_those_allowed(stack: Stack) {
     let upstream = FakeUpstream::start(Behavior::Answers("1"));
     let served = Served::start_on(stack, &upstream.url(), |_| {});
-    let others = ["/healthz", "/readyz", "/metrics", "/", "/openapi.json"];
+    let others = ["/healthz", "/readyz", "/metrics", "/hedging.json", "/", "/openapi.json"];
     for path in RACED.into_iter().chain(others) {
         for method in ["DELETE", "OPTIONS", "PATCH", "get"] {
             let reply = ask(served.address(), method, path, &[]);

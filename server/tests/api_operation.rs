@@ -121,7 +121,7 @@ fn an_operator_is_answered_when_the_server_takes_no_more_requests(stack: Stack) 
     let racing = send(served.address(), "GET", "/api/smart", &[]);
     upstream.next_request();
     assert_eq!(get(served.address(), "/api/smart").status, 503);
-    for path in ["/healthz", "/readyz", "/metrics", "/", "/openapi.json"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/hedging.json", "/", "/openapi.json"] {
         assert_eq!(get(served.address(), path).status, 200, "{path}");
     }
     drop(racing);

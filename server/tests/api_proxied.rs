@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-const OPERATION: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"];
+const OPERATION: [&str; 6] = ["/", "/metrics", "/hedging.json", "/healthz", "/readyz", "/openapi.json"];
 
 /// An API with its operators' endpoints on a front of their own.
 struct Apart {

@@ -83,7 +83,7 @@ fn schedule_and_hedge_do_not_go_together() {
 }
 
 #[test]
-fn a_route_with_sources_is_hedged_by_a_policy_if_it_says_hedge_and_answers_with_the_first() {
+fn a_route_with_sources_is_hedged_by_a_policy_only_if_it_says_hedge_and_answers_with_the_first() {
     for (rest, why) in [
         ("hedge = 'p95'\nstrategy = 'all'", "expected no hedge beside a strategy other than smart"),
         ("hedge = 'p95'\nstrategy = 'first'", "expected no hedge beside a strategy other than smart"),
@@ -95,7 +95,16 @@ fn a_route_with_sources_is_hedged_by_a_policy_if_it_says_hedge_and_answers_with_
         let said = complaint(&["--check", "--config", file.path()]);
         assert!(said.contains(why), "{why} in {said}");
     }
+}
 
+#[test]
+fn the_sources_of_a_route_are_the_places_of_its_policy_on_either_front() {
+    for plain in ["--plain=false", "--plain"] {
+        sources_are_places(plain);
+    }
+}
+
+fn sources_are_places(plain: &str) {
     let sources = [Upstream::start(), Upstream::start()];
     let [one, other] = sources.each_ref().map(Upstream::url);
     let text = format!(
@@ -103,7 +112,7 @@ fn a_route_with_sources_is_hedged_by_a_policy_if_it_says_hedge_and_answers_with_
          hedge-min-rate = 100.0\n"
     );
     let file = ConfigFile::new("hedging-sources.toml", &text);
-    let mut process = start(&["--config", file.path()]);
+    let mut process = start(&[plain, "--config", file.path()]);
     let mut client = connect(&mut process);
     for _ in 0..3 {
         let began = Instant::now();

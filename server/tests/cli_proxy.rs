@@ -41,7 +41,7 @@ fn it_says_where_everything_is_and_leaves_every_path_to_the_upstream() {
     process.wait_for(&format!("try: curl 'http://{address}/'"));
     let admin = admin_of(&mut process);
     assert!(!process.stderr.concat().contains("sample"), "{:#?}", process.stderr);
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/api/smart", "/unknown"] {
+    for path in ["/", "/metrics", "/hedging.json", "/healthz", "/readyz", "/openapi.json", "/api/smart", "/unknown"] {
         assert_eq!((get(address, path).status, get(address, path).text()), (200, "1"), "{path}");
         let expected = if path == "/api/smart" || path == "/unknown" { 404 } else { 200 };
         assert_eq!(get(admin, path).status, expected, "{path}");
@@ -64,7 +64,7 @@ fn moves_the_endpoints_for_operators(plain: &str) {
     process.wait_for(&format!("try: curl 'http://{address}/api/smart?timeout=1000'"));
     let admin = admin_of(&mut process);
     assert_eq!((get(address, "/api/smart").status, get(admin, "/api/smart").status), (200, 404));
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"] {
+    for path in ["/", "/metrics", "/hedging.json", "/healthz", "/readyz", "/openapi.json"] {
         assert_eq!((get(address, path).status, get(admin, path).status), (404, 200), "{path}");
     }
 }

@@ -8,6 +8,7 @@ use crate::support::proxied::{Proxied, one};
 use crate::support::teller::{After, Teller};
 use headstart_testing::eventually;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -95,6 +96,8 @@ fn a_fixed_delay_is_in_force_from_the_beginning_and_each_further_hedge_comes_aft
     let (mut proxy, upstream) = one(&[&["--hedge", "60ms", "--hedge-attempts", "2"], &PLENTY[..]].concat());
     assert_eq!(proxy.hedging()["delay_seconds"], 0.06);
     assert_eq!((&proxy.hedging()["hedge"], &proxy.hedging()["attempts"]), (&json!("60ms"), &json!(2)));
+    let metrics = get(proxy.admin(), "/metrics");
+    assert_eq!(metrics.text().find("# EOF"), Some(metrics.text().len() - "# EOF\n".len()));
     let page = get(proxy.admin(), "/");
     let row = r#"<code>/*</code></td><td>hedges are due</td><td class="number">after 60.0 ms (60ms)</td>"#;
     assert!(page.text().contains(row), "{}", page.text());
@@ -113,6 +116,26 @@ fn a_fixed_delay_is_in_force_from_the_beginning_and_each_further_hedge_comes_aft
 }
 
 #[test]
+fn the_figures_are_those_of_the_description() {
+    let (mut proxy, _upstream) = one(&["--hedge", "p95"]);
+    let hedging = proxy.hedging();
+    let schemas = &get(proxy.admin(), "/openapi.json").json()["components"]["schemas"];
+    let described = &schemas["Hedging"]["properties"]["routes"]["items"];
+    let upstream = &described["properties"]["upstreams"]["items"];
+    for (figures, schema) in [
+        (&hedging, described),
+        (&hedging["upstreams"][0], upstream),
+        (&hedging["primaries"], &schemas["Attempts"]),
+        (&hedging["hedges"], &schemas["Attempts"]),
+    ] {
+        let names: BTreeSet<&str> = figures.as_object().unwrap().keys().map(String::as_str).collect();
+        let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+        assert_eq!(names, required.collect());
+        assert_eq!(names, schema["properties"].as_object().unwrap().keys().map(String::as_str).collect());
+    }
+}
+
+#[test]
 fn hedges_stay_within_the_budget_although_nothing_is_answered_in_time() {
     let (upstream, hedges) = takes_its_time();
     let args = ["--hedge", "20ms", "--hedge-budget", "10%", "--hedge-min-rate", "0", "--hedge-max-concurrent", "100"];
@@ -121,9 +144,13 @@ fn hedges_stay_within_the_budget_although_nothing_is_answered_in_time() {
     let sent = hedges.load(Ordering::SeqCst);
     assert!((1..=6).contains(&sent), "{sent} hedges of 60 primaries");
     let hedging = proxy.hedging();
-    assert_eq!((&hedging["primaries"]["sent"], &hedging["hedges"]["sent"]), (&json!(60), &json!(sent)));
-    // Each one was due, and was sent or was not.
-    assert_eq!(hedging["skipped"], json!({ "budget": 60 - sent }));
+    assert_eq!(hedging["primaries"]["sent"], 60);
+    // One that began as its race was won never got there.
+    let begun = hedging["hedges"]["sent"].as_u64().unwrap();
+    assert!(sent as u64 <= begun && begun <= 6, "{sent} of {begun} hedges");
+    // Each other one was due too.
+    let skipped = hedging["skipped"]["budget"].as_u64().unwrap();
+    assert!((54..=60 - begun).contains(&skipped), "{hedging}");
 }
 
 #[test]
@@ -155,10 +182,7 @@ fn what_a_hedge_saves_and_what_a_loser_costs_is_added_up() {
     let (mut proxy, upstream) = one(&[&["--hedge", "20ms"], &PLENTY[..]].concat());
     let ledger = |proxy: &mut Proxied| {
         let hedging = proxy.hedging();
-        let figures = [seconds(&hedging["saved_seconds"]), seconds(&hedging["wasted_seconds"])];
-        assert_eq!(proxy.metric("headstart_saved_seconds_total{route=\"/*\"}"), figures[0]);
-        assert_eq!(proxy.metric("headstart_wasted_upstream_seconds_total{route=\"/*\"}"), figures[1]);
-        figures
+        [seconds(&hedging["saved_seconds"]), seconds(&hedging["wasted_seconds"])]
     };
     assert_eq!(ledger(&mut proxy), [0.0, 0.0]);
     // A primary that takes long and wins nevertheless.
@@ -182,6 +206,9 @@ fn what_a_hedge_saves_and_what_a_loser_costs_is_added_up() {
     primary.end();
     eventually("the primary was for nothing", || ledger(&mut proxy)[1] >= before + 0.02);
     eventually("the hedge has saved time", || ledger(&mut proxy)[0] > 0.0);
+    let [saved, wasted] = ledger(&mut proxy);
+    assert_eq!(proxy.metric("headstart_saved_seconds_total{route=\"/*\"}"), saved);
+    assert_eq!(proxy.metric("headstart_wasted_upstream_seconds_total{route=\"/*\"}"), wasted);
 }
 
 #[test]
