@@ -62,7 +62,7 @@ fn hedges_stay_within_the_budget_and_those_beyond_it_have_a_reason() {
     }
     let figures = policy.figures();
     assert_eq!((figures.primaries_sent, figures.recent_primaries), (50, 50));
-    // A hedge is asked about before its primary is counted, so the tenth race has no room for one, and the eleventh has.
+    // A hedge is asked about before its primary is counted: the eleventh race is the first to have room for one.
     assert_eq!((figures.recent_hedges, figures.budget_left), (4, 1));
     assert_eq!(skipped(&policy, SkipReason::Budget), 46);
 }
