@@ -221,7 +221,7 @@ impl Error {
     }
 
     /// The setting that the user knows as `key` cannot be `value`, only what is `allowed`.
-    #[cfg(feature = "_net")]
+    #[cfg(any(feature = "_net", feature = "policy"))]
     pub(crate) fn setting(key: &str, value: &str, allowed: &str) -> Error {
         Error::Setting { key: key.to_owned(), value: value.to_owned(), allowed: allowed.to_owned() }
     }

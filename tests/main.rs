@@ -11,6 +11,8 @@ mod client_connections;
 mod client_deadline;
 mod client_losers;
 mod client_oracle;
+mod client_policy;
+mod client_targets;
 mod client_tls;
 mod command;
 mod crew;

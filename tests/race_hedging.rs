@@ -474,12 +474,12 @@ on_all_threads! {
     a_hedge_that_is_asked_about_while_its_race_ends_is_told_of_once,
     a_hedge_without_a_thread_is_told_of_by_reason;
     crew_only:
-    a_hedge_that_is_refused_for_now_is_asked_about_again_and_may_begin_then = "on fresh threads nothing is held back",
-    a_failure_has_a_hedge_that_is_held_back_asked_about_once_more_at_once = "on fresh threads nothing is held back",
-    what_was_due_behind_a_hedge_that_was_held_back_begins_after_it = "on fresh threads nothing is held back",
-    a_hedge_that_a_failure_began_to_ask_about_is_asked_about_again_in_its_time = "on fresh threads nothing is held back",
-    hedges_that_are_refused_for_now_at_the_same_time_are_not_lost = "on fresh threads nothing is held back",
-    a_hedge_that_is_still_held_back_when_its_race_ends_is_told_of_once = "on fresh threads nothing is held back",
+    a_hedge_that_is_refused_for_now_is_asked_about_again_and_may_begin_then = "nothing is held back there",
+    a_failure_has_a_hedge_that_is_held_back_asked_about_once_more_at_once = "nothing is held back there",
+    what_was_due_behind_a_hedge_that_was_held_back_begins_after_it = "nothing is held back there",
+    a_hedge_that_a_failure_began_to_ask_about_is_asked_about_again_in_its_time = "nothing is held back there",
+    hedges_that_are_refused_for_now_at_the_same_time_are_not_lost = "nothing is held back there",
+    a_hedge_that_is_still_held_back_when_its_race_ends_is_told_of_once = "nothing is held back there",
     a_permit_is_dropped_when_no_thread_is_there = "fresh asks for the hedge's thread before anybody is asked",
 }
 

@@ -44,17 +44,21 @@ impl Course {
     pub(super) fn next(&self, attempt: &Attempt, tried: &[usize]) -> (usize, Visit) {
         let at = match (attempt.number(), tried) {
             (0, []) => lock(&self.visited)[0],
-            _ => self.choose(tried),
+            (number, _) => self.choose(number, tried),
         };
         (at, self.plan.visit(&self.targets[at].place, attempt))
     }
 
     /// One that this attempt has not tried, if possible one where no other attempt of the call is.
-    fn choose(&self, tried: &[usize]) -> usize {
+    fn choose(&self, number: usize, tried: &[usize]) -> usize {
         let mut visited = lock(&self.visited);
         let is_left = (0..self.count()).any(|at| !visited.contains(&at) && !tried.contains(&at));
         let is_taken = |at: usize| tried.contains(&at) || (is_left && visited.contains(&at));
-        let at = self.policy.choose_other(self.targets.iter().map(|target| &*target.place), is_taken);
+        let places = self.targets.iter().map(|target| &*target.place);
+        let at = match number {
+            0 => self.policy.choose_again(places, is_taken),
+            _ => self.policy.choose_other(places, is_taken),
+        };
         visited.push(at);
         at
     }
@@ -65,10 +69,13 @@ impl Course {
 }
 
 /// Tells what came of a visit that failed with `error`: an attempt that was ended says nothing against its place, but
-/// one that did not answer in time does.
+/// one that did not answer in time does. A status that is no success may still be the right one.
 pub(super) fn tell_failure(visit: Visit, attempt: &Attempt, error: &Error) {
-    match attempt.token().reason() {
-        None | Some(CancelReason::DeadlineExceeded) => visit.failed(error),
-        Some(_) => drop(visit),
+    match (error, attempt.token().reason()) {
+        // It works, and has too much to do: that is no failure, and no reason to send it more.
+        (Error::Status(429), _) => drop(visit),
+        (Error::Status(..500), _) => visit.succeeded(),
+        (_, None | Some(CancelReason::DeadlineExceeded)) => visit.failed(error),
+        (_, Some(_)) => drop(visit),
     }
 }

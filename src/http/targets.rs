@@ -14,11 +14,12 @@ use crate::net::Lookup;
 use crate::net::address::Address;
 use crate::net::pool::Pool;
 use crate::policy::{Place, Policy};
+use crate::sync::lock;
 use arc_swap::ArcSwap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// An address of an upstream.
@@ -39,14 +40,22 @@ pub(super) struct Targets {
     policy: Policy,
     list: ArcSwap<Vec<Arc<Target>>>,
     pool: Arc<Pool<Box<Link>>>,
-    /// The upstreams that are names, each with the number of its upstream.
-    names: Vec<(usize, Address)>,
+    /// Held while `list` is changed: two lookups may end at the same time.
+    changing: Mutex<()>,
+    names: Vec<Name>,
     lookup: Arc<dyn Lookup>,
     refresh: Duration,
     clock: Instant,
     /// When names are due to be looked up, in milliseconds of the clock.
     next_refresh: AtomicU64,
-    /// Whether the last lookup of all succeeded.
+}
+
+/// An upstream that is a name.
+struct Name {
+    /// Which of the upstreams.
+    upstream: usize,
+    address: Address,
+    /// Whether the last lookup succeeded.
     is_known: AtomicBool,
 }
 
@@ -65,20 +74,26 @@ impl Targets {
             .enumerate()
             .map(|(upstream, (address, shelf))| {
                 let place = policy.place(address.to_string());
+                // What a name stands for may go, and its connections with it. Calls by turns keep theirs.
+                let shelf = if is_name(address) { pool.add_shelf() } else { shelf };
                 Arc::new(Target { upstream, address: address.clone(), place, shelf })
             })
             .collect();
-        let is_name = |target: &&Arc<Target>| target.address.host.parse::<IpAddr>().is_err();
+        let names = list.iter().filter(|target| is_name(&target.address)).map(|target| Name {
+            upstream: target.upstream,
+            address: target.address.clone(),
+            is_known: AtomicBool::new(true),
+        });
         Arc::new(Targets {
             policy,
-            names: list.iter().filter(is_name).map(|target| (target.upstream, target.address.clone())).collect(),
+            changing: Mutex::default(),
+            names: names.collect(),
             list: ArcSwap::from_pointee(list),
             pool: pool.clone(),
             lookup,
             refresh,
             clock: Instant::now(),
             next_refresh: AtomicU64::new(0),
-            is_known: AtomicBool::new(true),
         })
     }
 
@@ -108,7 +123,7 @@ impl Targets {
         let job = Job {
             label: "lookup of upstreams".into(),
             token: None,
-            run: Box::new(move || targets.names.iter().for_each(|(upstream, name)| targets.look_up(*upstream, name))),
+            run: Box::new(move || targets.names.iter().for_each(|name| targets.look_up(name))),
         };
         if let Err(error) = crew.spawn(Claim::Hedge, job) {
             log::debug!("names of upstreams not looked up: {error}");
@@ -116,22 +131,25 @@ impl Targets {
     }
 
     /// Takes the addresses up that `name` has now.
-    fn look_up(&self, upstream: usize, name: &Address) {
-        match self.lookup.lookup(&name.host).and_then(|found| one_family(found, name.port)) {
+    fn look_up(&self, name: &Name) {
+        match self.lookup.lookup(&name.address.host).and_then(|found| one_family(found, name.address.port)) {
             Ok(addresses) => {
-                self.is_known.store(true, Ordering::Relaxed);
-                self.update(upstream, name, &addresses);
+                name.is_known.store(true, Ordering::Relaxed);
+                self.update(name, &addresses);
             }
             Err(error) => {
                 // What was known stays.
-                if self.is_known.swap(false, Ordering::Relaxed) {
+                if name.is_known.swap(false, Ordering::Relaxed) {
+                    let name = &name.address;
                     log::warn!("upstream {name} could not be looked up, its addresses stay as they were: {error}");
                 }
             }
         }
     }
 
-    fn update(&self, upstream: usize, name: &Address, addresses: &[IpAddr]) {
+    fn update(&self, name: &Name, addresses: &[IpAddr]) {
+        let (upstream, name) = (name.upstream, &name.address);
+        let changing = lock(&self.changing);
         let old = self.list.load_full();
         let is_gone = |target: &Target| {
             target.upstream == upstream && !addresses.iter().any(|ip| target.address.host == ip.to_string())
@@ -151,11 +169,16 @@ impl Targets {
         }
         log::info!("upstream {name}: {} addresses, {added} of them new, {} gone", addresses.len(), gone.len());
         self.list.store(Arc::new(list));
+        drop(changing);
         for target in gone {
             self.policy.remove(&target.place);
             self.pool.close_shelf(target.shelf);
         }
     }
+}
+
+fn is_name(address: &Address) -> bool {
+    address.host.parse::<IpAddr>().is_err()
 }
 
 /// The addresses of one family, each once.

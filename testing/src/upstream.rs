@@ -84,7 +84,12 @@ struct Shared {
 
 impl FakeUpstream {
     pub fn start(behavior: Behavior) -> FakeUpstream {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        FakeUpstream::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), behavior)
+    }
+
+    /// One that listens at this address.
+    pub fn start_at(address: SocketAddr, behavior: Behavior) -> FakeUpstream {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, sights) = unbounded();
         let shared = Arc::new(Shared {
