@@ -11,27 +11,27 @@ const ENOUGH: u64 = 50;
 /// want of room is worth less than one that was not planned.
 const PLANNED: f64 = 0.98;
 
-/// The delay that `settings` make of `curve`; `None` when too little was seen, or nothing follows from it.
-pub(super) fn delay(settings: &PolicySettings, curve: &Curve) -> Option<Duration> {
+/// The delay that `settings` make of `curve`, when hedges may be this `share` of primaries; `None` when too little was seen, or nothing follows from it.
+pub(super) fn delay(settings: &PolicySettings, share: f64, curve: &Curve) -> Option<Duration> {
     if curve.attempts() < ENOUGH {
         return None;
     }
     let (wanted, bounds) = match settings.delay {
         Delay::Quantile { share, bounds } => (curve.quantile(share), bounds),
-        Delay::Auto(bounds) => (Some(spending(curve, settings, bounds)), bounds),
+        Delay::Auto(bounds) => (Some(spending(curve, share, settings.hedges, bounds)), bounds),
         Delay::Off | Delay::Scheduled | Delay::After(_) => return None,
     };
     Some(wanted.unwrap_or(bounds.longest).clamp(bounds.shortest, bounds.longest))
 }
 
 /// The delay at which hedges come to what is planned of the budget, or the nearest within the bounds.
-fn spending(curve: &Curve, settings: &PolicySettings, bounds: Bounds) -> Duration {
-    let planned = settings.budget * PLANNED;
+fn spending(curve: &Curve, share: f64, most: usize, bounds: Bounds) -> Duration {
+    let planned = share * PLANNED;
     let (mut shortest, mut longest) = (bounds.shortest.as_secs_f64(), bounds.longest.as_secs_f64());
     // Each step halves the logarithm of what is between them, so that the last one is below a per mille.
     for _ in 0..20 {
         let middle = (shortest * longest).sqrt();
-        if hedges(curve, Duration::from_secs_f64(middle), settings.hedges) > planned {
+        if hedges(curve, Duration::from_secs_f64(middle), most) > planned {
             shortest = middle;
         } else {
             longest = middle;
@@ -56,6 +56,10 @@ fn hedges(curve: &Curve, delay: Duration, most: usize) -> f64 {
 mod tests {
     use super::super::curve::Observed;
     use super::*;
+
+    fn delay(settings: &PolicySettings, curve: &Curve) -> Option<Duration> {
+        super::delay(settings, settings.share(), curve)
+    }
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)

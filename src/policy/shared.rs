@@ -8,7 +8,9 @@ use super::place::Place;
 use super::record::Record;
 use super::settings::{Delay, PolicySettings};
 use super::throttle::Throttle;
-use crate::event::{RaceEnded, SkipReason};
+use super::worth::Worth;
+use crate::cancel::CancelReason;
+use crate::event::{RaceEnd, RaceEnded, SkipReason};
 use crate::race::{Due, Pace, Permit, Verdict};
 use crate::sync::lock;
 use arc_swap::ArcSwap;
@@ -33,6 +35,7 @@ pub(super) struct Shared {
     clock: Instant,
     budget: Budget,
     throttle: Throttle,
+    worth: Worth,
     /// How many hedges run. Their permits hold it.
     running: Arc<AtomicUsize>,
     pub(super) ledger: Ledger,
@@ -61,6 +64,7 @@ impl Shared {
             clock: Instant::now(),
             budget: Budget::new(),
             throttle: Throttle::new(),
+            worth: Worth::new(),
             running: Arc::default(),
             ledger: Ledger::default(),
             times: [(); 2].map(|()| Record::new(EPOCHS, EPOCH)),
@@ -144,7 +148,7 @@ impl Shared {
         let Some(running) = self.one_more(settings.max_concurrent.unwrap_or(usize::MAX)) else {
             return later(SkipReason::Concurrency);
         };
-        if !self.budget.take(self.clock.elapsed(), settings.budget, settings.min_rate) {
+        if !self.budget.take(self.clock.elapsed(), self.share(&settings), settings.min_rate) {
             return later(SkipReason::Budget);
         }
         if settings.is_dry_run {
@@ -190,10 +194,23 @@ impl Shared {
         }
     }
 
-    /// Counts a race that a hedge has won.
+    /// Counts a race, and whether a hedge has won it. One that was ended for want of time shows that its hedge was of
+    /// no use; one whose client left shows nothing.
     pub(super) fn race_ended(&self, event: &RaceEnded) {
-        if event.winner.is_some_and(|winner| winner > 0) {
+        let is_won_by_hedge = event.winner.is_some_and(|winner| winner > 0);
+        if is_won_by_hedge {
             self.ledger.won();
+        }
+        if event.begun > 1 && matches!(event.end, RaceEnd::Won | RaceEnd::Canceled(CancelReason::DeadlineExceeded)) {
+            self.worth.count(is_won_by_hedge);
+        }
+    }
+
+    /// How many hedges there may be for each primary. `auto` uses less than the budget where hedges win nothing.
+    fn share(&self, settings: &PolicySettings) -> f64 {
+        match settings.delay {
+            Delay::Auto(_) => settings.budget * self.worth.part(),
+            _ => settings.budget,
         }
     }
 
@@ -241,7 +258,10 @@ impl Shared {
     #[inline]
     fn look(&self, place: &Place) {
         let now = self.clock.elapsed();
-        place.look(now, |curve| pace::delay(&self.settings.load(), curve));
+        place.look(now, |curve| {
+            let settings = self.settings.load();
+            pace::delay(&settings, self.share(&settings), curve)
+        });
         let due = self.next_take_over.load(Ordering::Relaxed);
         if due <= millis(now) {
             self.next_take_over.store(millis(now + TAKE_OVER), Ordering::Relaxed);
@@ -252,7 +272,7 @@ impl Shared {
     pub(super) fn figures(&self) -> Figures {
         let now = self.clock.elapsed();
         let (settings, sent) = (self.settings.load(), self.budget.sent(now));
-        let allowed = settings.budget * sent.primaries as f64;
+        let allowed = self.share(&settings) * sent.primaries as f64;
         let places = self.places.load();
         Figures {
             primaries_sent: self.ledger.primaries_sent(),

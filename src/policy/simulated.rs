@@ -54,7 +54,7 @@ impl Simulation {
                 true => self.places[place].finished(time),
                 false => self.places[place].ended(time),
             }
-            self.places[place].look(at, |curve: &Curve| pace::delay(&self.settings, curve));
+            self.places[place].look(at, |curve: &Curve| pace::delay(&self.settings, self.settings.share(), curve));
         }
         let Delay::Quantile { bounds, .. } = self.settings.delay else { panic!("not simulated") };
         let delay = self.places[primary].delay().unwrap_or(bounds.longest);
