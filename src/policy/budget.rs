@@ -4,6 +4,9 @@
 //! in fixed windows lets twice as much through where two windows meet. The answer: primaries and hedges are counted
 //! over a window that slides, ten seconds in slots of 100 ms. A primary is one atomic addition; hedges, of which there
 //! are few, are counted under a lock, so that no two of them take the same room.
+//!
+//! What was saved up in ten seconds is not to be spent in one: when queues grow, all requests would be hedged at once,
+//! and the queues grow for that. So within a second hedges may be no more than twice their share.
 
 use crate::sync::lock;
 use std::sync::Mutex;
@@ -12,6 +15,10 @@ use std::time::Duration;
 
 const SLOT: Duration = Duration::from_millis(100);
 const SLOTS: usize = 100;
+/// A second in slots.
+const SECOND: u64 = 10;
+/// Within a second, hedges may be so many times their share.
+const AT_ONCE: f64 = 2.0;
 
 /// What was sent in the last ten seconds.
 pub(super) struct Budget {
@@ -52,10 +59,11 @@ impl Budget {
         let mut hedges = lock(&self.hedges);
         let number = slot(now);
         let within = |slots: u64| sum(hedges.iter().copied(), number, slots);
-        let is_within = (within(SLOTS as u64) + 1) as f64 <= share * self.primaries(number) as f64;
+        let has_room = |slots, share: f64| (within(slots) + 1) as f64 <= share * self.primaries(number, slots) as f64;
+        let is_within = has_room(SLOTS as u64, share) && (within(SECOND) == 0 || has_room(SECOND, share * AT_ONCE));
         let is_rare = min_rate > 0.0 && {
             // At less than one a second, one in a longer time.
-            let slots = if min_rate < 1.0 { (10.0 / min_rate).ceil() as u64 } else { 10 };
+            let slots = if min_rate < 1.0 { (SECOND as f64 / min_rate).ceil() as u64 } else { SECOND };
             ((within(slots) + 1) as f64) <= min_rate.max(1.0)
         };
         if !is_within && !is_rare {
@@ -70,12 +78,12 @@ impl Budget {
     pub(super) fn sent(&self, now: Duration) -> Sent {
         let number = slot(now);
         let hedges = sum(lock(&self.hedges).iter().copied(), number, SLOTS as u64);
-        Sent { primaries: self.primaries(number), hedges }
+        Sent { primaries: self.primaries(number, SLOTS as u64), hedges }
     }
 
-    fn primaries(&self, number: u64) -> u64 {
-        let slots = self.primaries.iter().map(|place| place.load(Ordering::Relaxed));
-        sum(slots.map(|seen| (seen >> 32, seen as u32)), number, SLOTS as u64)
+    fn primaries(&self, number: u64, slots: u64) -> u64 {
+        let counts = self.primaries.iter().map(|place| place.load(Ordering::Relaxed));
+        sum(counts.map(|seen| (seen >> 32, seen as u32)), number, slots)
     }
 }
 
@@ -102,9 +110,25 @@ mod tests {
         let budget = Budget::new();
         assert!(!budget.take(ms(0), 0.1, 0.0), "there was no primary");
         (0..100).for_each(|_| budget.count_primary(ms(5)));
-        let taken = (0..100).filter(|_| budget.take(ms(5_000), 0.1, 0.0)).count();
+        let taken = (0..100).filter(|_| budget.take(ms(900), 0.1, 0.0)).count();
         assert_eq!(taken, 10);
-        assert_eq!(budget.sent(ms(5_000)), Sent { primaries: 100, hedges: 10 });
+        assert_eq!(budget.sent(ms(900)), Sent { primaries: 100, hedges: 10 });
+    }
+
+    #[test]
+    fn what_was_saved_up_is_not_spent_in_a_second() {
+        let budget = Budget::new();
+        for at in (0..10_000).step_by(100) {
+            (0..10).for_each(|_| budget.count_primary(ms(at)));
+        }
+        let taken = |at| (0..1_000).filter(|_| budget.take(ms(at), 0.1, 0.0)).count();
+        assert_eq!((taken(9_900), taken(9_950)), (20, 0), "twice the share of a second's hundred primaries");
+        (0..50).for_each(|_| budget.count_primary(ms(10_900)));
+        assert_eq!(taken(10_900), 10);
+        let rare = Budget::new();
+        (0..20).for_each(|_| rare.count_primary(ms(0)));
+        assert!(rare.take(ms(5_000), 0.1, 0.0), "one is never too many for a second");
+        assert!(!rare.take(ms(5_000), 0.1, 0.0));
     }
 
     #[test]

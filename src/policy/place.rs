@@ -17,8 +17,10 @@ const EPOCH: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(250);
 /// So many failures in a row eject.
 const FAILURES: u32 = 5;
-/// A place that gave no answer so many times in a row is tried only now and then.
+/// A place that gave no answer so many times in a row, and for so long, is tried only now and then. Not at once: one
+/// slow request holds up all those behind it in a queue, and to leave such a place out would fill the other queues.
 const SILENCES: u32 = 3;
+const SILENT_FOR: Duration = Duration::from_millis(500);
 /// How long it is left alone, at least and at most.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -45,6 +47,11 @@ pub struct Place {
     recent: AtomicU64,
     /// How many attempts in a row brought no answer, those that were ended included.
     silences: AtomicU32,
+    /// Since when that is so, in milliseconds.
+    silent_since: AtomicU64,
+    is_silent: AtomicBool,
+    /// How many attempts have tried in vain whether it answers again.
+    trials: AtomicU32,
     failures: AtomicU32,
     ejections: AtomicU32,
     /// All in milliseconds.
@@ -84,6 +91,9 @@ impl Place {
             median: AtomicU64::new(UNKNOWN),
             recent: AtomicU64::new(0),
             silences: AtomicU32::new(0),
+            silent_since: AtomicU64::new(0),
+            is_silent: AtomicBool::new(false),
+            trials: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             ejections: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
@@ -142,14 +152,16 @@ impl Place {
     /// Whether one attempt is to find out if it answers again. Says so to one caller each time.
     pub(super) fn is_due_for_trial(&self, now: u64) -> bool {
         let due = self.next_trial.load(Ordering::Relaxed);
-        self.is_silent()
+        let may = self.is_silent()
             && due <= now
             && self.ejected_until.load(Ordering::Relaxed) <= now
-            && !self.is_ill.load(Ordering::Relaxed)
-            && self
-                .next_trial
-                .compare_exchange(due, now + millis(self.pause()), Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+            && !self.is_ill.load(Ordering::Relaxed);
+        let next = now + millis(self.pause());
+        let is_mine = may && self.next_trial.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_mine {
+            self.trials.fetch_add(1, Ordering::Relaxed);
+        }
+        is_mine
     }
 
     /// The recent times as a class, four to a doubling; 0 when they are not known or grown old.
@@ -165,12 +177,12 @@ impl Place {
     }
 
     fn is_silent(&self) -> bool {
-        self.silences.load(Ordering::Relaxed) >= SILENCES
+        self.is_silent.load(Ordering::Relaxed)
     }
 
     /// How long what is known of it stays true: the longer, the more often it gave no answer.
     fn pause(&self) -> Duration {
-        (PAUSE * (1 + self.silences.load(Ordering::Relaxed).min(60))).min(LONGEST_PAUSE)
+        (PAUSE * (1 + 2 * self.trials.load(Ordering::Relaxed).min(60))).min(LONGEST_PAUSE)
     }
 
     pub(super) fn began(&self, is_hedge: bool) {
@@ -193,8 +205,8 @@ impl Place {
 
     /// An attempt has succeeded.
     pub(super) fn succeeded(&self) {
-        if self.silences.load(Ordering::Relaxed) > 0 {
-            self.silences.store(0, Ordering::Relaxed);
+        if self.silences.load(Ordering::Relaxed) > 0 || self.is_silent() {
+            self.speaks();
         }
         if self.failures.load(Ordering::Relaxed) > 0 {
             self.failures.store(0, Ordering::Relaxed);
@@ -208,11 +220,24 @@ impl Place {
     /// An attempt was ended before it had an answer.
     pub(super) fn ended(&self, time: Duration) {
         self.record.ended(time);
+        let now = self.now();
+        let before = self.silences.fetch_add(1, Ordering::Relaxed);
+        if before == 0 {
+            self.silent_since.store(now, Ordering::Relaxed);
+        }
+        let since = self.silent_since.load(Ordering::Relaxed);
         // Set once: whoever is sent there all the same does not put the trial off.
-        if self.silences.fetch_add(1, Ordering::Relaxed) + 1 == SILENCES {
-            self.next_trial.store(self.now() + millis(self.pause()), Ordering::Relaxed);
+        if before + 1 >= SILENCES && since + millis(SILENT_FOR) <= now && !self.is_silent.swap(true, Ordering::Relaxed)
+        {
+            self.next_trial.store(now + millis(self.pause()), Ordering::Relaxed);
         }
         self.takes_longer_than(time);
+    }
+
+    fn speaks(&self) {
+        self.silences.store(0, Ordering::Relaxed);
+        self.trials.store(0, Ordering::Relaxed);
+        self.is_silent.store(false, Ordering::Relaxed);
     }
 
     fn takes_longer_than(&self, time: Duration) {
@@ -234,7 +259,7 @@ impl Place {
         let length = (PAUSE * 2_u32.saturating_pow(before.min(10))).min(LONGEST_EJECTION);
         let until = self.now() + millis(length);
         self.ejected_until.store(until, Ordering::Relaxed);
-        self.silences.fetch_max(SILENCES, Ordering::Relaxed);
+        self.is_silent.store(true, Ordering::Relaxed);
         self.next_trial.store(until, Ordering::Relaxed);
         if before == 0 {
             log::warn!("upstream {} is ejected: {FAILURES} failures in a row, the last one: {why}", self.label);
@@ -251,7 +276,7 @@ impl Place {
             (false, Err(why)) => log::warn!("upstream {} gets no primaries: its check failed: {why}", self.label),
             (true, Ok(())) => {
                 // What it did before it was ill is not held against it.
-                self.silences.store(0, Ordering::Relaxed);
+                self.speaks();
                 self.failures.store(0, Ordering::Relaxed);
                 self.ejections.store(0, Ordering::Relaxed);
                 self.ejected_until.store(0, Ordering::Relaxed);
@@ -328,20 +353,41 @@ mod tests {
 
     const BRIEF: Duration = Duration::from_millis(5);
 
+    impl Place {
+        /// Has it give no answer to three attempts, the first of them long ago.
+        pub(in crate::policy) fn fall_silent(&self) {
+            self.ended(BRIEF);
+            self.silent_since.store(0, Ordering::Relaxed);
+            (0..2).for_each(|_| self.ended(BRIEF));
+        }
+    }
+
     fn place() -> Place {
-        Place::new("test".into(), Instant::now())
+        // The clock has run for a while.
+        Place::new("test".into(), Instant::now().checked_sub(Duration::from_secs(5)).unwrap())
+    }
+
+    #[test]
+    fn a_place_that_is_slow_for_a_moment_is_not_silent() {
+        let place = place();
+        (0..100).for_each(|_| place.ended(BRIEF));
+        assert_eq!(place.state(), PlaceState::Serving);
     }
 
     #[test]
     fn a_silent_place_is_tried_by_one_attempt_at_a_time() {
         let place = place();
-        (0..3).for_each(|_| place.ended(BRIEF));
+        place.fall_silent();
         let now = place.now();
         assert_eq!(place.state(), PlaceState::Silent);
         assert!(!place.serves(now) && !place.is_due_for_trial(now));
-        let later = now + 4_100;
+        let later = now + 1_100;
         assert!(place.is_due_for_trial(later));
-        assert!(!place.is_due_for_trial(later + 1_000), "one is enough");
+        assert!(!place.is_due_for_trial(later + 900), "one is enough");
+        assert!(
+            place.is_due_for_trial(later + 1_100) && !place.is_due_for_trial(later + 4_000),
+            "then ever more seldom"
+        );
         place.succeeded();
         assert_eq!(place.state(), PlaceState::Serving);
     }
@@ -375,7 +421,7 @@ mod tests {
     #[test]
     fn attempts_that_are_sent_to_a_silent_place_do_not_put_its_trial_off() {
         let place = place();
-        (0..3).for_each(|_| place.ended(BRIEF));
+        place.fall_silent();
         let due = place.next_trial.load(Ordering::Relaxed);
         (0..20).for_each(|_| place.ended(BRIEF));
         assert_eq!(place.next_trial.load(Ordering::Relaxed), due);
