@@ -14,8 +14,8 @@ const ONE: u32 = 1 << 16;
 /// The share moves by so much of the way with each hedged race.
 const STEP: u32 = 64;
 /// With at least this share won, all of the budget is used; with this or less, the least of it.
-const ENOUGH: f64 = 0.6;
-const TOO_LITTLE: f64 = 0.4;
+const ENOUGH: f64 = 0.5;
+const TOO_LITTLE: f64 = 0.3;
 const LEAST: f64 = 0.1;
 
 /// How many of the hedged races of late a hedge has won.
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(worth.part(), 1.0);
         races(6);
         assert_eq!(worth.part(), 1.0);
-        races(4);
+        races(3);
         assert!((0.3..0.7).contains(&worth.part()), "{}", worth.part());
         races(0);
         assert_eq!(worth.part(), 0.1);
