@@ -6,9 +6,10 @@
 //!
 //! - *When*: after a fixed time, a quantile of the times seen, or as early as the budget allows ([`Delay`]). The times
 //!   are those of single attempts, per place; one that was ended is taken for what it is ([`Curve`]).
-//! - *Whether*: within a budget of hedges per primary over the last 10 s, of which less is used where hedges win nothing, and so many at a time; not while upstreams
-//!   fail (gRPC proposal A6), not when an upstream has asked to be left alone, not as a hedge of a hedge, not when it
-//!   could not end in time. Each hedge that was due and not sent has a [`SkipReason`].
+//! - *Whether*: within a budget of hedges per primary over the last 10 s, of which less is used where hedges win
+//!   nothing, and so many at a time; not while upstreams fail (gRPC proposal A6), not when an upstream has asked to be
+//!   left alone, not as a hedge of a hedge, not when it could not end in time. Each hedge that was due and not sent has
+//!   a [`SkipReason`].
 //! - *Where to*: the better of two random places ([`Policy::choose`]). Places that fail are ejected for a while.
 //!
 //! A refused hedge never delays, ends or fails its race.

@@ -11,7 +11,8 @@ const ENOUGH: u64 = 50;
 /// want of room is worth less than one that was not planned.
 const PLANNED: f64 = 0.98;
 
-/// The delay that `settings` make of `curve`, when hedges may be this `share` of primaries; `None` when too little was seen, or nothing follows from it.
+/// The delay that `settings` make of `curve`, when hedges may be this `share` of primaries. `None` when too little was
+/// seen, or nothing follows from it.
 pub(super) fn delay(settings: &PolicySettings, share: f64, curve: &Curve) -> Option<Duration> {
     if curve.attempts() < ENOUGH {
         return None;
