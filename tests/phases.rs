@@ -244,7 +244,7 @@ fn of_a_statement() {
     let (client, server) = mariadb::client_with("phases", |settings| settings.max_connections(1).max_rows(usize::MAX));
     ends(client.query("SELECT SLEEP(30)", &[], 3 * TIMEOUT), Phase::Head);
     headstart_testing::eventually("it is ended", || client.ending() == 0);
-    ends(client.query("SELECT seq, SLEEP(0.01), REPEAT('x', 20000) FROM seq_1_to_5000", &[], 3 * TIMEOUT), Phase::Body);
+    ends(client.query("SELECT seq, SLEEP(0.01), REPEAT('x', 20000) FROM seq_1_to_5000", &[], 8 * TIMEOUT), Phase::Body);
     headstart_testing::eventually("it is ended", || client.ending() == 0);
     let token = headstart::CancelToken::new();
     std::thread::scope(|scope| {

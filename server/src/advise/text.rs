@@ -185,7 +185,10 @@ fn verdict(figures: &Figures, advice: &Advice) -> String {
 fn changes(unhedged: &Forecast, best: &Forecast) -> String {
     let tails = [("p99", unhedged.p99, best.p99), ("p99.9", unhedged.p999, best.p999)];
     let known = tails.into_iter().filter(|(_, before, _)| *before != Quantile::TooFew);
-    let change = |(name, before, after)| format!("{name} goes from {} to {}", quantile(before), quantile(after));
+    let change = |(name, before, after): (&str, Quantile, Quantile)| match (quantile(before), quantile(after)) {
+        (before, after) if before == after => format!("{name} stays {after}"),
+        (before, after) => format!("{name} goes from {before} to {after}"),
+    };
     known.map(change).collect::<Vec<_>>().join(", ")
 }
 

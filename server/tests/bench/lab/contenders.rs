@@ -37,7 +37,7 @@ enum Kind {
 
 pub(crate) static ALL: [Contender; 9] = [
     Contender { name: "none", what: "headstart without hedging", kind: Kind::Ours(When::Never) },
-    Contender { name: "fixed", what: "headstart, hedging after the scenario's delay", kind: Kind::Ours(When::Fixed) },
+    Contender { name: FIXED, what: "headstart, hedging after the scenario's delay", kind: Kind::Ours(When::Fixed) },
     Contender { name: "policy", what: "headstart, hedging as its policy decides", kind: Kind::Ours(When::Policy) },
     Contender { name: "p90", what: "headstart at the quantile, no budget", kind: Kind::Ours(When::Quantile("p90")) },
     Contender { name: "p95", what: "headstart at the quantile, no budget", kind: Kind::Ours(When::Quantile("p95")) },
@@ -61,6 +61,8 @@ pub(crate) static ALL: [Contender; 9] = [
 
 /// The baseline that hedging is compared with.
 pub(crate) const NONE: &str = "none";
+/// The one whose delay is foreseen.
+pub(crate) const FIXED: &str = "fixed";
 /// The one that makes promises.
 pub(crate) const POLICY: &str = "policy";
 

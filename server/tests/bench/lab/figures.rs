@@ -34,6 +34,8 @@ pub(crate) struct Figures {
     /// As `worst`, without the hedges that are allowed beside the budget.
     pub(crate) beyond: f64,
     pub(crate) ledger: Ledger,
+    /// The p99 that was foreseen for each delay.
+    pub(crate) advice: Vec<(f64, f64)>,
     pub(crate) cpu_us: f64,
     /// By how much the upstream answered later than it should, in microseconds: p50, p99, most.
     pub(crate) late_us: [f64; 3],
@@ -95,6 +97,7 @@ impl Figures {
             worst: worst(scenario, &all, 0.0),
             beyond: worst(scenario, &all, MIN_RATE),
             ledger: told.ledger,
+            advice: told.advice.clone(),
             cpu_us: told.cpu.as_secs_f64() * 1e6 / told.requests.len().max(1) as f64,
             late_us: [late(0), late(1), late(2)],
             dead: (scenario.number == 5).then(|| dead(scenario, &replicas, &all)).flatten(),

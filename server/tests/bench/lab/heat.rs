@@ -3,7 +3,7 @@
 //! Where a load leaves the machine idle, contenders that run side by side meet the same disturbances, and a run of an
 //! hour takes ten minutes. All processes are started by the main thread, which they end with (see `child`).
 
-use crate::contenders::{Contender, Site};
+use crate::contenders::{Contender, NONE, Site};
 use crate::harness::Result;
 use crate::harness::child::Child;
 use crate::harness::cpus::Halves;
@@ -11,7 +11,7 @@ use crate::harness::procfs::{self, Cpu};
 use crate::harness::role;
 use crate::harness::stage::{free_address, wait_until_it_listens};
 use crate::load::{Request, requests};
-use crate::metrics::Ledger;
+use crate::metrics::{self, Ledger};
 use crate::scenario::{Scenario, Size};
 use serde_json::Value;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(crate) struct Told {
     /// CPU time of the contender.
     pub(crate) cpu: Duration,
     pub(crate) ledger: Ledger,
+    /// What `headstart advise` made of a run without hedging.
+    pub(crate) advice: Vec<(f64, f64)>,
 }
 
 /// What all of them have in common.
@@ -100,6 +102,8 @@ impl Heat<'_> {
         }
         let upstream = serde_json::from_str(&lane.upstream.ask("report", PATIENCE)?)?;
         let ledger = if contender.has_metrics() { Ledger::of(lane.site.admin)? } else { Ledger::default() };
-        Ok(Told { requests: requests(&told).ok_or("the load tells nothing")?, upstream, cpu, ledger })
+        let is_foreseen = contender.name == NONE && self.scenario.is_foreseen();
+        let advice = if is_foreseen { metrics::advice(lane.site.admin)? } else { Vec::new() };
+        Ok(Told { requests: requests(&told).ok_or("the load tells nothing")?, upstream, cpu, ledger, advice })
     }
 }

@@ -1,8 +1,10 @@
 //! What the contender says of itself: the time that hedges saved, and what losers cost.
 
 use crate::harness::Result;
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 /// In seconds. `None` where the contender has no such figure.
@@ -20,6 +22,19 @@ impl Ledger {
         let text = metrics(admin)?;
         Ok(Ledger { saved: sum(&text, SAVED), wasted: sum(&text, WASTED) })
     }
+}
+
+/// The p99 that `headstart advise` foresees for each delay, both in milliseconds, from what was seen without hedging.
+pub(crate) fn advice(admin: SocketAddr) -> Result<Vec<(f64, f64)>> {
+    let advise = ["advise", "--json", "--admin", &admin.to_string()].map(str::to_owned);
+    let told = Command::new(env!("CARGO_BIN_EXE_headstart")).args(advise).output()?;
+    if !told.status.success() {
+        return Err(format!("no advice: {}", String::from_utf8_lossy(&told.stderr)).into());
+    }
+    let told: Value = serde_json::from_slice(&told.stdout)?;
+    let delays = told["routes"][0]["delays"].as_array().ok_or("advice without delays")?;
+    let foreseen = |row: &Value| Some((row["delay_seconds"].as_f64()? * 1e3, row["p99_seconds"].as_f64()? * 1e3));
+    Ok(delays.iter().filter_map(foreseen).collect())
 }
 
 fn metrics(admin: SocketAddr) -> Result<String> {

@@ -1,7 +1,7 @@
 //! What the policy promises, and whether it kept it.
 
 use crate::asked::Options;
-use crate::contenders::{ALL, NONE, POLICY};
+use crate::contenders::{ALL, FIXED, NONE, POLICY};
 use crate::figures::Figures;
 use crate::harness::report::Spread;
 use crate::run::{Entry, Results};
@@ -71,6 +71,8 @@ const ALIKE: f64 = 0.1;
 const FEW: usize = 100;
 /// How much worse than without hedging a p99 may be.
 const NO_WORSE: f64 = 1.05;
+/// How far from what came advice may be.
+const FORESEEN: f64 = 0.15;
 /// How far from what was asked a quantile's hedge rate may be.
 const RATE: (f64, f64) = (0.8, 1.2);
 
@@ -85,8 +87,23 @@ pub(crate) fn judge(options: &Options, results: &Results) -> Vec<Promise> {
             }
         }
         rates(&mut promises, scenario, place, results);
+        if let (Some(none), Some(fixed)) = (results.entry(place, NONE), results.entry(place, FIXED)) {
+            foreseen(&mut promises, scenario, none, fixed);
+        }
     }
     promises
+}
+
+/// What `headstart advise` foresaw for the fixed delay, from the run without hedging, and what came of it.
+fn foreseen(promises: &mut Vec<Promise>, scenario: &Scenario, none: &Entry, fixed: &Entry) {
+    let delay = scenario.hedging.fixed.as_secs_f64() * 1e3;
+    let of_delay = |round: &Figures| round.advice.iter().find(|(at, _)| (at - delay).abs() < 1e-6).map(|(_, p99)| *p99);
+    let (Some(said), Some(came)) = (spread(none, &of_delay), spread(fixed, &|round| Some(round.p99))) else { return };
+    let is_near = (said.median / came.median - 1.0).abs() <= FORESEEN;
+    let verdict = if is_near { Verdict::Kept } else { Verdict::Short };
+    let what =
+        format!("{}: advised for {delay:.0} ms a p99 of {:.1}, {:.1} came", scenario.id, said.median, came.median);
+    promises.push(Promise { verdict, what });
 }
 
 /// Against each published and each measured row: all three figures at once.

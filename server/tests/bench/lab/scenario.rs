@@ -126,6 +126,11 @@ impl Scenario {
         self.timeout + Duration::from_millis(100)
     }
 
+    /// Whether `headstart advise` can tell of it what a delay would bring: one hedge at most, and times that stay.
+    pub(crate) fn is_foreseen(&self) -> bool {
+        self.is_steady && self.hedging.attempts == 1 && self.reads_of == 1
+    }
+
     /// How long the load lasts; `None` where that depends on the contender.
     pub(crate) fn lasts(&self) -> Option<Duration> {
         match self.load {
