@@ -280,14 +280,20 @@ fn an_upstream_that_shakes_no_hands_costs_no_request() {
     let (crew, [silent, wrong, right]) = (crew(), [Scripted::start(), Scripted::start(), Scripted::start()]);
     let client =
         client(&crew, &[&silent, &wrong, &right], |settings| settings.connect_timeout(Duration::from_millis(300)));
+    // In which order they are tried is a matter of chance.
     thread::scope(|scope| {
-        let sending = scope.spawn(|| client.send(&Request::new("POST", "/").body(*b"abc"), PATIENCE).unwrap());
-        let mut no_tls = wrong.accept();
-        no_tls.say("HTTP/1.1 400 What\r\n\r\n");
-        let mut peer = accept(&right);
-        assert!(head(&mut peer).starts_with("POST / "));
-        say(&mut peer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(sending.join().unwrap().upstream(), right.address().to_string());
+        scope.spawn(|| wrong.accept().say("HTTP/1.1 400 What\r\n\r\n"));
+        scope.spawn(|| {
+            let mut peer = accept(&right);
+            assert!(head(&mut peer).starts_with("POST / "));
+            say(&mut peer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            eventually("one connection is kept", || client.idle_connections() == 1);
+        });
+        let response = client.send(&Request::new("POST", "/").body(*b"abc"), PATIENCE).unwrap();
+        assert_eq!(response.upstream(), right.address().to_string());
+        drop(response);
+        // Who was not tried waits no longer.
+        drop(TcpStream::connect(wrong.address()));
     });
     let untrusting =
         client_with(&crew, &[], &[0], |settings| settings.upstreams([right.url().replace("http:", "https:")]));
@@ -299,5 +305,4 @@ fn an_upstream_that_shakes_no_hands_costs_no_request() {
         let result = untrusting.send(&Request::get("/"), PATIENCE);
         assert!(matches!(result, Err(Error::Tls { .. })), "{result:?}");
     });
-    eventually("one connection is kept", || client.idle_connections() == 1);
 }
